@@ -1,0 +1,290 @@
+//! Columns of one table over some time: what travels from the sources to every sink.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use crate::{Cell, Declared, Described, Field, Moment, Physical, Table, Text, Words};
+
+/// Texts that a column remembers from one emptying to the next, so that the same names need no new memory.
+const REMEMBERED_WORDS: usize = 4096;
+
+/// The values of one metric, one for each row of its batch.
+#[derive(Clone, Debug, Default)]
+pub struct Column {
+    bits: Vec<i64>,
+    present: Vec<bool>,
+    words: Words,
+}
+
+impl Column {
+    /// The 64 bits of each cell: an integer, the bits of an `f64`, or the number of a text in [`Column::words`]. 0 where the cell is absent.
+    pub fn bits(&self) -> &[i64] {
+        &self.bits
+    }
+
+    /// Whether each cell holds a value.
+    pub fn present(&self) -> &[bool] {
+        &self.present
+    }
+
+    /// The texts that the cells of a text column name.
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// The integer in this row, if there is one. Meaningful for columns of [`Physical::Int`].
+    pub fn int(&self, row: usize) -> Option<i64> {
+        self.present[row].then(|| self.bits[row])
+    }
+
+    /// The number in this row, if there is one. Meaningful for columns of [`Physical::Float`].
+    pub fn float(&self, row: usize) -> Option<f64> {
+        self.int(row).map(|bits| f64::from_bits(bits.cast_unsigned()))
+    }
+
+    /// The text in this row, if there is one. Meaningful for columns of [`Physical::Text`].
+    pub fn text(&self, row: usize) -> Option<&str> {
+        self.int(row).and_then(|number| self.words.get(u32::try_from(number).ok()?))
+    }
+
+    fn push_absent(&mut self) {
+        self.bits.push(0);
+        self.present.push(false);
+    }
+
+    fn set_last(&mut self, bits: Option<i64>) {
+        if let (Some(bits), Some(cell), Some(present)) = (bits, self.bits.last_mut(), self.present.last_mut()) {
+            *cell = bits;
+            *present = true;
+        }
+    }
+
+    fn append(&mut self, other: &Column, physical: Physical) {
+        self.present.extend_from_slice(&other.present);
+        if physical != Physical::Text {
+            self.bits.extend_from_slice(&other.bits);
+            return;
+        }
+        let numbers: Vec<i64> = other.words.iter().map(|word| i64::from(self.words.intern(word.as_bytes()))).collect();
+        let renumbered = other.bits.iter().map(|&bits| usize::try_from(bits).ok().and_then(|n| numbers.get(n)).copied().unwrap_or(0));
+        self.bits.extend(renumbered);
+    }
+
+    fn clear(&mut self) {
+        self.bits.clear();
+        self.present.clear();
+        if self.words.len() > REMEMBERED_WORDS {
+            self.words.clear();
+        }
+    }
+}
+
+/// Rows of one table, as columns. Every row has its moment; every other cell may be absent.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    table: &'static Table,
+    utc_nanos: Vec<i64>,
+    monotonic_nanos: Vec<i64>,
+    columns: Vec<Column>,
+}
+
+impl Batch {
+    /// A batch of this table with no rows.
+    pub fn new(table: &'static Table) -> Batch {
+        Batch { table, utc_nanos: Vec::new(), monotonic_nanos: Vec::new(), columns: vec![Column::default(); table.metrics.len()] }
+    }
+
+    /// The declaration of its table.
+    pub fn table(&self) -> &'static Table {
+        self.table
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.utc_nanos.len()
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.utc_nanos.is_empty()
+    }
+
+    /// UTC time of each row, in nanoseconds since 1970.
+    pub fn utc_nanos(&self) -> &[i64] {
+        &self.utc_nanos
+    }
+
+    /// Monotonic time of each row, in nanoseconds since boot.
+    pub fn monotonic_nanos(&self) -> &[i64] {
+        &self.monotonic_nanos
+    }
+
+    /// The columns, in the order of the table's metrics.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The column of this name (with its unit), such as `available_bytes`.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        let index = self.table.metrics.iter().position(|metric| metric.column() == name)?;
+        self.columns.get(index)
+    }
+
+    /// Takes over the rows of another batch of the same table. The other keeps its rows.
+    ///
+    /// # Panics
+    /// If the tables differ: that is a mistake in the caller.
+    pub fn append(&mut self, other: &Batch) {
+        assert!(std::ptr::eq(self.table, other.table), "rows of {} do not fit {}", other.table.name, self.table.name);
+        self.utc_nanos.extend_from_slice(&other.utc_nanos);
+        self.monotonic_nanos.extend_from_slice(&other.monotonic_nanos);
+        for ((column, other), metric) in self.columns.iter_mut().zip(&other.columns).zip(self.table.metrics) {
+            column.append(other, metric.physical);
+        }
+    }
+
+    /// Forgets all rows; keeps the memory for the next ones.
+    pub fn clear(&mut self) {
+        self.utc_nanos.clear();
+        self.monotonic_nanos.clear();
+        self.columns.iter_mut().for_each(Column::clear);
+    }
+
+    fn push_row(&mut self, at: Moment) {
+        self.utc_nanos.push(at.utc_nanos);
+        self.monotonic_nanos.push(at.monotonic_nanos);
+        self.columns.iter_mut().for_each(Column::push_absent);
+    }
+}
+
+/// A batch whose table the compiler knows.
+#[derive(Debug)]
+pub struct Rows<T> {
+    batch: Batch,
+    of: PhantomData<T>,
+}
+
+impl<T: Described> Default for Rows<T> {
+    fn default() -> Self {
+        Rows { batch: Batch::new(T::TABLE), of: PhantomData }
+    }
+}
+
+impl<T: Described> Rows<T> {
+    /// No rows yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a row in which every cell is absent until it is set.
+    pub fn row(&mut self, at: Moment) -> Row<'_, T> {
+        self.batch.push_row(at);
+        Row { batch: &mut self.batch, of: PhantomData }
+    }
+}
+
+impl<T> Deref for Rows<T> {
+    type Target = Batch;
+    fn deref(&self) -> &Batch {
+        &self.batch
+    }
+}
+
+impl<T> DerefMut for Rows<T> {
+    fn deref_mut(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+}
+
+/// The last row of a batch, being filled.
+pub struct Row<'a, T> {
+    batch: &'a mut Batch,
+    of: PhantomData<T>,
+}
+
+impl<T: Described> Row<'_, T> {
+    /// Sets a cell. `None`, and a value that no cell can hold, leave it absent.
+    pub fn set<K: Declared>(&mut self, field: Field<T, K>, value: impl Into<Option<K::Value>>) -> &mut Self {
+        self.batch.columns[field.index].set_last(value.into().and_then(Cell::to_bits));
+        self
+    }
+
+    /// Sets a text.
+    pub fn text<'t>(&mut self, field: Field<T, Text>, value: impl Into<Option<&'t [u8]>>) -> &mut Self {
+        if let Some(text) = value.into() {
+            let column = &mut self.batch.columns[field.index];
+            let number = column.words.intern(text);
+            column.set_last(Some(i64::from(number)));
+        }
+        self
+    }
+
+    /// Sets the whole number of the metric at this position of the table; for parsers that find their metrics by walking the declaration.
+    ///
+    /// # Panics
+    /// If that metric does not take whole numbers.
+    pub fn set_int(&mut self, index: usize, value: u64) -> &mut Self {
+        assert_eq!(T::TABLE.metrics[index].physical, Physical::Int, "{} takes no whole number", T::TABLE.metrics[index].name);
+        self.batch.columns[index].set_last(value.to_bits());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bytes, Counter, Gauge, Seconds, table};
+
+    table! {
+        /// A table for these tests.
+        Sample = "sample" in "nowhere" {
+            key {
+                /// Who.
+                name: Text = "name",
+            }
+            /// How much.
+            size: Gauge<Bytes> = "size",
+            /// How long.
+            busy: Counter<Seconds> = "busy",
+        }
+    }
+
+    const NOON: Moment = Moment { utc_nanos: 12, monotonic_nanos: 3 };
+
+    #[test]
+    fn cells_that_are_not_set_are_absent() {
+        let mut rows = Rows::<Sample>::new();
+        rows.row(NOON).text(Sample::name, &b"a"[..]).set(Sample::busy, 1.5);
+        rows.row(NOON).set(Sample::size, None).set(Sample::busy, f64::NAN);
+        rows.row(NOON).set(Sample::size, u64::MAX);
+        assert_eq!(rows.len(), 3);
+        assert_eq!(rows.column("name").unwrap().text(0), Some("a"));
+        assert_eq!(rows.column("busy_seconds").unwrap().float(0), Some(1.5));
+        assert_eq!(rows.column("busy_seconds").unwrap().float(1), None, "not a number is no value");
+        assert_eq!(rows.column("size_bytes").unwrap().int(2), None, "more than 2^63 can't be right");
+    }
+
+    #[test]
+    fn appended_texts_keep_their_meaning() {
+        let mut first = Rows::<Sample>::new();
+        first.row(NOON).text(Sample::name, &b"a"[..]);
+        let mut second = Rows::<Sample>::new();
+        second.row(NOON).text(Sample::name, &b"b"[..]);
+        second.row(NOON);
+        second.row(NOON).text(Sample::name, &b"a"[..]);
+        first.append(&second);
+        let name = first.column("name").unwrap();
+        assert_eq!((0..4).map(|row| name.text(row)).collect::<Vec<_>>(), [Some("a"), Some("b"), None, Some("a")]);
+    }
+
+    #[test]
+    fn an_emptied_batch_needs_no_new_memory() {
+        let mut rows = Rows::<Sample>::new();
+        rows.row(NOON).text(Sample::name, &b"a"[..]);
+        let before = rows.columns()[0].bits.as_ptr();
+        rows.clear();
+        rows.row(NOON).text(Sample::name, &b"a"[..]);
+        assert_eq!(rows.columns()[0].bits.as_ptr(), before);
+        assert_eq!(rows.columns()[0].words.len(), 1);
+    }
+}

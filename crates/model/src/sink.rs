@@ -1,0 +1,15 @@
+//! Where batches go: a recording, a file, a server.
+
+use crate::Batch;
+
+/// Takes batches. Events are rows of the table `events`, and travel as batches too.
+pub trait Sink {
+    /// What can go wrong.
+    type Error: std::error::Error;
+
+    /// Takes the rows of this batch; the caller keeps the batch and empties it.
+    fn take(&mut self, batch: &Batch) -> Result<(), Self::Error>;
+
+    /// Makes what was taken visible to readers.
+    fn publish(&mut self) -> Result<(), Self::Error>;
+}

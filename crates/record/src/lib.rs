@@ -1,0 +1,1 @@
+//! When to ask the sources, and whom to tell.

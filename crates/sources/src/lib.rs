@@ -1,0 +1,18 @@
+//! What is true right now: one file for each source of numbers.
+//!
+//! Every source's file has its rooms in the same order: sentence, `table!`, open, read, parse, tests. Reading gives bytes, parsing is pure, and nothing
+//! opens a path but [`Machine`]. To add a source: its file, and one line in [`SOURCES`].
+
+mod fault;
+mod machine;
+mod scan;
+mod source;
+
+#[cfg(target_os = "linux")]
+#[path = "linux/mod.rs"]
+mod platform;
+
+pub use fault::{Fault, FaultKind, Faults};
+pub use machine::{KeptFile, Machine, Root, Roots};
+pub use platform::*;
+pub use source::{Cadence, Entry, Source};

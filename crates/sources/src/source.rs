@@ -1,0 +1,44 @@
+//! What a source is, and how often it is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barograph_model::{Batch, Moment, Table};
+
+use crate::{Fault, Faults, Machine};
+
+/// Something that can be read again and again, and fills tables.
+pub trait Source: Send {
+    /// Reads the machine now and adds rows. A failure ends neither the source nor the tick: it is counted, and the next tick tries again.
+    fn read(&mut self, at: Moment) -> Result<(), Fault>;
+
+    /// Shows each batch that it has filled; who has taken the rows empties it.
+    fn each_batch(&mut self, visit: &mut dyn FnMut(&mut Batch));
+
+    /// Fields and rows that could not be read so far, beside failures of [`Source::read`].
+    fn faults(&self) -> Faults {
+        Faults::default()
+    }
+}
+
+/// How often a source is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cadence {
+    /// At each tick, on the recorder's thread.
+    EachTick,
+    /// At most this often, on a thread of its own, because it may be slow or hang.
+    Slow(Duration),
+}
+
+/// A line of the list of sources.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name: that of its file.
+    pub name: &'static str,
+    /// The tables that it fills.
+    pub tables: &'static [&'static Table],
+    /// How often it is asked.
+    pub cadence: Cadence,
+    /// Opens it; `Ok(None)` where this machine has no such thing.
+    pub open: fn(&Arc<Machine>) -> Result<Option<Box<dyn Source>>, Fault>,
+}

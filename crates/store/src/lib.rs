@@ -1,0 +1,1 @@
+//! What was true: recordings on disk, written and read.

@@ -1,1 +1,14 @@
 //! Files that other tools read, one module for each format.
+//!
+//! A format takes Arrow record batches, all of one schema, and writes one file. [`Format::ALL`] is the list; to add a format is a module and a line there.
+
+mod arrow;
+mod cell;
+mod csv;
+mod error;
+mod format;
+mod jsonl;
+mod parquet;
+
+pub use error::Error;
+pub use format::{Exporter, Format, Options, Output};

@@ -12,4 +12,10 @@ pub trait Sink {
 
     /// Makes what was taken visible to readers.
     fn publish(&mut self) -> Result<(), Self::Error>;
+
+    /// Bytes that it has written so far.
+    fn bytes_written(&self) -> u64;
+
+    /// Rows that it had to drop so far.
+    fn rows_lost(&self) -> u64;
 }

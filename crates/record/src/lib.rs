@@ -1,1 +1,19 @@
-//! When to ask the sources, and whom to tell.
+//! When to ask the sources, and whom to tell: ticks, the job, its signals, and the hand-over to a sink.
+//!
+//! The recorder is a plain loop on a plain thread. It waits for the next deadline or a signal, reads every source, and at each write interval hands
+//! the rows to a thread that owns the sink. Slow sources have threads of their own; the tick waits for nobody.
+
+mod clock;
+mod job;
+mod panel;
+mod recorder;
+mod schedule;
+mod slow;
+mod system_call;
+mod writer;
+
+pub use clock::now;
+pub use job::{JobEnd, SpawnError};
+pub use panel::{Panel, PanelOptions};
+pub use recorder::{Options, Outcome, Reason, Recorder, Until};
+pub use schedule::Schedule;

@@ -15,4 +15,4 @@ mod platform;
 pub use fault::{Fault, FaultKind, Faults};
 pub use machine::{KeptFile, Machine, Root, Roots};
 pub use platform::*;
-pub use source::{Cadence, Entry, Source};
+pub use source::{Cadence, Entry, Open, Source};

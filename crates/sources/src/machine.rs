@@ -2,7 +2,6 @@
 //!
 //! Roots of /proc, /sys, /etc and the mounted file systems come in, so that a container can watch its host and a test can bring a machine as a folder.
 
-use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -211,9 +210,4 @@ pub(crate) fn read_once(file: impl AsFd, buffer: &mut Vec<u8>) -> Result<(), Err
         0 => Err(Errno::SRCH),
         _ => Ok(()),
     }
-}
-
-/// Hands a descriptor to the standard library.
-pub(crate) fn into_file(descriptor: OwnedFd) -> File {
-    File::from(descriptor)
 }

@@ -1,13 +1,29 @@
 //! Small steps that all parsers of /proc take, on bytes and without memory of their own.
 
+use crate::{FaultKind, Faults};
+
 /// The lines of a text, without their ends.
-pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    let ends = memchr::memchr_iter(b'\n', text).chain(std::iter::once(text.len()));
+    ends.scan(0, |start, end| Some(&text[std::mem::replace(start, end + 1)..end])).filter(|line| !line.is_empty())
+}
+
+/// A text without what follows its last line end: the kernel ends every line, so the rest would be a piece of one, and a piece of a number is a wrong
+/// number.
+pub(crate) fn complete(text: &[u8]) -> &[u8] {
+    &text[..memchr::memrchr(b'\n', text).map_or(0, |end| end + 1)]
 }
 
 /// The words of a line, between blanks.
 pub(crate) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty())
+}
+
+/// The first word of a line, and what follows it.
+pub(crate) fn split_word(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.trim_ascii_start();
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    (end > 0).then(|| line.split_at(end))
 }
 
 /// A whole number in decimal digits, and nothing else.
@@ -19,6 +35,16 @@ pub(crate) fn number(word: &[u8]) -> Option<u64> {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(u64::from(digit)) }
     })
+}
+
+/// A whole number; a word that is none is counted as a fault and gives an absent cell.
+pub(crate) fn number_or_fault(word: &[u8], faults: &mut Faults) -> Option<u64> {
+    // A cell holds up to 2^63: a number beyond that is a negative one that the kernel printed wrongly.
+    let value = number(word).filter(|&value| i64::try_from(value).is_ok());
+    if value.is_none() {
+        faults.count(FaultKind::Malformed);
+    }
+    value
 }
 
 /// A whole number with or without a minus sign.
@@ -54,6 +80,14 @@ mod tests {
         assert_eq!(signed(b"-20"), Some(-20));
         assert_eq!(decimal(b"0.25"), Some(0.25));
         assert_eq!(decimal(b"inf"), None);
+    }
+
+    #[test]
+    fn lines_have_no_ends_and_are_not_empty() {
+        assert_eq!(lines(b"a\n\nb c\nd").collect::<Vec<_>>(), [&b"a"[..], b"b c", b"d"]);
+        assert_eq!(lines(b"").count(), 0);
+        assert_eq!(complete(b"a 1\nb 23"), b"a 1\n");
+        assert_eq!(complete(b"b 23"), b"");
     }
 
     #[test]

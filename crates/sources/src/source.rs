@@ -30,6 +30,9 @@ pub enum Cadence {
     Slow(Duration),
 }
 
+/// Opens a source on a machine; `Ok(None)` where this machine has no such thing.
+pub type Open = fn(&Arc<Machine>) -> Result<Option<Box<dyn Source>>, Fault>;
+
 /// A line of the list of sources.
 #[derive(Debug)]
 pub struct Entry {
@@ -39,6 +42,6 @@ pub struct Entry {
     pub tables: &'static [&'static Table],
     /// How often it is asked.
     pub cadence: Cadence,
-    /// Opens it; `Ok(None)` where this machine has no such thing.
-    pub open: fn(&Arc<Machine>) -> Result<Option<Box<dyn Source>>, Fault>,
+    /// Opens it.
+    pub open: Open,
 }

@@ -1,1 +1,45 @@
 //! What was true: recordings on disk, written and read.
+//!
+//! A recording is a folder: [`Facts`] in `recording.json`, and a folder of Parquet parts for each table (FORMAT.md says all). [`Recording`] writes it,
+//! [`Timeline`] reads it while it grows and after it ended, [`repair()`] mends what a crash left.
+
+mod cells;
+mod chunks;
+mod disk;
+mod encode;
+mod error;
+mod facts;
+mod figures;
+mod frame;
+mod group;
+mod name;
+mod part;
+mod parts;
+mod processes;
+mod query;
+mod repair;
+mod schema;
+mod state;
+mod tally;
+mod thin;
+mod timeline;
+mod wide;
+mod writer;
+
+pub use chunks::Chunks;
+pub use disk::Durability;
+pub use error::Error;
+pub use facts::{Clock, End, Exit, FACTS_FILE, FORMAT, Facts, Host, Limits, Notice, Process, Processes, Totals};
+pub use figures::{Figure, Gap, Peak, Point, Series, Stats, gaps, stale_nanos};
+pub use frame::Frame;
+pub use name::free_name;
+pub use processes::{Life, ProcessesAt};
+pub use query::Query;
+pub use repair::{Report, repair};
+pub use schema::{FieldInfo, MONOTONIC, TIME};
+pub use state::State;
+pub use tally::{Extent, Subject, Tally};
+pub use thin::{Bucket, thin};
+pub use timeline::{Damage, TableInfo, Timeline};
+pub use wide::Wide;
+pub use writer::{Options, Recording};

@@ -1,0 +1,135 @@
+//! Options that several commands share: where the machine's files are, and how a recording is made.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use barograph_record::Until;
+use barograph_sources::{Choice, Machine, Roots};
+use clap::Args;
+
+/// Where the machine is found.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Machine")]
+pub(crate) struct MachineOptions {
+    /// Folder of process information, for a container that watches its host.
+    #[arg(long, value_name = "DIR", default_value = "/proc", hide_default_value = true, global = true)]
+    proc_root: PathBuf,
+    /// Folder of devices and control groups.
+    #[arg(long, value_name = "DIR", default_value = "/sys", hide_default_value = true, global = true)]
+    sys_root: PathBuf,
+    /// Folder of the names of users.
+    #[arg(long, value_name = "DIR", default_value = "/etc", hide_default_value = true, global = true)]
+    etc_root: PathBuf,
+    /// Folder under which the machine's file systems are mounted.
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true, global = true)]
+    mounts_root: PathBuf,
+}
+
+impl MachineOptions {
+    pub(crate) fn open(&self) -> anyhow::Result<Arc<Machine>> {
+        let roots = Roots { proc: self.proc_root.clone(), sys: self.sys_root.clone(), etc: self.etc_root.clone(), mounts: self.mounts_root.clone() };
+        Ok(Arc::new(Machine::open(roots).context("can't look at the machine; --proc-root says where its /proc is")?))
+    }
+}
+
+/// How a recording is made.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Recording")]
+pub(crate) struct RecordingOptions {
+    /// Where to record: a folder NAME.baro, or one flat file of sums with the ending csv, tsv, jsonl, parquet or arrow.
+    ///
+    /// Without it, a folder is named after the command and the time, in $BAROGRAPH_DIR or here. A name that is taken gets a number.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a recording of that name.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Time between two readings, such as 100ms, 1s or 5m.
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
+    pub(crate) interval: Duration,
+    /// Time between two writes to disk: the most that a crash can lose.
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = parse_interval)]
+    pub(crate) write_interval: Duration,
+    /// Read at the interval from the start on, not more often in the first seconds.
+    #[arg(long)]
+    pub(crate) no_dense_start: bool,
+    /// Which processes get rows of their own: tree, all, top:N, name:REGEX, user:NAME or none.
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) processes: Option<Choice>,
+    /// Leave out memory with shared pages told apart (PSS, USS), which the kernel counts page by page.
+    #[arg(long)]
+    pub(crate) no_pss: bool,
+    /// End the recording after this time, whatever else.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Say nothing at the end.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Say it as one line of JSON on stderr.
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) json: bool,
+    /// Say it in your own words, such as '{wall} {cpu} {cores} {peak} {read} {written} {processes} {exit} {path}'.
+    ///
+    /// Each of these is for people; with _seconds, _bytes or _count after it (wall_seconds, peak_bytes, processes_count …) it is a plain number.
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["quiet", "json"])]
+    pub(crate) summary: Option<String>,
+}
+
+/// When a recording ends by itself, as it is typed: `root`, `tree` or a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UntilOption {
+    Job(Until),
+    Time(Duration),
+}
+
+impl FromStr for UntilOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<UntilOption, String> {
+        match text {
+            "root" => Ok(UntilOption::Job(Until::Root)),
+            "tree" => Ok(UntilOption::Job(Until::Tree)),
+            _ => parse_duration(text).map(UntilOption::Time).map_err(|_| "expected root, tree or a time such as 90s".to_owned()),
+        }
+    }
+}
+
+/// A time such as `100ms`, `1.5s`, `2h 30m`; a bare number means seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let hint = "expected a time such as 100ms, 1.5s or 2h30m";
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| hint.to_owned())?,
+        Err(_) => {
+            let signed: jiff::SignedDuration = text.parse().map_err(|_| hint.to_owned())?;
+            Duration::try_from(signed).map_err(|_| hint.to_owned())?
+        }
+    };
+    if duration.is_zero() { Err(hint.to_owned()) } else { Ok(duration) }
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    if interval < Duration::from_millis(1) {
+        return Err("the shortest is 1ms".to_owned());
+    }
+    Ok(interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_as_people_type_them() {
+        assert_eq!(parse_duration("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("2h30m"), Ok(Duration::from_secs(9000)));
+        for wrong in ["", "0", "-1s", "soon", "inf", "nan", "1e300"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_interval("500us").is_err());
+    }
+}

@@ -1,0 +1,362 @@
+//! Making a recording: what `run`, `attach` and `record` have in common.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use barograph_model::{Batch, Sink};
+use barograph_record::{JobEnd, Outcome, Panel, PanelOptions, Reason, Recorder, Until};
+use barograph_sources::{Choice, Fault, FaultKind, HostFacts, LimitFacts, Machine, Scope, Select, Watch, user_name};
+use barograph_store::{self as store, End, Facts, Notice, Recording, Totals};
+use jiff::tz::TimeZone;
+
+use crate::options::{RecordingOptions, UntilOption};
+use crate::summary::{self, Summary};
+
+/// What is recorded.
+pub(crate) enum Subject<'a> {
+    /// A command that we start.
+    Command(&'a [OsString]),
+    /// Processes that run already.
+    Processes(&'a [u32]),
+    /// The machine; until these processes have ended, if there are any.
+    Machine { until_exit: &'a [u32] },
+}
+
+impl Subject<'_> {
+    fn watch(&self, choice: Option<&Choice>) -> Watch {
+        let (roots, adopts, scope) = match self {
+            Subject::Command(_) => (Vec::new(), true, Scope::Tree),
+            Subject::Processes(pids) => (pids.to_vec(), false, Scope::Tree),
+            Subject::Machine { .. } => (Vec::new(), false, Scope::Machine),
+        };
+        Watch {
+            roots,
+            adopts,
+            scope: choice.and_then(|choice| choice.scope).unwrap_or(scope),
+            select: choice.map_or(Select::Everyone, |choice| choice.select.clone()),
+        }
+    }
+
+    fn has_job(&self) -> bool {
+        !matches!(self, Subject::Machine { .. })
+    }
+
+    /// What a recording of it is called where nobody said.
+    fn stem(&self, machine: &Machine) -> String {
+        let name = match self {
+            Subject::Command(command) => command.first().and_then(|program| Path::new(program).file_name()).map(OsStr::to_os_string),
+            Subject::Processes(pids) => pids.first().and_then(|pid| process_name(machine, *pid)).map(OsString::from),
+            Subject::Machine { .. } => Some("machine".into()),
+        };
+        let plain = |letter: char| if letter.is_alphanumeric() || "._-".contains(letter) { letter } else { '_' };
+        let name: String = name.unwrap_or_default().to_string_lossy().chars().take(40).map(plain).collect();
+        if name.trim_matches(['.', '_']).is_empty() { "job".to_owned() } else { name }
+    }
+}
+
+fn process_name(machine: &Machine, pid: u32) -> Option<String> {
+    machine.text(barograph_sources::Root::Proc, &format!("{pid}/comm"))
+}
+
+/// A recording that is about to be made.
+pub(crate) struct Request<'a> {
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) options: &'a RecordingOptions,
+    pub(crate) subject: Subject<'a>,
+    pub(crate) until: UntilOption,
+    /// Asked at every tick: the reason to stop now, if there is one.
+    pub(crate) stop: Box<dyn FnMut() -> Option<String>>,
+}
+
+/// Records, says so, and returns what became of the job.
+pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
+    let Request { machine, options, subject, until, stop } = request;
+    let watch = subject.watch(options.processes.as_ref());
+    let panel_options = PanelOptions { watch: watch.clone(), process_memory: subject.has_job() && !options.no_pss };
+    let panel = Panel::open(&machine, panel_options).map_err(explain_no_processes)?;
+    let record_options = barograph_record::Options {
+        interval: options.interval,
+        dense_start: !options.no_dense_start,
+        write_interval: options.write_interval,
+        until: match (&subject, until) {
+            (Subject::Machine { until_exit: [], .. }, _) => Until::Stopped,
+            (Subject::Machine { .. }, _) => Until::Root,
+            (_, UntilOption::Job(until)) => until,
+            (_, UntilOption::Time(_)) => Until::Stopped,
+        },
+        duration: match until {
+            UntilOption::Time(time) => Some(options.duration.map_or(time, |duration| duration.min(time))),
+            UntilOption::Job(_) => options.duration,
+        },
+    };
+    let mut recorder = Recorder::new(panel, record_options).context("can't watch signals")?;
+    let root = match subject {
+        Subject::Command(command) => Some(recorder.spawn(command)?),
+        Subject::Processes(pids) | Subject::Machine { until_exit: pids } => {
+            recorder.attach(pids);
+            pids.first().copied().filter(|_| subject.has_job())
+        }
+    };
+    let mut facts = gather_facts(&machine, &mut recorder, &subject, options, root);
+    facts.until = describe_until(record_options.until, record_options.duration);
+    facts.processes = store::Processes {
+        selection: options.processes.as_ref().map_or_else(|| if subject.has_job() { "tree" } else { "all" }.to_owned(), Choice::to_string),
+        left_out: watch.left_out(),
+    };
+    // From here on the job runs: whatever fails is ours to say and not the job's to suffer.
+    let target = Target::create(&output_path(&machine, options, &subject), facts, options);
+    let (outcome, target) = recorder.run(target, stop);
+    finish(&machine, options, &subject, outcome, target)
+}
+
+fn explain_no_processes(fault: Fault) -> anyhow::Error {
+    let hint = if fault.kind == FaultKind::Gone { "" } else { "; is /proc mounted?" };
+    anyhow::anyhow!("can't watch processes: {fault}{hint}")
+}
+
+fn describe_until(until: Until, duration: Option<std::time::Duration>) -> String {
+    let word = match until {
+        Until::Root => "root",
+        Until::Tree => "tree",
+        Until::Stopped => "stopped",
+    };
+    duration.map_or_else(|| word.to_owned(), |duration| format!("{word} or {} s", duration.as_secs_f64()))
+}
+
+fn gather_facts(machine: &Arc<Machine>, recorder: &mut Recorder, subject: &Subject<'_>, options: &RecordingOptions, root: Option<u32>) -> Facts {
+    let host = HostFacts::read(machine);
+    let limits = LimitFacts::read(machine, &host);
+    let began = recorder.began();
+    let identity = |pid: u32| store::Process { pid: pid.into(), start_ticks: barograph_sources::start_ticks(machine, pid).unwrap_or(0) };
+    Facts {
+        command: match subject {
+            Subject::Command(command) => Some(command.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()),
+            Subject::Processes(pids) => pids.first().and_then(|pid| process_name(machine, *pid)).map(|name| vec![name]),
+            Subject::Machine { .. } => None,
+        },
+        directory: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
+        user: user_name(machine),
+        limits: store::Limits { memory_bytes: limits.memory_bytes, cores: limits.cores, origin: limits.origin },
+        host: store::Host {
+            name: host.name,
+            os: host.os,
+            kernel: host.kernel,
+            arch: host.arch.to_owned(),
+            boot_id: host.boot_id,
+            cores: host.cores,
+            memory_bytes: host.memory_bytes,
+            page_size: host.page_size,
+            ticks_per_second: host.ticks_per_second,
+        },
+        recorder: identity(std::process::id()),
+        root: root.map(identity),
+        clock: store::Clock {
+            utc_nanos: began.utc_nanos,
+            monotonic_nanos: began.monotonic_nanos,
+            zone: TimeZone::system().iana_name().unwrap_or("UTC").to_owned(),
+        },
+        interval_seconds: options.interval.as_secs_f64(),
+        write_interval_seconds: options.write_interval.as_secs_f64(),
+        dense_start: !options.no_dense_start,
+        sources: recorder.panel().status().iter().cloned().collect(),
+        ..Facts::default()
+    }
+}
+
+/// Where to record, and whether that was asked for by name.
+fn output_path(machine: &Machine, options: &RecordingOptions, subject: &Subject<'_>) -> PathBuf {
+    if let Some(path) = &options.output {
+        return path.clone();
+    }
+    let folder = std::env::var_os("BAROGRAPH_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from).unwrap_or_default();
+    let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+    folder.join(format!("{}-{time}.baro", subject.stem(machine)))
+}
+
+/// Where the rows go.
+enum Target {
+    Folder(Recording),
+    /// A recording beside the flat file that is made of it at the end, so that a crash loses no more than it would otherwise.
+    Flat {
+        recording: Recording,
+        file: PathBuf,
+    },
+    /// Nowhere, because that failed. The job runs all the same.
+    Nowhere(String),
+}
+
+impl Target {
+    fn create(path: &Path, facts: Facts, options: &RecordingOptions) -> Target {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            // Should this fail, the next step says why.
+            let _ = std::fs::create_dir_all(parent);
+        }
+        let flat = barograph_formats::Format::of_path(path).is_some();
+        let store_options = store::Options { force: options.force, suffix: !options.force || flat };
+        let created = if flat {
+            let file = if options.force { path.to_owned() } else { store::free_name(path) };
+            let name = format!(".{}.baro", file.file_name().unwrap_or_default().to_string_lossy());
+            Recording::create(file.with_file_name(name), facts, store_options).map(|recording| Target::Flat { recording, file })
+        } else {
+            let folder = if path.extension().is_some_and(|ending| ending == "baro") {
+                path.to_owned()
+            } else {
+                let mut name = path.as_os_str().to_owned();
+                name.push(".baro");
+                name.into()
+            };
+            Recording::create(folder, facts, store_options).map(Target::Folder)
+        };
+        created.unwrap_or_else(|error| Target::Nowhere(error.to_string()))
+    }
+
+    fn recording(&mut self) -> Option<&mut Recording> {
+        match self {
+            Target::Folder(recording) | Target::Flat { recording, .. } => Some(recording),
+            Target::Nowhere(_) => None,
+        }
+    }
+}
+
+impl Sink for Target {
+    type Error = store::Error;
+
+    fn take(&mut self, batch: &Batch) -> Result<(), store::Error> {
+        self.recording().map_or(Ok(()), |recording| recording.take(batch))
+    }
+
+    fn publish(&mut self) -> Result<(), store::Error> {
+        self.recording().map_or(Ok(()), Recording::publish)
+    }
+
+    fn bytes_written(&self) -> u64 {
+        match self {
+            Target::Folder(recording) | Target::Flat { recording, .. } => recording.bytes_written(),
+            Target::Nowhere(_) => 0,
+        }
+    }
+
+    fn rows_lost(&self) -> u64 {
+        match self {
+            Target::Folder(recording) | Target::Flat { recording, .. } => recording.rows_lost(),
+            Target::Nowhere(_) => 0,
+        }
+    }
+}
+
+/// Writes the end of the recording and says how it went.
+fn finish(
+    machine: &Arc<Machine>,
+    options: &RecordingOptions,
+    subject: &Subject<'_>,
+    outcome: Outcome,
+    target: Option<Target>,
+) -> anyhow::Result<Outcome> {
+    let totals = totals_of(&outcome, subject.has_job());
+    let mut complaints = Vec::new();
+    let path = match target {
+        None => {
+            complaints.push("the recording's thread failed; what was published before is in the folder".to_owned());
+            None
+        }
+        Some(Target::Nowhere(why)) => {
+            complaints.push(format!("nothing was recorded: {why}"));
+            None
+        }
+        Some(Target::Folder(mut recording)) => {
+            complaints.extend(end_recording(&mut recording, &outcome, totals, machine));
+            Some(recording.folder().to_owned())
+        }
+        Some(Target::Flat { mut recording, file }) => {
+            complaints.extend(end_recording(&mut recording, &outcome, totals, machine));
+            let folder = recording.folder().to_owned();
+            drop(recording);
+            match flat_file(&folder, &file, options.force) {
+                Ok(()) => {
+                    let _ = std::fs::remove_dir_all(&folder);
+                    Some(file)
+                }
+                Err(error) => {
+                    complaints.push(format!("{}: {error:#}; the recording is kept as {}", file.display(), folder.display()));
+                    Some(folder)
+                }
+            }
+        }
+    };
+    let summary = Summary { totals, outcome: &outcome, path: path.as_deref(), has_job: subject.has_job() };
+    let mut out = std::io::stderr().lock();
+    for complaint in complaints {
+        let _ = writeln!(out, "barograph: {complaint}");
+    }
+    if !options.quiet {
+        // Nobody to read it is no failure.
+        let _ = summary::write(&mut out, &summary, options);
+    }
+    Ok(outcome)
+}
+
+fn end_recording(recording: &mut Recording, outcome: &Outcome, totals: Totals, machine: &Machine) -> Option<String> {
+    let reason = match &outcome.reason {
+        Reason::JobEnded => "exited".to_owned(),
+        Reason::Duration => "duration".to_owned(),
+        Reason::Signal(signal) => format!("signal {signal}"),
+        Reason::Asked(why) => why.clone(),
+    };
+    let exit = outcome.job_end.map(|end| match end {
+        JobEnd::Code(code) => store::Exit { code: Some(code), signal: None },
+        JobEnd::Signal(signal) => store::Exit { code: None, signal: Some(signal) },
+    });
+    let notices = notices(outcome, machine);
+    recording.facts_mut().notices.extend(notices);
+    let end = End { utc_nanos: outcome.ended.utc_nanos, monotonic_nanos: outcome.ended.monotonic_nanos, reason, exit, totals };
+    let durability = recording.durability_of(&end);
+    recording.finish(end, durability).err().map(|error| error.to_string())
+}
+
+fn totals_of(outcome: &Outcome, has_job: bool) -> Totals {
+    let nanos = outcome.ended.monotonic_nanos - outcome.began.monotonic_nanos;
+    let wall = Totals { wall_seconds: Some(nanos as f64 / 1e9), ..Totals::default() };
+    if !has_job {
+        return wall;
+    }
+    // Both are lower bounds: the sums count whole clock ticks, and wait4(2) knows of no process that was not collected.
+    let exit = outcome.exit.unwrap_or_default();
+    let job = outcome.totals;
+    let largest = job.largest_peak_resident_bytes.max(exit.peak_resident_bytes);
+    Totals {
+        user_seconds: Some(job.user_seconds.max(exit.user_seconds)),
+        system_seconds: Some(job.system_seconds.max(exit.system_seconds)),
+        peak_resident_bytes: job.peak_resident_bytes.max(largest),
+        peak_process_resident_bytes: largest,
+        read_bytes: Some(job.read_bytes),
+        written_bytes: Some(job.written_bytes),
+        processes_peak: Some(job.processes_peak),
+        processes_seen: Some(job.processes_seen),
+        ..wall
+    }
+}
+
+fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let mut add = |name: &str, count: u64, detail: String| {
+        if count > 0 {
+            notices.push(Notice { name: name.to_owned(), detail, count });
+        }
+    };
+    add("missed_ticks", outcome.missed_ticks, "ticks left out because the machine or the recorder was busy, stopped or suspended".to_owned());
+    add("unreadable_processes", outcome.totals.unreadable_peak, "processes of the job whose input and output this user may not read".to_owned());
+    let denied = outcome.faults.of(FaultKind::Denied);
+    add("denied", denied, format!("readings of {} refused to this user", machine.roots().proc.display()));
+    add("malformed", outcome.faults.of(FaultKind::Malformed), "files that did not read as they should; please report this".to_owned());
+    if let Some(error) = &outcome.write_error {
+        add("write_error", 1, error.clone());
+    }
+    notices
+}
+
+fn flat_file(_folder: &Path, _file: &Path, _force: bool) -> anyhow::Result<()> {
+    anyhow::bail!("placeholder until export.rs is there")
+}

@@ -1,0 +1,174 @@
+//! Facts of the host that do not change while a job runs: its name, kernel, cores and memory, and the limits that the job was given.
+
+use crate::scan::{lines, split_key};
+use crate::{Machine, Root};
+
+/// The machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostFacts {
+    /// Its name.
+    pub name: String,
+    /// Its distribution, as it calls itself in os-release(5).
+    pub os: String,
+    /// Version of the kernel.
+    pub kernel: String,
+    /// Architecture of its processors.
+    pub arch: &'static str,
+    /// The kernel's random name of this boot.
+    pub boot_id: String,
+    /// Cores that are on line.
+    pub cores: u64,
+    /// RAM that the kernel manages, in bytes.
+    pub memory_bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Clock ticks of /proc in a second.
+    pub ticks_per_second: u64,
+}
+
+impl HostFacts {
+    /// Reads them. What can't be read is empty or 0.
+    pub fn read(machine: &Machine) -> HostFacts {
+        let kernel_says = |path: &str| machine.text(Root::Proc, path).unwrap_or_default();
+        let mut text = Vec::new();
+        let cores = machine.read(Root::Proc, "stat", &mut text).map(|()| count_cores(&text));
+        let memory = machine.read(Root::Proc, "meminfo", &mut text).ok().and_then(|()| total_memory(&text));
+        HostFacts {
+            name: kernel_says("sys/kernel/hostname"),
+            os: machine.text(Root::Etc, "os-release").and_then(|text| pretty_name(&text)).unwrap_or_else(|| "Linux".to_owned()),
+            kernel: kernel_says("sys/kernel/osrelease"),
+            arch: std::env::consts::ARCH,
+            boot_id: kernel_says("sys/kernel/random/boot_id"),
+            cores: cores.unwrap_or(0),
+            memory_bytes: memory.unwrap_or(0),
+            page_size: machine.page_size,
+            ticks_per_second: machine.ticks_per_second,
+        }
+    }
+}
+
+fn count_cores(stat: &[u8]) -> u64 {
+    lines(stat).filter(|line| line.strip_prefix(b"cpu").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))).count() as u64
+}
+
+fn total_memory(meminfo: &[u8]) -> Option<u64> {
+    let (_, value) = lines(meminfo).filter_map(split_key).find(|(key, _)| *key == b"MemTotal")?;
+    let kibibytes: u64 = std::str::from_utf8(value).ok()?.split(' ').next()?.parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+fn pretty_name(os_release: &str) -> Option<String> {
+    let value = os_release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(value.trim_matches(['"', '\'']).to_owned())
+}
+
+/// What control groups allow, where it is less than the machine has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LimitFacts {
+    /// Memory, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Cores; 1.5 is one and a half.
+    pub cores: Option<f64>,
+    /// The control groups that say so, empty if none does.
+    pub origin: String,
+}
+
+impl LimitFacts {
+    /// The tightest limits on this process: those of its control group and of all above it.
+    pub fn read(machine: &Machine, host: &HostFacts) -> LimitFacts {
+        let mut limits = LimitFacts::default();
+        let groups = machine.text(Root::Proc, "self/cgroup").unwrap_or_default();
+        for line in groups.lines() {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+            let has = |name: &str| controllers.split(',').any(|controller| controller == name);
+            // In a container the path may be seen from outside, where it leads nowhere; the hierarchy's root is then the container's group.
+            for path in ancestors(path) {
+                if controllers.is_empty() {
+                    for root in ["fs/cgroup", "fs/cgroup/unified"] {
+                        limits.memory(machine.text(Root::Sys, &format!("{root}{path}/memory.max")), path, host);
+                        limits.cores_v2(machine.text(Root::Sys, &format!("{root}{path}/cpu.max")), path, host);
+                    }
+                }
+                if has("memory") {
+                    limits.memory(machine.text(Root::Sys, &format!("fs/cgroup/memory{path}/memory.limit_in_bytes")), path, host);
+                }
+                if has("cpu") {
+                    let value = |file: &str| {
+                        ["cpu", "cpu,cpuacct"].iter().find_map(|name| machine.text(Root::Sys, &format!("fs/cgroup/{name}{path}/{file}")))
+                    };
+                    let both = value("cpu.cfs_quota_us").zip(value("cpu.cfs_period_us"));
+                    limits.cores_v2(both.map(|(quota, period)| format!("{quota} {period}")), path, host);
+                }
+            }
+        }
+        limits
+    }
+
+    fn memory(&mut self, text: Option<String>, path: &str, host: &HostFacts) {
+        // No limit reads `max` in version 2, and a number beyond all memory in version 1.
+        let Some(bytes) = text.and_then(|text| text.parse().ok()).filter(|&bytes| bytes < host.memory_bytes) else { return };
+        if self.memory_bytes.is_none_or(|known| bytes < known) {
+            self.memory_bytes = Some(bytes);
+            self.origin = format!("cgroup {}", if path.is_empty() { "/" } else { path });
+        }
+    }
+
+    fn cores_v2(&mut self, text: Option<String>, path: &str, host: &HostFacts) {
+        let Some(cores) = text.as_deref().and_then(quota).filter(|&cores| cores < host.cores as f64) else { return };
+        if self.cores.is_none_or(|known| cores < known) {
+            self.cores = Some(cores);
+            self.origin = format!("cgroup {}", if path.is_empty() { "/" } else { path });
+        }
+    }
+}
+
+/// `/a/b`, `/a`, and the root as the empty path.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path.trim_end_matches('/')), |path| path.rfind('/').map(|end| &path[..end]))
+}
+
+/// Cores of a quota and its period in microseconds; `max` and -1 are none.
+fn quota(text: &str) -> Option<f64> {
+    let (quota, period) = text.split_once(' ')?;
+    let (quota, period): (f64, f64) = (quota.parse().ok()?, period.trim().parse().ok()?);
+    (quota > 0.0 && period > 0.0).then(|| quota / period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_are_cores() {
+        assert_eq!(quota("150000 100000"), Some(1.5));
+        assert_eq!(quota("max 100000"), None);
+        assert_eq!(quota("-1 100000"), None);
+        assert_eq!(quota("100000 0"), None);
+    }
+
+    #[test]
+    fn every_group_above_is_asked() {
+        assert_eq!(ancestors("/a/b").collect::<Vec<_>>(), ["/a/b", "/a", ""]);
+        assert_eq!(ancestors("/").collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn the_tightest_limit_holds() {
+        let host = HostFacts { memory_bytes: 100, cores: 8, ..HostFacts::default() };
+        let mut limits = LimitFacts::default();
+        for text in ["max", "9223372036854771712", "70", "50", "60"] {
+            limits.memory(Some(text.to_owned()), "/a", &host);
+        }
+        assert_eq!((limits.memory_bytes, limits.origin.as_str()), (Some(50), "cgroup /a"));
+        limits.cores_v2(Some("150000 100000".to_owned()), "", &host);
+        assert_eq!((limits.cores, limits.origin.as_str()), (Some(1.5), "cgroup /"));
+    }
+
+    #[test]
+    fn facts_of_a_host() {
+        assert_eq!(count_cores(b"cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 3\n"), 2);
+        assert_eq!(total_memory(b"MemFree: 1 kB\nMemTotal:  6442450944 kB\n"), Some(6 << 40));
+        assert_eq!(pretty_name("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n").as_deref(), Some("Debian GNU/Linux 12 (bookworm)"));
+    }
+}

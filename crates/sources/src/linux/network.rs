@@ -1,0 +1,301 @@
+//! Network interfaces, from /proc/net/dev, and what TCP and UDP count, from /proc/net/snmp and netstat.
+
+use std::sync::Arc;
+
+use barograph_model::{Batch, Bytes, Count, Counter, Described, Gauge, Moment, Physical, Rows, Text, table};
+
+use super::known::Known;
+use crate::scan::{complete, lines, number_or_fault, words};
+use crate::{Cadence, Entry, Fault, FaultKind, Faults, KeptFile, Machine, Root, Source};
+
+table! {
+    /// What went through each network interface, as counted by its driver. Most drivers include the heads of packets from the link layer on.
+    pub Network = "network" in "/proc/net/dev and /sys/class/net" counted by counted {
+        key {
+            /// Name of the interface, such as `eth0`.
+            interface: Text = "net/dev, before the colon",
+        }
+        /// 1 if the row counts towards the machine's sum, in which each byte stands once: that of an interface which is a device. Otherwise 0.
+        /// Where none is a device, as in a container, all but `lo` count.
+        counted: Gauge<Count> = "sys/class/net/NAME/device",
+        /// Bytes received since the interface was made.
+        received: Counter<Bytes> = "net/dev, receive bytes",
+        /// Packets received.
+        received_packets: Counter<Count> = "net/dev, receive packets",
+        /// Packets that arrived broken or could not be taken.
+        receive_errors: Counter<Count> = "net/dev, receive errs",
+        /// Packets that arrived whole and were dropped: for want of memory, or because nobody here speaks their protocol.
+        receive_drops: Counter<Count> = "net/dev, receive drop",
+        /// Packets lost because a buffer of the interface ran over.
+        receive_overruns: Counter<Count> = "net/dev, receive fifo",
+        /// Packets of a wrong length, with a wrong checksum or misaligned.
+        receive_frame_errors: Counter<Count> = "net/dev, receive frame",
+        /// Packets received that were sent to many at once.
+        received_multicast: Counter<Count> = "net/dev, receive multicast",
+        /// Bytes sent since the interface was made.
+        sent: Counter<Bytes> = "net/dev, transmit bytes",
+        /// Packets sent.
+        sent_packets: Counter<Count> = "net/dev, transmit packets",
+        /// Packets that could not be sent.
+        send_errors: Counter<Count> = "net/dev, transmit errs",
+        /// Packets dropped on their way out.
+        send_drops: Counter<Count> = "net/dev, transmit drop",
+        /// Packets lost because the interface ran out of data while it sent them.
+        send_underruns: Counter<Count> = "net/dev, transmit fifo",
+        /// Times that two senders spoke at once.
+        collisions: Counter<Count> = "net/dev, transmit colls",
+        /// Times that the link was lost while sending.
+        carrier_errors: Counter<Count> = "net/dev, transmit carrier",
+    }
+}
+
+table! {
+    /// What TCP and UDP counted since the network namespace was made: for a machine, since boot; in a container, since its start.
+    pub Protocols = "protocols" in "/proc/net/snmp and /proc/net/netstat" {
+        /// Segments received over TCP, broken ones included.
+        tcp_received: Counter<Count> = "snmp Tcp InSegs",
+        /// Segments sent over TCP, those that were sent again not included.
+        tcp_sent: Counter<Count> = "snmp Tcp OutSegs",
+        /// Segments sent again over TCP because no answer came: packets get lost on the way.
+        tcp_retransmitted: Counter<Count> = "snmp Tcp RetransSegs",
+        /// Segments that arrived broken.
+        tcp_receive_errors: Counter<Count> = "snmp Tcp InErrs",
+        /// Segments sent that end a connection at once.
+        tcp_resets_sent: Counter<Count> = "snmp Tcp OutRsts",
+        /// Connections that were cut off while they were established.
+        tcp_established_resets: Counter<Count> = "snmp Tcp EstabResets",
+        /// Connections begun from here.
+        tcp_opened: Counter<Count> = "snmp Tcp ActiveOpens",
+        /// Connections begun from elsewhere and answered here.
+        tcp_accepted: Counter<Count> = "snmp Tcp PassiveOpens",
+        /// Attempts at a connection that failed.
+        tcp_failed: Counter<Count> = "snmp Tcp AttemptFails",
+        /// Connections that are established at this moment, those whose other side has closed included.
+        tcp_established: Gauge<Count> = "snmp Tcp CurrEstab",
+        /// Connections refused because a program did not accept the earlier ones fast enough.
+        tcp_listen_overflows: Counter<Count> = "netstat TcpExt ListenOverflows",
+        /// Connections that a listening socket lost for whatever reason, `tcp_listen_overflows` included.
+        tcp_listen_drops: Counter<Count> = "netstat TcpExt ListenDrops",
+        /// Datagrams delivered over UDP and IPv4.
+        udp_received: Counter<Count> = "snmp Udp InDatagrams",
+        /// Datagrams sent over UDP and IPv4.
+        udp_sent: Counter<Count> = "snmp Udp OutDatagrams",
+        /// Datagrams for a port where nobody listens, over UDP and IPv4.
+        udp_no_port: Counter<Count> = "snmp Udp NoPorts",
+        /// Datagrams that arrived and could not be delivered for another reason than `udp_no_port`, over UDP and IPv4. Includes
+        /// `udp_receive_buffer_errors`.
+        udp_receive_errors: Counter<Count> = "snmp Udp InErrors",
+        /// Datagrams dropped because the receiving program was too slow and its buffer full, over UDP and IPv4.
+        udp_receive_buffer_errors: Counter<Count> = "snmp Udp RcvbufErrors",
+        /// Datagrams that were not sent because the buffer of their sender was full, over UDP and IPv4.
+        udp_send_buffer_errors: Counter<Count> = "snmp Udp SndbufErrors",
+    }
+}
+
+pub(super) const ENTRY: Entry = Entry { name: "network", tables: &[Network::TABLE, Protocols::TABLE], cadence: Cadence::EachTick, open };
+
+struct NetworkSource {
+    interfaces: Interfaces,
+    dev: Option<KeptFile>,
+    protocols: Vec<(KeptFile, Keys)>,
+    buffer: Vec<u8>,
+    faults: Faults,
+    network: Rows<Network>,
+    protocol_rows: Rows<Protocols>,
+}
+
+fn open(machine: &Arc<Machine>) -> Result<Option<Box<dyn Source>>, Fault> {
+    let dev = keep(machine, "dev");
+    let protocols: Vec<_> = ["snmp", "netstat"].into_iter().filter_map(|file| Some((keep(machine, file)?, Keys::of_file(file)))).collect();
+    if dev.is_none() && protocols.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(NetworkSource {
+        interfaces: Interfaces { machine: machine.clone(), devices: Known::new(), any_device: false },
+        dev,
+        protocols,
+        buffer: Vec::new(),
+        faults: Faults::default(),
+        network: Rows::new(),
+        protocol_rows: Rows::new(),
+    })))
+}
+
+/// /proc/net is a link to self/net, and shows the interfaces that its reader sees. Another machine's /proc (a container's host) is asked for what its
+/// first process sees.
+fn keep(machine: &Machine, file: &str) -> Option<KeptFile> {
+    let folders: &[&str] = if machine.roots().proc.as_os_str() == "/proc" { &["self/net", "net"] } else { &["1/net", "self/net", "net"] };
+    folders.iter().find_map(|folder| machine.keep(Root::Proc, &format!("{folder}/{file}")).ok())
+}
+
+impl Source for NetworkSource {
+    fn read(&mut self, at: Moment) -> Result<(), Fault> {
+        if let Some(dev) = &self.dev {
+            match dev.read(&mut self.buffer) {
+                Ok(()) => fill_interfaces(complete(&self.buffer), at, &mut self.interfaces, &mut self.network, &mut self.faults),
+                Err(fault) => self.faults.count(fault.kind),
+            }
+        }
+        if !self.protocols.is_empty() {
+            let mut row = self.protocol_rows.row(at);
+            for (file, keys) in &self.protocols {
+                match file.read(&mut self.buffer) {
+                    Ok(()) => parse_protocols(complete(&self.buffer), keys, &mut self.faults, |column, value| {
+                        row.set_int(column, value);
+                    }),
+                    Err(fault) => self.faults.count(fault.kind),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn each_batch(&mut self, visit: &mut dyn FnMut(&mut Batch)) {
+        visit(&mut self.network);
+        visit(&mut self.protocol_rows);
+    }
+
+    fn faults(&self) -> Faults {
+        self.faults
+    }
+}
+
+/// Which interfaces are devices: the others (bridges, tunnels, bonds …) pass on what goes through those, or what stays within the machine.
+struct Interfaces {
+    machine: Arc<Machine>,
+    devices: Known<bool>,
+    any_device: bool,
+}
+
+impl Interfaces {
+    fn refresh<'a>(&mut self, names: impl Iterator<Item = &'a [u8]> + Clone) {
+        let Interfaces { machine, devices, any_device } = self;
+        devices.refresh(names, |name| {
+            let name = String::from_utf8_lossy(name);
+            machine.exists(Root::Sys, &format!("class/net/{name}/device"))
+        });
+        *any_device = devices.values().any(|&device| device);
+    }
+
+    fn counts(&self, name: &[u8]) -> bool {
+        if self.any_device { self.devices.get(name) == Some(&true) } else { name != b"lo" }
+    }
+}
+
+fn fill_interfaces(text: &[u8], at: Moment, interfaces: &mut Interfaces, rows: &mut Rows<Network>, faults: &mut Faults) {
+    // The kernel puts two lines of headings before the interfaces.
+    let lines = || lines(text).skip(2);
+    interfaces.refresh(lines().filter_map(parse_interface).map(|(name, _)| name));
+    for line in lines() {
+        let Some((name, numbers)) = parse_interface(line) else {
+            faults.count(FaultKind::Malformed);
+            continue;
+        };
+        let mut row = rows.row(at);
+        row.text(Network::interface, name).set(Network::counted, u64::from(interfaces.counts(name)));
+        for (column, word) in COLUMNS.into_iter().zip(words(numbers)) {
+            if let Some(column) = column
+                && let Some(value) = number_or_fault(word, faults)
+            {
+                row.set_int(column, value);
+            }
+        }
+    }
+}
+
+/// The numbers of an interface in the kernel's order: eight of receiving, eight of sending. Compressed packets are of modems, and left out.
+const COLUMNS: [Option<usize>; 16] = [
+    Some(Network::received.index()),
+    Some(Network::received_packets.index()),
+    Some(Network::receive_errors.index()),
+    Some(Network::receive_drops.index()),
+    Some(Network::receive_overruns.index()),
+    Some(Network::receive_frame_errors.index()),
+    None,
+    Some(Network::received_multicast.index()),
+    Some(Network::sent.index()),
+    Some(Network::sent_packets.index()),
+    Some(Network::send_errors.index()),
+    Some(Network::send_drops.index()),
+    Some(Network::send_underruns.index()),
+    Some(Network::collisions.index()),
+    Some(Network::carrier_errors.index()),
+    None,
+];
+
+/// `  eth0: 39798735 …`: the name and its numbers, which old kernels write without a blank between.
+fn parse_interface(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = memchr::memrchr(b':', line)?;
+    let (name, numbers) = (line[..colon].trim_ascii(), &line[colon + 1..]);
+    (!name.is_empty() && words(numbers).count() >= COLUMNS.len()).then_some((name, numbers))
+}
+
+/// The keys of one file that the declaration names: section, name, and column.
+struct Keys(Vec<(&'static [u8], &'static [u8], usize)>);
+
+impl Keys {
+    /// The declared metrics whose origin is `FILE SECTION KEY`.
+    fn of_file(file: &str) -> Keys {
+        let origins = Protocols::TABLE.metrics.iter().enumerate().filter_map(|(column, metric)| {
+            debug_assert_eq!(metric.physical, Physical::Int);
+            let (section, key) = metric.origin.strip_prefix(file)?.strip_prefix(' ')?.split_once(' ')?;
+            Some((section.as_bytes(), key.as_bytes(), column))
+        });
+        Keys(origins.collect())
+    }
+}
+
+/// Pairs of lines, `Tcp: InSegs OutSegs …` and `Tcp: 12 7 …`.
+fn parse_protocols(text: &[u8], keys: &Keys, faults: &mut Faults, mut set: impl FnMut(usize, u64)) {
+    let mut lines = lines(text);
+    while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
+        let (mut names, mut values) = (words(names), words(values));
+        let (section, again) = (names.next().unwrap_or_default(), values.next());
+        if Some(section) != again {
+            faults.count(FaultKind::Malformed);
+            return;
+        }
+        let wanted = keys.0.iter().filter(|(wanted, _, _)| section.strip_suffix(b":") == Some(wanted));
+        if wanted.clone().next().is_none() {
+            continue;
+        }
+        for (name, value) in names.zip(values) {
+            if let Some(&(_, _, column)) = wanted.clone().find(|(_, key, _)| *key == name)
+                && let Some(value) = number_or_fault(value, faults)
+            {
+                set(column, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_has_a_name_and_sixteen_numbers() {
+        let (name, numbers) = parse_interface(b"  eth0:39798735    2534 0 0 0 0 0 0 216383 1759 0 0 0 0 0 0").unwrap();
+        assert_eq!(name, b"eth0");
+        assert_eq!(words(numbers).next(), Some(&b"39798735"[..]));
+        assert!(parse_interface(b" face |bytes    packets errs").is_none());
+        assert!(parse_interface(b"eth0: 1 2 3").is_none());
+    }
+
+    #[test]
+    fn every_number_of_an_interface_has_its_place() {
+        let mut places: Vec<usize> = COLUMNS.into_iter().flatten().collect();
+        places.sort_unstable();
+        let declared: Vec<usize> = (Network::counted.index() + 1..Network::TABLE.metrics.len()).collect();
+        assert_eq!(places, declared);
+    }
+
+    #[test]
+    fn protocols_are_found_by_section_and_name() {
+        let text = b"Tcp: MaxConn InSegs InErrs\nTcp: -1 12 x\nUdp: InErrors InSegs\nUdp: 3 4\nUdpLite: InErrors\nUdpLite: 9\nIp: Forwarding\n";
+        let (mut found, mut faults) = (Vec::new(), Faults::default());
+        parse_protocols(text, &Keys::of_file("snmp"), &mut faults, |column, value| found.push((Protocols::TABLE.metrics[column].name, value)));
+        assert_eq!(found, [("tcp_received", 12), ("udp_receive_errors", 3)]);
+        assert_eq!(faults.of(FaultKind::Malformed), 1);
+    }
+}

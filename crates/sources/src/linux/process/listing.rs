@@ -1,0 +1,61 @@
+//! Who is there: the processes of /proc, in order of their pids, each with a mark that changes when the pid is used again.
+
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use rustix::fs::{OFlags, RawDir, SeekFrom};
+
+use crate::scan::number;
+use crate::{Fault, Machine, Root};
+
+/// A listing may use 1/200 of the time (0.5 %): on a machine with thousands of processes, fast ticks do not list them each time.
+const SHARE_OF_TIME: u32 = 200;
+
+/// A process as the listing shows it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Entry {
+    pub(super) pid: u32,
+    /// The inode of /proc/PID, which is another one when the pid belongs to another process. So a process that was
+    /// looked at once need not be read again to know that it is still the same.
+    pub(super) inode: u64,
+}
+
+/// The folder /proc, kept open.
+pub(super) struct Listing {
+    directory: OwnedFd,
+    buffer: Vec<MaybeUninit<u8>>,
+    entries: Vec<Entry>,
+    not_before: Option<Instant>,
+}
+
+impl Listing {
+    pub(super) fn open(machine: &Machine) -> Result<Listing, Fault> {
+        let directory = machine.open_at(Root::Proc, ".", OFlags::DIRECTORY).map_err(|errno| Fault::call(machine.path(Root::Proc, ""), errno))?;
+        Ok(Listing { directory, buffer: vec![MaybeUninit::uninit(); 32 * 1024], entries: Vec::new(), not_before: None })
+    }
+
+    /// The processes now; `None` if the last listing was so dear that this tick does without.
+    pub(super) fn read(&mut self) -> Result<Option<&[Entry]>, Fault> {
+        let begin = Instant::now();
+        if self.not_before.is_some_and(|moment| begin < moment) {
+            return Ok(None);
+        }
+        let fault = |errno| Fault::call("the listing of /proc", errno);
+        rustix::fs::seek(&self.directory, SeekFrom::Start(0)).map_err(fault)?;
+        self.entries.clear();
+        let mut directory = RawDir::new(&self.directory, &mut self.buffer);
+        while let Some(entry) = directory.next() {
+            let entry = entry.map_err(fault)?;
+            if let Some(pid) = number(entry.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).ok()) {
+                self.entries.push(Entry { pid, inode: entry.ino() });
+            }
+        }
+        // The kernel lists pids in order; a folder that plays /proc need not.
+        if !self.entries.is_sorted() {
+            self.entries.sort_unstable();
+        }
+        self.not_before = Some(begin + begin.elapsed() * SHARE_OF_TIME);
+        Ok(Some(&self.entries))
+    }
+}

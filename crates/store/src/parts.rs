@@ -1,0 +1,182 @@
+//! The parts of one table, read while they may be replaced: list, open, and list again when one has gone in between.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::{ArrowError, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
+
+use crate::schema::{MONOTONIC, TIME};
+use crate::{Damage, Error, Query};
+
+/// How often a listing is tried again when its parts have gone.
+const TRIES: usize = 8;
+
+/// Rows that are decoded at once.
+const BATCH_ROWS: usize = 8192;
+
+/// An opened part. It stays what it is, even when another takes its name.
+pub(crate) struct Part {
+    path: PathBuf,
+    file: File,
+    metadata: ArrowReaderMetadata,
+    pub(crate) bytes: u64,
+}
+
+/// What was read of each part, and which parts could not be read.
+pub(crate) type Collected<T> = (Vec<T>, Vec<Damage>);
+
+/// Reads something of each part, in the order of their numbers.
+///
+/// A part is replaced by a rename, so the file that was opened is whole whatever happens to its name. When a part is gone, its rows may stand
+/// elsewhere: what was read so far is thrown away and the listing begins anew. A part that appears after the listing holds only later rows.
+pub(crate) fn collect<T>(folder: &Path, mut read: impl FnMut(&Part) -> Result<T, Error>) -> Result<Collected<T>, Error> {
+    'listing: for _ in 0..TRIES {
+        let (mut found, mut damaged) = (Vec::new(), Vec::new());
+        for path in list(folder)? {
+            let whole = Part::open(&path).and_then(|part| read(&part));
+            match whole {
+                Ok(value) => found.push(value),
+                Err(Error::Disk { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue 'listing,
+                Err(Error::Part { source, .. }) => damaged.push(Damage { path, why: source.to_string() }),
+                Err(Error::Disk { source, .. }) => damaged.push(Damage { path, why: source.to_string() }),
+                Err(error) => return Err(error),
+            }
+        }
+        return Ok((found, damaged));
+    }
+    Err(Error::Unsteady { path: folder.to_owned() })
+}
+
+/// The parts in a folder, by number. No folder is no part.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match fs::read_dir(folder) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|source| Error::disk(folder, source))?,
+    };
+    let mut parts: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| is_part(path)).collect();
+    parts.sort_by(|a, b| (a.as_os_str().len(), a).cmp(&(b.as_os_str().len(), b)));
+    Ok(parts)
+}
+
+fn is_part(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !hidden && path.extension().is_some_and(|extension| extension == "parquet")
+}
+
+impl Part {
+    pub(crate) fn open(path: &Path) -> Result<Part, Error> {
+        let file = File::open(path).map_err(|source| Error::disk(path, source))?;
+        let bytes = file.metadata().map_err(|source| Error::disk(path, source))?.len();
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|source| Error::part(path, source))?;
+        Ok(Part { path: path.to_owned(), file, metadata, bytes })
+    }
+
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        self.metadata.schema()
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.groups().map(|group| group.num_rows().unsigned_abs()).sum()
+    }
+
+    /// What the part says of its table or recording under this key.
+    pub(crate) fn said(&self, key: &str) -> Option<String> {
+        let pairs = self.metadata.metadata().file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key.strip_prefix("barograph.") == Some(key))?.value.clone()
+    }
+
+    /// UTC time of the first and last row.
+    pub(crate) fn range(&self) -> Option<(i64, i64)> {
+        let column = self.schema().index_of(TIME).ok()?;
+        let ranges = self.groups().filter_map(|group| int_range(group, column));
+        ranges.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
+    }
+
+    /// The rows that the query asks for, in the order of the file.
+    pub(crate) fn read(&self, query: &Query) -> Result<Vec<RecordBatch>, Error> {
+        let groups: Vec<usize> = self.groups().enumerate().filter(|(_, group)| self.may_match(group, query)).map(|(index, _)| index).collect();
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let failed = |source| Error::part(&self.path, source);
+        let file = self.file.try_clone().map_err(|source| Error::disk(&self.path, source))?;
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_batch_size(BATCH_ROWS).with_row_groups(groups);
+        if let Some(columns) = &query.columns {
+            builder = builder.with_projection(self.projection([TIME, MONOTONIC].into_iter().chain(columns.iter().map(String::as_str))));
+        }
+        if query.restricts_rows() {
+            let columns = [TIME].into_iter().chain(query.filtered_columns());
+            let (mask, query) = (self.projection(columns), query.clone());
+            let predicate = ArrowPredicateFn::new(mask, move |batch| matching(&batch, &query));
+            builder = builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)]));
+        }
+        let rows: Result<Vec<RecordBatch>, ArrowError> = builder.build().map_err(failed)?.collect();
+        rows.map_err(|source| failed(source.into()))
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &RowGroupMetaData> {
+        self.metadata.metadata().row_groups().iter()
+    }
+
+    fn projection<'a>(&self, columns: impl Iterator<Item = &'a str>) -> ProjectionMask {
+        ProjectionMask::columns(self.metadata.parquet_schema(), columns)
+    }
+
+    /// Whether the statistics of a row group leave room for a row that is asked for.
+    fn may_match(&self, group: &RowGroupMetaData, query: &Query) -> bool {
+        let range = |column: &str| self.schema().index_of(column).ok().and_then(|index| int_range(group, index));
+        let in_time = range(TIME).is_none_or(|(first, last)| query.from.is_none_or(|from| last >= from) && query.to.is_none_or(|to| first <= to));
+        in_time && query.equal.iter().all(|(column, value)| range(column).is_none_or(|(low, high)| (low..=high).contains(value)))
+    }
+}
+
+impl Query {
+    fn restricts_rows(&self) -> bool {
+        self.from.is_some() || self.to.is_some() || self.filtered_columns().next().is_some()
+    }
+
+    fn filtered_columns(&self) -> impl Iterator<Item = &str> {
+        self.equal.iter().map(|(column, _)| column.as_str()).chain(self.equal_text.iter().map(|(column, _)| column.as_str()))
+    }
+}
+
+/// Smallest and largest value of a column of whole numbers in a row group, where the file says them.
+fn int_range(group: &RowGroupMetaData, column: usize) -> Option<(i64, i64)> {
+    match group.columns().get(column)?.statistics()? {
+        Statistics::Int64(known) => Some((*known.min_opt()?, *known.max_opt()?)),
+        _ => None,
+    }
+}
+
+/// Which rows the query asks for. A row without the value that is asked for, or a part without the column, does not match.
+fn matching(batch: &RecordBatch, query: &Query) -> Result<BooleanArray, ArrowError> {
+    let mut keep = vec![true; batch.num_rows()];
+    if let Some(times) = batch.column_by_name(TIME).and_then(|array| array.as_primitive_opt::<TimestampNanosecondType>()) {
+        for (keep, &time) in keep.iter_mut().zip(times.values()) {
+            *keep = query.from.is_none_or(|from| time >= from) && query.to.is_none_or(|to| time <= to);
+        }
+    }
+    for (column, wanted) in &query.equal {
+        match batch.column_by_name(column).and_then(|array| array.as_primitive_opt::<Int64Type>()) {
+            Some(values) => keep.iter_mut().zip(values).for_each(|(keep, value)| *keep &= value == Some(*wanted)),
+            None => keep.fill(false),
+        }
+    }
+    for (column, wanted) in &query.equal_text {
+        match batch.column_by_name(column).and_then(|array| array.as_string_opt::<i32>()) {
+            Some(values) => keep.iter_mut().zip(values).for_each(|(keep, value)| *keep &= value == Some(wanted.as_str())),
+            None => keep.fill(false),
+        }
+    }
+    Ok(BooleanArray::from(keep))
+}

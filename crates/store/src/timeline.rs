@@ -1,0 +1,239 @@
+//! The one reader of recordings, whether they are live, ended or cut off.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array, new_null_array};
+use arrow_schema::{FieldRef, Schema};
+use arrow_select::concat::concat_batches;
+use arrow_select::take::take_record_batch;
+use parquet::errors::ParquetError;
+
+use crate::parts::{self, Part};
+use crate::schema::{FieldInfo, time_fields};
+use crate::{Bucket, Error, Facts, Frame, Query, State, state, thin};
+
+/// Where `repair` puts what can't be read.
+pub(crate) const DAMAGED_FOLDER: &str = "damaged";
+
+/// A recording, opened for reading. Every answer is what is on disk at that moment: a live recording gives more when asked again.
+#[derive(Debug)]
+pub struct Timeline {
+    folder: PathBuf,
+    facts: Facts,
+    damaged: Mutex<BTreeMap<PathBuf, String>>,
+}
+
+/// A table of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableInfo {
+    /// Its name.
+    pub name: String,
+    /// What it tells.
+    pub help: String,
+    /// The columns that name a row's subject.
+    pub keys: Vec<String>,
+    /// The column, if any, that says by 1 or 0 whether a row counts towards the machine's sum.
+    pub counted: Option<String>,
+    /// How many rows it has.
+    pub rows: u64,
+    /// How many bytes it takes on disk.
+    pub bytes: u64,
+    /// How many parts it has.
+    pub parts: usize,
+    /// UTC time of its first and last row, in nanoseconds since 1970.
+    pub range: Option<(i64, i64)>,
+    /// Its columns, both times left out.
+    pub fields: Vec<FieldInfo>,
+}
+
+/// A part that could not be read, and was passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Timeline {
+    /// Opens a recording of any state.
+    pub fn open(path: impl AsRef<Path>) -> Result<Timeline, Error> {
+        let folder = path.as_ref().to_owned();
+        let facts = Facts::read(&folder)?;
+        Ok(Timeline { folder, facts, damaged: Mutex::default() })
+    }
+
+    /// The tables of a folder whose facts come from elsewhere.
+    pub(crate) fn with_facts(folder: &Path, facts: Facts) -> Timeline {
+        Timeline { folder: folder.to_owned(), facts, damaged: Mutex::default() }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The facts as they were when it was opened or last refreshed.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Reads the facts again: a live recording may have ended.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        self.facts = Facts::read(&self.folder)?;
+        Ok(())
+    }
+
+    /// Whether it is being written, by the facts as they were when it was opened or last refreshed.
+    pub fn state(&self) -> State {
+        state::state(&self.folder, &self.facts)
+    }
+
+    /// The tables, by name. A table whose every part is damaged is there, with no rows.
+    pub fn tables(&self) -> Result<Vec<TableInfo>, Error> {
+        self.table_names()?.into_iter().map(|name| self.table(&name)).collect()
+    }
+
+    /// What is known of one table.
+    pub fn table(&self, name: &str) -> Result<TableInfo, Error> {
+        let mut info = TableInfo {
+            name: name.to_owned(),
+            help: String::new(),
+            keys: Vec::new(),
+            counted: None,
+            rows: 0,
+            bytes: 0,
+            parts: 0,
+            range: None,
+            fields: Vec::new(),
+        };
+        let parts = self.collect(name, |part| {
+            let said = |key: &str| part.said(key).filter(|said| !said.is_empty());
+            Ok((part.rows(), part.bytes, part.range(), FieldInfo::of_schema(part.schema()), said("help"), said("keys"), said("counted")))
+        })?;
+        for (rows, bytes, range, fields, help, keys, counted) in parts {
+            info.rows += rows;
+            info.bytes += bytes;
+            info.parts += 1;
+            info.range = [info.range, range].into_iter().flatten().reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
+            let new: Vec<FieldInfo> = fields.into_iter().filter(|field| info.fields.iter().all(|known| known.name != field.name)).collect();
+            info.fields.extend(new);
+            info.help = help.unwrap_or(info.help);
+            info.keys = keys.map_or(info.keys, |keys| keys.split(',').map(str::to_owned).collect());
+            info.counted = counted.or(info.counted);
+        }
+        Ok(info)
+    }
+
+    /// Whether there is such a table.
+    pub fn has_table(&self, name: &str) -> bool {
+        self.table_names().is_ok_and(|names| names.iter().any(|known| known == name))
+    }
+
+    /// The rows that are asked for, in the order of time; rows of the same time in the order in which they were written.
+    pub fn frame(&self, table: &str, query: &Query) -> Result<Frame, Error> {
+        let parts = self.collect(table, |part| {
+            let batches = part.read(query)?;
+            Ok((part.schema().clone(), batches))
+        })?;
+        let schema = common_schema(parts.iter().map(|(schema, _)| schema), query);
+        let folder = self.folder.join(table);
+        let failed = |source| Error::part(&folder, ParquetError::from(source));
+        let conformed: Result<Vec<RecordBatch>, _> = parts.iter().flat_map(|(_, batches)| batches).map(|batch| conform(batch, &schema)).collect();
+        let all = concat_batches(&schema, &conformed.map_err(failed)?).map_err(failed)?;
+        let frame = Frame::new(all);
+        match time_order(frame.times()) {
+            None => Ok(frame),
+            Some(order) => Ok(Frame::new(take_record_batch(frame.batch(), &UInt64Array::from(order)).map_err(failed)?)),
+        }
+    }
+
+    /// A column of numbers, thinned to at most so many buckets between the query's times, or else those of the first and last row. In a table with keys,
+    /// the query should name one subject.
+    pub fn thin(&self, table: &str, column: &str, query: &Query, buckets: usize) -> Result<Vec<Bucket>, Error> {
+        let frame = self.frame(table, &query.clone().columns([column]))?;
+        let known = frame.fields();
+        if known.is_empty() && !self.table(table)?.fields.iter().any(|field| field.name == column) {
+            let known = self.table(table)?.fields.into_iter().map(|field| field.name).collect();
+            return Err(Error::NoColumn { table: table.to_owned(), column: column.to_owned(), known });
+        }
+        if !frame.is_numeric(column) {
+            return Err(Error::NotNumeric { table: table.to_owned(), column: column.to_owned() });
+        }
+        let (Some(&first), Some(&last)) = (frame.times().first(), frame.times().last()) else { return Ok(Vec::new()) };
+        Ok(thin(frame.times(), &frame.floats(column), query.from.unwrap_or(first), query.to.unwrap_or(last), buckets))
+    }
+
+    /// The parts that could not be read since the recording was opened.
+    pub fn damaged(&self) -> Vec<Damage> {
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.iter().map(|(path, why)| Damage { path: path.clone(), why: why.clone() }).collect()
+    }
+
+    /// Names of the tables: folders with parts in them.
+    pub(crate) fn table_names(&self) -> Result<Vec<String>, Error> {
+        table_names(&self.folder)
+    }
+
+    fn collect<T>(&self, table: &str, read: impl FnMut(&Part) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        let known = self.table_names()?;
+        if !known.iter().any(|name| name == table) {
+            return Err(Error::NoTable { path: self.folder.clone(), table: table.to_owned(), known });
+        }
+        let (found, damaged) = parts::collect(&self.folder.join(table), read)?;
+        let mut known = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(damaged.into_iter().map(|damage| (damage.path, damage.why)));
+        Ok(found)
+    }
+}
+
+/// Names of the tables of a recording: folders with parts in them, damaged ones left out.
+pub(crate) fn table_names(folder: &Path) -> Result<Vec<String>, Error> {
+    let entries = fs::read_dir(folder).map_err(|source| Error::disk(folder, source))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.') && name != DAMAGED_FOLDER).collect();
+    names.retain(|name| parts::list(&folder.join(name)).is_ok_and(|parts| !parts.is_empty()));
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The columns of all parts, those of the query alone if it names some, in its order. The first part that has a column says what it is.
+fn common_schema<'a>(schemas: impl Iterator<Item = &'a Arc<Schema>>, query: &Query) -> Arc<Schema> {
+    let mut known: Vec<FieldRef> = Vec::new();
+    for field in schemas.flat_map(|schema| schema.fields()) {
+        if !crate::schema::is_time(field.name()) && known.iter().all(|other| other.name() != field.name()) {
+            known.push(Arc::new(field.as_ref().clone().with_nullable(true)));
+        }
+    }
+    let asked: Vec<FieldRef> = match &query.columns {
+        None => known,
+        Some(names) => names.iter().filter_map(|name| known.iter().find(|field| field.name() == name).cloned()).collect(),
+    };
+    Arc::new(Schema::new(time_fields().into_iter().map(Arc::new).chain(asked).collect::<Vec<_>>()))
+}
+
+/// The batch with exactly these columns. What it lacks, or has in another type, is absent.
+fn conform(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch, arrow_schema::ArrowError> {
+    let columns: Vec<ArrayRef> = schema
+        .fields()
+        .iter()
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => column.clone(),
+            _ => new_null_array(field.data_type(), batch.num_rows()),
+        })
+        .collect();
+    RecordBatch::try_new_with_options(schema.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(batch.num_rows())))
+}
+
+/// The order of time, if the rows do not have it already.
+fn time_order(times: &[i64]) -> Option<Vec<u64>> {
+    if times.is_sorted() {
+        return None;
+    }
+    let mut order: Vec<u64> = (0..times.len() as u64).collect();
+    order.sort_by_key(|&row| times[row as usize]);
+    Some(order)
+}

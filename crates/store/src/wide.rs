@@ -1,0 +1,177 @@
+//! The flat form of a recording: one row a tick, with the tables that have one row a tick side by side, and the sums of those whose rows can be summed.
+//!
+//! It is made from what the files say of themselves and knows no table by name. A value stands in one row only: a table that is read less often than
+//! the others is absent from the rows between.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampNanosecondArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use barograph_model::Physical;
+
+use crate::schema::time_fields;
+use crate::{Error, FieldInfo, Frame, Query, TableInfo, Timeline};
+
+/// Ticks of one piece.
+const ROWS: u64 = 8192;
+
+/// The flat form, piece by piece. The first piece comes in any case, if need be an empty one.
+#[derive(Debug)]
+pub struct Wide<'a> {
+    timeline: &'a Timeline,
+    tables: Vec<Source>,
+    schema: SchemaRef,
+    /// The table whose rows are the ticks.
+    ticks: Option<String>,
+    next: i64,
+    end: i64,
+    step: i64,
+}
+
+/// A table that is part of the flat form.
+#[derive(Debug)]
+struct Source {
+    name: String,
+    counted: Option<String>,
+    columns: Vec<String>,
+    /// Which of the columns are whole numbers.
+    is_whole: Vec<bool>,
+}
+
+impl Timeline {
+    /// The flat form of this time. Tables come in the order of these names, others after them.
+    pub fn wide(&self, order: &[&str], from: Option<i64>, to: Option<i64>) -> Result<Wide<'_>, Error> {
+        let mut tables = self.tables()?;
+        tables.sort_by_key(|table| order.iter().position(|name| *name == table.name).unwrap_or(usize::MAX));
+        let ticks = tables.iter().filter(|table| is_each_tick(table)).max_by_key(|table| table.rows).cloned();
+        let (first, last) = ticks.as_ref().and_then(|table| table.range).unwrap_or((0, -1));
+        let begin = from.unwrap_or(first).max(first);
+        let pieces = ticks.as_ref().map_or(1, |table| i64::try_from(table.rows / ROWS).unwrap_or(i64::MAX).saturating_add(1));
+        let mut fields: Vec<Field> = time_fields().to_vec();
+        let mut sources = Vec::new();
+        for table in tables {
+            let columns: Vec<FieldInfo> = table.fields.iter().filter(|field| belongs(&table, field)).cloned().collect();
+            fields.extend(columns.iter().map(|column| wide_field(&table, column)));
+            if !columns.is_empty() {
+                let is_whole = columns.iter().map(|column| is_whole(column)).collect();
+                sources.push(Source {
+                    name: table.name,
+                    counted: table.counted,
+                    columns: columns.into_iter().map(|column| column.name).collect(),
+                    is_whole,
+                });
+            }
+        }
+        Ok(Wide {
+            timeline: self,
+            tables: sources,
+            schema: Arc::new(Schema::new(fields)),
+            ticks: ticks.map(|table| table.name),
+            next: begin,
+            end: to.unwrap_or(last).min(last),
+            step: (last.saturating_sub(first) / pieces).max(1),
+        })
+    }
+}
+
+impl Wide<'_> {
+    /// Its columns: `time`, `monotonic_nanos`, then `table.column`.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn piece(&self, name: &str, from: i64, to: i64) -> Result<RecordBatch, Error> {
+        let ticks = self.timeline.frame(name, &Query::all().columns(Vec::<String>::new()).between(Some(from), Some(to)))?;
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(TimestampNanosecondArray::from(ticks.times().to_vec()).with_timezone("UTC")),
+            Arc::new(Int64Array::from(ticks.monotonic().to_vec())),
+        ];
+        for source in &self.tables {
+            let query = Query::all().columns(source.columns.iter().chain(&source.counted).cloned()).between(Some(from), Some(to));
+            arrays.extend(source.arrays(&self.timeline.frame(&source.name, &query)?, ticks.times()));
+        }
+        let failed = |error| Error::part(&self.timeline.folder().join(name), parquet::errors::ParquetError::from(error));
+        RecordBatch::try_new(self.schema.clone(), arrays).map_err(failed)
+    }
+}
+
+impl Iterator for Wide<'_> {
+    type Item = Result<RecordBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let name = self.ticks.as_ref()?;
+        if self.next > self.end {
+            return None;
+        }
+        let (from, to) = (self.next, self.next.saturating_add(self.step - 1).min(self.end));
+        self.next = to.saturating_add(1);
+        Some(self.piece(name, from, to))
+    }
+}
+
+impl Source {
+    /// Its columns with one cell for each tick: the value of the row at that tick, or the sum of its rows that count.
+    fn arrays(&self, frame: &Frame, ticks: &[i64]) -> Vec<ArrayRef> {
+        let counted = self.counted.as_ref().map(|column| frame.ints(column));
+        let counts = |row: usize| counted.as_ref().is_none_or(|counted| counted[row] == Some(1));
+        // A row that lies between two ticks, from a source on a thread of its own, belongs to the later one.
+        let place = |row: usize| Some(ticks.partition_point(|tick| *tick < frame.times()[row])).filter(|place| *place < ticks.len());
+        let rows: Vec<(usize, usize)> = (0..frame.len()).filter(|row| counts(*row)).filter_map(|row| Some((row, place(row)?))).collect();
+        let summed = self.counted.is_some();
+        let array = |(column, is_whole): (&String, &bool)| -> ArrayRef {
+            if *is_whole {
+                Arc::new(Int64Array::from(placed(&rows, &frame.ints(column), ticks.len(), summed, i64::saturating_add)))
+            } else {
+                Arc::new(Float64Array::from(placed(&rows, &frame.floats(column), ticks.len(), summed, |a, b| a + b)))
+            }
+        };
+        self.columns.iter().zip(&self.is_whole).map(array).collect()
+    }
+}
+
+fn placed<V: Copy>(rows: &[(usize, usize)], values: &[Option<V>], ticks: usize, summed: bool, add: impl Fn(V, V) -> V) -> Vec<Option<V>> {
+    let mut cells = vec![None; ticks];
+    for &(row, place) in rows {
+        if let Some(value) = values[row] {
+            cells[place] = Some(cells[place].filter(|_| summed).map_or(value, |sum| add(sum, value)));
+        }
+    }
+    cells
+}
+
+/// A table of numbers with one row a tick. One with texts and no key is a list of happenings.
+fn is_each_tick(table: &TableInfo) -> bool {
+    table.keys.is_empty() && table.fields.iter().all(is_number)
+}
+
+/// Whether a column is part of the flat form: all numbers of a table with one row a tick; of a table whose rows can be summed, what can be summed.
+fn belongs(table: &TableInfo, field: &FieldInfo) -> bool {
+    let is_sum = table.counted.as_ref().is_some_and(|counted| *counted != field.name)
+        && !table.keys.contains(&field.name)
+        && ["counter", "gauge"].contains(&field.kind.as_str())
+        && ["bytes", "seconds", "count"].contains(&field.unit.as_str());
+    is_number(field) && (is_each_tick(table) || is_sum)
+}
+
+fn wide_field(table: &TableInfo, column: &FieldInfo) -> Field {
+    let kept = if is_whole(column) { DataType::Int64 } else { DataType::Float64 };
+    let facts = [
+        ("id", &column.id),
+        ("kind", &column.kind),
+        ("unit", &column.unit),
+        ("ucum", &column.ucum),
+        ("help", &column.help),
+        ("origin", &column.origin),
+    ];
+    let facts: HashMap<String, String> = facts.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
+    Field::new(format!("{}.{}", table.name, column.name), kept, true).with_metadata(facts)
+}
+
+fn is_number(field: &FieldInfo) -> bool {
+    matches!(field.physical, Some(Physical::Int | Physical::Float))
+}
+
+fn is_whole(field: &FieldInfo) -> bool {
+    field.physical == Some(Physical::Int)
+}

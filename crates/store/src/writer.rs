@@ -1,0 +1,332 @@
+//! The writer of a recording.
+//!
+//! **Why a torn write is harmless.** Nothing that readers see is ever written in place. A part, and `recording.json`, is written whole under a hidden
+//! name, synced, and renamed over its own name, which the kernel does in one step. Killed at any instant, we leave the old file or the new one, and at
+//! worst a hidden file that nobody reads. A row stands in the part of one number only: the one that is open when it is first written, and each later
+//! state of that part holds all rows of the state before. So no reader can meet a row twice, or half of one.
+//!
+//! **What is lost.** With the process, by `kill -9`: the rows since the last publish. With the power: the same, as publish syncs the files, then the
+//! renames. All files are written first, then all are synced, then all are renamed, so that one commit of the file system's journal serves all tables.
+//!
+//! **What it costs.** Rows wait in memory only until their row group is closed. That happens to all larger tables together when the rows of all of
+//! them come to [`BUDGET`] bytes: memory is then flat whatever the number of tables, processes and hours, and the row groups of a table span as many
+//! ticks as that memory can buy. A closed row group stays on disk as it is; publishing again copies its bytes (see [`crate::part`]). Of a day at 1 s
+//! with 50 processes that makes about 40 parts per table.
+//!
+//! **When the disk fails.** The rows stay in memory and the next publish tries again. Above [`BOUND`] the oldest rows of the largest table are dropped,
+//! and counted. A recorder that can't write must not become one that eats the machine's memory.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use barograph_model::{Batch, Sink};
+
+use crate::disk::{self, Durability};
+use crate::encode::Effort;
+use crate::facts::{End, Notice};
+use crate::part::{OpenPart, Staged};
+use crate::{Error, Facts, free_name, name, state};
+
+/// Bytes of rows that may wait in memory, all tables together; packed as they are, some 250,000 cells.
+const BUDGET: usize = 768 << 10;
+
+/// Bytes of rows that may wait while the disk takes nothing.
+const BOUND: usize = BUDGET / 2 * 3;
+
+/// A table with less stays open when the others are closed: many small row groups would be mostly index.
+const WORTH_CLOSING: usize = BUDGET / 32;
+
+/// Kept free for the end of the recording, which must still be written when the disk is full.
+const RESERVE_BYTES: usize = 16 << 10;
+pub(crate) const RESERVE_FILE: &str = ".reserve";
+
+/// How to make a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Replace a recording of this name, unless it is being written.
+    pub force: bool,
+    /// Take the first free name (`NAME-2.baro` …) when this one is taken.
+    pub suffix: bool,
+}
+
+/// A recording that is being written.
+pub struct Recording {
+    folder: PathBuf,
+    facts: Facts,
+    facts_dirty: bool,
+    /// Whether the names of the recording and of its tables are safe from a power cut.
+    names_synced: bool,
+    parts: Vec<OpenPart>,
+    taken: usize,
+    failing: bool,
+    rows_lost: u64,
+    bytes_written: u64,
+    /// Held for as long as we write: how readers know that the recording is live.
+    _lock: Option<File>,
+}
+
+impl Recording {
+    /// Makes the folder and writes the facts. Gives the recording an id if the facts have none.
+    ///
+    /// The folders above must exist. Nothing is overwritten but by [`Options::force`], and then only a recording.
+    pub fn create(folder: impl Into<PathBuf>, mut facts: Facts, options: Options) -> Result<Recording, Error> {
+        let folder = make_folder(folder.into(), options)?;
+        let lock = state::lock(&folder);
+        if facts.id.is_empty() {
+            facts.id = random_id();
+        }
+        let mut recording = Recording {
+            folder,
+            facts,
+            facts_dirty: true,
+            names_synced: false,
+            parts: Vec::new(),
+            taken: 0,
+            failing: false,
+            rows_lost: 0,
+            bytes_written: 0,
+            _lock: lock,
+        };
+        recording.write_facts(Durability::Crash)?;
+        // Nothing is worth a wait for the disk yet: the first publish writes them again, and syncs them.
+        recording.facts_dirty = true;
+        Ok(recording)
+    }
+
+    /// The folder, under the name that it got.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The facts as they are now.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The facts, to be changed; the next publish writes them.
+    pub fn facts_mut(&mut self) -> &mut Facts {
+        self.facts_dirty = true;
+        &mut self.facts
+    }
+
+    /// Writes what is still in memory, and the end.
+    ///
+    /// A recording shorter than one write interval may be lost to a power cut by the very promise that was made for it, so it need not wait for the
+    /// disk: [`Recording::durability_of`] says which durability is due. A failure leaves all in place for another try.
+    pub fn finish(&mut self, end: End, durability: Durability) -> Result<(), Error> {
+        let tables = self.write(durability, |part| (!part.group.is_empty()).then_some(Effort::Closed));
+        // The reserve first: on a full disk it is what makes room for the end.
+        let _ = fs::remove_file(self.folder.join(RESERVE_FILE));
+        self.note_lost_rows();
+        self.facts.end = Some(end);
+        self.facts_dirty = true;
+        let facts = self.write_facts(durability);
+        tables.and(facts)
+    }
+
+    /// What a recording that ends at this moment of the monotonic clock owes its reader.
+    pub fn durability_of(&self, end: &End) -> Durability {
+        let young = self.facts.seconds_until(end.monotonic_nanos) < self.facts.write_interval_seconds;
+        if young { Durability::Crash } else { Durability::PowerCut }
+    }
+
+    fn note_lost_rows(&mut self) {
+        const NAME: &str = "rows_lost";
+        if self.rows_lost > 0 {
+            self.facts.notices.retain(|notice| notice.name != NAME);
+            let detail = "rows that were dropped because the disk took none for too long".to_owned();
+            self.facts.notices.push(Notice { name: NAME.to_owned(), detail, count: self.rows_lost });
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.parts.iter().map(|part| part.group.bytes()).sum()
+    }
+
+    /// Closes the row groups of the tables that fill the memory.
+    fn close_groups(&mut self, durability: Durability) -> Result<(), Error> {
+        self.write(durability, |part| (part.group.bytes() >= WORTH_CLOSING).then_some(Effort::Closed))
+    }
+
+    /// Writes the parts that are chosen. One that fails keeps its rows and hinders no other; the first failure is reported.
+    fn write(&mut self, durability: Durability, choose: impl Fn(&OpenPart) -> Option<Effort>) -> Result<(), Error> {
+        let mut result = Ok(());
+        let mut staged: Vec<(usize, Staged)> = Vec::new();
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            let Some(effort) = choose(part) else { continue };
+            match part.stage(effort) {
+                Ok(part) => staged.push((index, part)),
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        staged.retain(|(_, part)| match part.sync(durability) {
+            Ok(()) => true,
+            Err(error) => {
+                result = std::mem::replace(&mut result, Ok(())).and(Err(error));
+                false
+            }
+        });
+        for (index, part) in &staged {
+            match self.parts[*index].commit(part) {
+                Ok(bytes) => self.bytes_written += bytes,
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        if durability == Durability::PowerCut {
+            for (index, _) in &staged {
+                result = result.and(disk::sync_folder(self.parts[*index].folder()));
+            }
+        }
+        self.failing = result.is_err();
+        result
+    }
+
+    fn write_facts(&mut self, durability: Durability) -> Result<(), Error> {
+        if !self.facts_dirty {
+            return Ok(());
+        }
+        self.bytes_written += self.facts.write(&self.folder, durability)?;
+        self.facts_dirty = false;
+        Ok(())
+    }
+
+    /// Makes the names of the folders safe, once, and puts the reserve aside.
+    fn sync_names(&mut self) -> Result<(), Error> {
+        if !self.names_synced {
+            disk::sync_folder(self.folder.parent().unwrap_or(Path::new(".")))?;
+            let reserve = self.folder.join(RESERVE_FILE);
+            fs::write(&reserve, [0; RESERVE_BYTES]).map_err(|source| Error::disk(&reserve, source))?;
+        }
+        disk::sync_folder(&self.folder)?;
+        self.names_synced = true;
+        Ok(())
+    }
+
+    /// Drops the oldest quarter of the largest table until what waits is bounded again.
+    fn bound_memory(&mut self) {
+        while self.waiting() > BOUND {
+            let Some(largest) = self.parts.iter_mut().max_by_key(|part| part.group.bytes()) else { return };
+            self.rows_lost += largest.group.drop_oldest() as u64;
+        }
+    }
+}
+
+impl Sink for Recording {
+    type Error = Error;
+
+    /// Keeps the rows. Writes only when memory is full before the next publish is due, as it is at thousands of rows a second.
+    fn take(&mut self, batch: &Batch) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let known = self.parts.iter().position(|part| std::ptr::eq(part.table, batch.table()));
+        let index = match known {
+            Some(index) => index,
+            None => {
+                self.parts.push(OpenPart::new(batch.table(), &self.folder, &self.facts.id)?);
+                self.names_synced = false;
+                self.parts.len() - 1
+            }
+        };
+        let part = &mut self.parts[index];
+        let before = part.group.bytes();
+        part.group.push(batch);
+        part.dirty = true;
+        self.taken += part.group.bytes().saturating_sub(before);
+        let mut result = Ok(());
+        // While the disk fails, only publish tries it: a try at each batch would cost more than the sampling.
+        if self.waiting() > BUDGET && !self.failing {
+            result = self.close_groups(Durability::PowerCut);
+        }
+        self.bound_memory();
+        result
+    }
+
+    /// Writes the rows that no file holds yet, and syncs them.
+    fn publish(&mut self) -> Result<(), Error> {
+        // If as much comes again, will it fit?
+        let full = self.waiting() + std::mem::take(&mut self.taken) > BUDGET;
+        let tables = self.write(Durability::PowerCut, |part| {
+            let close = full && part.group.bytes() >= WORTH_CLOSING;
+            if close { Some(Effort::Closed) } else { part.dirty.then_some(Effort::Open) }
+        });
+        let facts = self.write_facts(Durability::PowerCut);
+        let names = if self.names_synced { Ok(()) } else { self.sync_names() };
+        tables.and(facts).and(names)
+    }
+
+    /// Bytes given to the disk so far, all states of all files.
+    fn bytes_written(&self) -> u64 {
+        self.bytes_written
+    }
+
+    /// Rows that were dropped because the disk took none for too long.
+    fn rows_lost(&self) -> u64 {
+        self.rows_lost
+    }
+}
+
+impl std::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recording").field("folder", &self.folder).field("bytes_written", &self.bytes_written).finish_non_exhaustive()
+    }
+}
+
+/// Making the folder is what takes the name: of two recorders that want it, one gets it.
+fn make_folder(wanted: PathBuf, options: Options) -> Result<PathBuf, Error> {
+    let mut folder = wanted.clone();
+    let mut forced = false;
+    loop {
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => return Err(Error::disk(&folder, source)),
+            Err(_) if options.force && !forced => {
+                name::remove_recording(&folder)?;
+                forced = true;
+            }
+            Err(_) if options.suffix => folder = free_name(&wanted),
+            Err(_) => return Err(Error::Exists { path: folder }),
+        }
+    }
+}
+
+/// 128 bits from the kernel's generator; at the very least different from those of any other moment.
+fn random_id() -> String {
+    let mut bits = [0_u8; 16];
+    if rustix::rand::getrandom(&mut bits, rustix::rand::GetRandomFlags::NONBLOCK).is_err() {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        bits = since.as_nanos().to_le_bytes();
+    }
+    bits.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FACTS_FILE;
+
+    #[test]
+    fn a_name_is_taken_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.baro");
+        let first = Recording::create(&path, Facts::default(), Options::default()).unwrap();
+        assert_eq!(first.facts().id.len(), 32);
+        assert!(matches!(Recording::create(&path, Facts::default(), Options::default()), Err(Error::Exists { .. })));
+        let second = Recording::create(&path, Facts::default(), Options { suffix: true, force: false }).unwrap();
+        assert_eq!(second.folder(), folder.path().join("a-2.baro"));
+        assert_ne!(first.facts().id, second.facts().id);
+        let force = Options { force: true, suffix: false };
+        assert!(matches!(Recording::create(&path, Facts::default(), force), Err(Error::Live { .. })));
+        let id = first.facts().id.clone();
+        drop(first);
+        assert_ne!(Recording::create(&path, Facts::default(), force).unwrap().facts().id, id);
+        assert!(path.join(FACTS_FILE).exists());
+    }
+
+    #[test]
+    fn a_recorder_may_be_moved_to_a_thread() {
+        fn moves<T: Send>() {}
+        moves::<Recording>();
+    }
+}

@@ -19,17 +19,19 @@ Examples:
 pub(crate) struct AttachArgs {
     /// Pids, or names of programs: every process of that name is watched.
     #[arg(required = true, value_name = "PID|NAME")]
-    processes: Vec<String>,
+    jobs: Vec<String>,
     /// What ends the recording: root (the processes have ended), tree (and all their descendants), or a time.
     #[arg(long, value_name = "WHEN", default_value = "tree")]
     until: UntilOption,
     #[command(flatten)]
     recording: RecordingOptions,
+    #[command(flatten)]
+    machine: MachineOptions,
 }
 
-pub(crate) fn run(args: &AttachArgs, machine: &MachineOptions) -> anyhow::Result<ExitCode> {
-    let machine = machine.open()?;
-    let pids = find(&machine, &args.processes)?;
+pub(crate) fn run(args: &AttachArgs) -> anyhow::Result<ExitCode> {
+    let machine = args.machine.open()?;
+    let pids = find(&machine, &args.jobs)?;
     let request = Request { machine, options: &args.recording, subject: Subject::Processes(&pids), until: args.until, stop: Box::new(|| None) };
     recording::make(request)?;
     Ok(ExitCode::SUCCESS)

@@ -3,23 +3,27 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
+mod curve;
 mod human;
 mod options;
+mod paint;
 mod record;
 mod recording;
+mod repair;
 mod run;
+mod shell;
 mod snapshot;
 mod summary;
+mod table;
+mod tree;
 
 /// Records what a job does to its machine, and shows it beside the code that did it.
 #[derive(Parser, Debug)]
 #[command(name = "barograph", version, propagate_version = true, max_term_width = 100)]
 struct Arguments {
-    #[command(flatten)]
-    machine: options::MachineOptions,
     #[command(subcommand)]
     command: Command,
 }
@@ -30,6 +34,10 @@ enum Command {
     Attach(attach::AttachArgs),
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
+    Tree(tree::TreeArgs),
+    Repair(repair::RepairArgs),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,12 +54,15 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let machine = &arguments.machine;
     match &arguments.command {
-        Command::Run(args) => run::run(args, machine),
-        Command::Attach(args) => attach::run(args, machine),
-        Command::Record(args) => record::run(args, machine),
-        Command::Snapshot(args) => snapshot::run(args, machine),
+        Command::Run(args) => run::run(args),
+        Command::Attach(args) => attach::run(args),
+        Command::Record(args) => record::run(args),
+        Command::Snapshot(args) => snapshot::run(args),
+        Command::Tree(args) => tree::run(args),
+        Command::Repair(args) => repair::run(args),
+        Command::Completions(args) => shell::completions(args, Arguments::command()),
+        Command::Man(args) => shell::man(args, &Arguments::command()),
     }
 }
 
@@ -59,4 +70,14 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn complain(error: &anyhow::Error) {
     // Nobody to hear it is no reason to fail once more.
     let _ = writeln!(io::stderr(), "barograph: {error:#}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_declared_without_contradiction() {
+        Arguments::command().debug_assert();
+    }
 }

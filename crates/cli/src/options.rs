@@ -15,16 +15,16 @@ use clap::Args;
 #[command(next_help_heading = "Machine")]
 pub(crate) struct MachineOptions {
     /// Folder of process information, for a container that watches its host.
-    #[arg(long, value_name = "DIR", default_value = "/proc", hide_default_value = true, global = true)]
+    #[arg(long, value_name = "DIR", default_value = "/proc", hide_default_value = true)]
     proc_root: PathBuf,
     /// Folder of devices and control groups.
-    #[arg(long, value_name = "DIR", default_value = "/sys", hide_default_value = true, global = true)]
+    #[arg(long, value_name = "DIR", default_value = "/sys", hide_default_value = true)]
     sys_root: PathBuf,
     /// Folder of the names of users.
-    #[arg(long, value_name = "DIR", default_value = "/etc", hide_default_value = true, global = true)]
+    #[arg(long, value_name = "DIR", default_value = "/etc", hide_default_value = true)]
     etc_root: PathBuf,
     /// Folder under which the machine's file systems are mounted.
-    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true, global = true)]
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     mounts_root: PathBuf,
 }
 

@@ -87,7 +87,8 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
 
 /// Controls, and characters that turn the direction of text or take no room.
 fn is_unsafe(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    char.is_control()
+        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// How many columns of a terminal the text takes.

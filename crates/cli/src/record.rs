@@ -27,10 +27,12 @@ pub(crate) struct RecordArgs {
     until_file: Option<PathBuf>,
     #[command(flatten)]
     recording: RecordingOptions,
+    #[command(flatten)]
+    machine: MachineOptions,
 }
 
-pub(crate) fn run(args: &RecordArgs, machine: &MachineOptions) -> anyhow::Result<ExitCode> {
-    let machine = machine.open()?;
+pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
+    let machine = args.machine.open()?;
     let pids = attach::find(&machine, &args.until_exit)?;
     let file = args.until_file.clone();
     let request = Request {

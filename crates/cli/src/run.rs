@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use barograph_record::{JobEnd, SpawnError, Until};
+use barograph_record::{JobEnd, SpawnError};
 use clap::Args;
 
 use crate::options::{MachineOptions, RecordingOptions, UntilOption};
@@ -22,20 +22,21 @@ Examples:
   barograph run --until root -- ./start-daemons   end with the command, not with what it left behind
   barograph run --summary '{wall_seconds} {peak_bytes}' -- ./job")]
 pub(crate) struct RunArgs {
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
     /// What ends the recording: root (the command has ended), tree (and all its descendants), or a time.
     #[arg(long, value_name = "WHEN", default_value = "tree")]
     until: UntilOption,
     #[command(flatten)]
     recording: RecordingOptions,
-    /// The command and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+    #[command(flatten)]
+    machine: MachineOptions,
 }
 
-pub(crate) fn run(args: &RunArgs, machine: &MachineOptions) -> anyhow::Result<ExitCode> {
-    debug_assert!(matches!(args.until, UntilOption::Job(Until::Root | Until::Tree) | UntilOption::Time(_)));
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let request = Request {
-        machine: machine.open()?,
+        machine: args.machine.open()?,
         options: &args.recording,
         subject: Subject::Command(&args.command),
         until: args.until,

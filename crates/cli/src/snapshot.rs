@@ -1,17 +1,20 @@
 //! `barograph snapshot`: one reading of everything.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use barograph_model::{Batch, Kind, Metric, Physical, Table, Unit};
+use barograph_model::{Batch, Described, Kind, Physical, Table, Unit};
 use barograph_record::{Panel, PanelOptions};
-use barograph_sources::{Choice, Scope, Select, Watch};
+use barograph_sources::{Choice, Processes, Scope, Select, Watch};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::human;
 use crate::options::MachineOptions;
+use crate::paint::{Ink, Paint, columns, cut};
+use crate::table::Align;
+use crate::{human, paint};
 
 /// Print one reading of everything: every table, every value as the kernel gives it.
 #[derive(Args, Debug)]
@@ -31,15 +34,17 @@ pub(crate) struct SnapshotArgs {
     /// Print JSON: an object of tables, each a list of rows.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    machine: MachineOptions,
 }
 
-pub(crate) fn run(args: &SnapshotArgs, machine: &MachineOptions) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &SnapshotArgs) -> anyhow::Result<ExitCode> {
     let known = barograph_sources::tables();
     if let Some(wrong) = args.table.iter().find(|name| !known.iter().any(|table| table.name == name.as_str())) {
         let names: Vec<&str> = known.iter().map(|table| table.name).collect();
         anyhow::bail!("there is no table {wrong}; there are {}", names.join(", "));
     }
-    let batches = read_everything(args, machine)?;
+    let batches = read_everything(args)?;
     let wanted = |table: &Table| args.table.is_empty() || args.table.iter().any(|name| name == table.name);
     let shown: Vec<&Batch> = batches.iter().filter(|batch| !batch.is_empty() && wanted(batch.table())).collect();
     let mut out = std::io::stdout().lock();
@@ -48,15 +53,13 @@ pub(crate) fn run(args: &SnapshotArgs, machine: &MachineOptions) -> anyhow::Resu
         serde_json::to_writer_pretty(&mut out, &tables)?;
         writeln!(out)?;
     } else {
-        for batch in shown {
-            write_table(&mut out, batch)?;
-        }
+        write_text(&mut out, &shown, &names(&batches), !args.table.is_empty())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_everything(args: &SnapshotArgs, machine: &MachineOptions) -> anyhow::Result<Vec<Batch>> {
-    let machine = machine.open()?;
+fn read_everything(args: &SnapshotArgs) -> anyhow::Result<Vec<Batch>> {
+    let machine = args.machine.open()?;
     let select = args.processes.select.clone();
     let scope = if matches!(select, Select::Nobody) { Scope::Tree } else { Scope::Machine };
     let watch = Watch { roots: Vec::new(), adopts: false, scope, select };
@@ -89,36 +92,119 @@ fn json_rows(batch: &Batch) -> Value {
     Value::Array((0..batch.len()).map(row).collect())
 }
 
-/// A table with one row as a list; one with keys as a block of values for each row.
-fn write_table(out: &mut impl Write, batch: &Batch) -> std::io::Result<()> {
-    let table = batch.table();
-    writeln!(out, "{} — {}", table.name, table.help())?;
-    for row in 0..batch.len() {
-        let cells: Vec<(&Metric, String)> =
-            table.metrics.iter().enumerate().filter_map(|(index, metric)| Some((metric, cell(batch, index, row)?))).collect();
+/// Columns that a keyed table shows when it is one of many.
+const GLANCE: usize = 7;
+
+/// Writes tables for people: those of the machine first, then those of processes, in which names stand for start times.
+fn write_text(out: &mut impl Write, shown: &[&Batch], names: &Names, asked: bool) -> std::io::Result<()> {
+    let (paint, width) = (Paint::of_stdout(), paint::width(None));
+    let by_process = |batch: &&&Batch| batch.table().keys == 2;
+    let machine = shown.iter().filter(|batch| !by_process(batch));
+    // Who the processes are stands beside what they use.
+    let processes = shown.iter().filter(by_process).filter(|batch| asked || batch.table().name != Processes::TABLE.name);
+    for batch in machine.chain(processes) {
+        let table = batch.table();
+        writeln!(
+            out,
+            "{}  {}",
+            paint.ink(Ink::Bold, table.name),
+            paint.ink(Ink::Dim, &cut(table.help(), width.saturating_sub(table.name.len() + 2)))
+        )?;
         if table.keys == 0 {
-            let width = cells.iter().map(|(metric, _)| metric.column().len()).max().unwrap_or(0);
-            for (metric, text) in cells {
-                writeln!(out, "  {:width$}  {text}", metric.column())?;
-            }
+            write_list(out, batch, paint, width)?
         } else {
-            let keys: Vec<&str> = cells.iter().take(table.keys).map(|(_, text)| text.as_str()).collect();
-            let values: Vec<String> = cells.iter().skip(table.keys).map(|(metric, text)| format!("{} {text}", metric.name)).collect();
-            writeln!(out, "  {}: {}", keys.join(" "), values.join(", "))?;
+            write_rows(out, batch, names, asked, paint, width)?
         }
+        writeln!(out)?;
     }
-    writeln!(out)
+    Ok(())
+}
+
+/// Names of processes by pid and start time.
+type Names = HashMap<(i64, i64), String>;
+
+fn names(batches: &[Batch]) -> Names {
+    let Some(batch) = batches.iter().find(|batch| batch.table().name == Processes::TABLE.name) else { return Names::new() };
+    let int = |index: usize, row: usize| batch.columns()[index].int(row);
+    let name = |row: usize| batch.columns()[Processes::name.index()].text(row);
+    (0..batch.len())
+        .filter_map(|row| Some(((int(Processes::pid.index(), row)?, int(Processes::start_ticks.index(), row)?), human::escape(name(row)?))))
+        .collect()
+}
+
+/// The one row of a table without keys: as many columns of `name value` as there is room for.
+fn write_list(out: &mut impl Write, batch: &Batch, paint: Paint, width: usize) -> std::io::Result<()> {
+    let cells: Vec<(&str, String)> =
+        (0..batch.columns().len()).filter_map(|index| Some((batch.table().metrics[index].name, cell(batch, index, 0)?))).collect();
+    let name_width = cells.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
+    let value_width = cells.iter().map(|(_, value)| columns(value)).max().unwrap_or(0);
+    let across = (width / (name_width + value_width + 6)).max(1);
+    let down = cells.len().div_ceil(across);
+    for line in 0..down {
+        let mut text = String::new();
+        for (name, value) in cells.iter().skip(line).step_by(down) {
+            let blanks = " ".repeat(value_width - columns(value));
+            let name = paint.ink(Ink::Dim, &format!("{name:name_width$}"));
+            text += &format!("  {name}  {blanks}{value}  ");
+        }
+        writeln!(out, "{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A table with keys: at a glance as many columns as fit, or if it was asked for all of them, some below the others.
+fn write_rows(out: &mut impl Write, batch: &Batch, names: &Names, asked: bool, paint: Paint, width: usize) -> std::io::Result<()> {
+    let table = batch.table();
+    let filled = |index: &usize| batch.columns()[*index].present().iter().any(|&present| present);
+    let values: Vec<usize> = (table.keys..table.metrics.len()).filter(filled).collect();
+    let blocks: Vec<&[usize]> = if asked { values.chunks(GLANCE).collect() } else { values.chunks(GLANCE).take(1).collect() };
+    for (number, block) in blocks.iter().enumerate() {
+        if number > 0 {
+            writeln!(out)?;
+        }
+        let heads = key_heads(table).into_iter().chain(block.iter().map(|&index| (table.metrics[index].name, Align::Right)));
+        let mut lines = crate::table::Table::new(heads);
+        for row in 0..batch.len() {
+            let keys = key_cells(batch, row, names).into_iter().map(|text| (text, Ink::Plain));
+            lines.row(keys.chain(block.iter().map(|&index| (cell(batch, index, row).unwrap_or_default(), Ink::Plain))));
+        }
+        lines.write(out, paint, "  ", width)?;
+    }
+    let hidden = values.len() - blocks.iter().map(|block| block.len()).sum::<usize>();
+    if hidden > 0 {
+        writeln!(out, "  {}", paint.ink(Ink::Dim, &format!("and {hidden} columns more: --table {}, or --json", table.name)))?;
+    }
+    Ok(())
+}
+
+fn key_heads(table: &Table) -> Vec<(&'static str, Align)> {
+    match table.key_metrics() {
+        [pid, _start_ticks] => vec![(pid.name, Align::Right), ("name", Align::Flexible)],
+        keys => keys.iter().map(|key| (key.name, Align::Flexible)).collect(),
+    }
+}
+
+fn key_cells(batch: &Batch, row: usize, names: &Names) -> Vec<String> {
+    let key = |index: usize| cell(batch, index, row).unwrap_or_default();
+    if batch.table().keys != 2 {
+        return (0..batch.table().keys).map(key).collect();
+    }
+    let name = batch.columns()[0].int(row).zip(batch.columns()[1].int(row)).and_then(|key| names.get(&key));
+    vec![key(0), name.cloned().unwrap_or_default()]
 }
 
 fn cell(batch: &Batch, index: usize, row: usize) -> Option<String> {
     let (metric, column) = (&batch.table().metrics[index], &batch.columns()[index]);
-    match metric.physical {
-        Physical::Text => column.text(row).map(human::escape),
-        Physical::Float => column.float(row).map(|value| if metric.unit == Unit::Seconds { human::seconds(value) } else { human::number(value) }),
-        Physical::Int => {
-            let value = column.int(row)?;
-            let is_size = metric.unit == Unit::Bytes && metric.kind != Kind::Id;
-            Some(if is_size { human::bytes(value.unsigned_abs()) } else { value.to_string() })
-        }
-    }
+    let amount = match metric.physical {
+        Physical::Text => return column.text(row).map(human::escape),
+        Physical::Float => column.float(row)?,
+        Physical::Int => column.int(row)? as f64,
+    };
+    Some(match (metric.kind, metric.unit) {
+        (Kind::Id, _) => column.int(row)?.to_string(),
+        (_, Unit::Bytes) => human::byte_amount(amount),
+        (_, Unit::Seconds) => human::seconds(amount),
+        (_, Unit::Count | Unit::Level) if metric.physical == Physical::Int => human::count(amount),
+        _ => human::number(amount),
+    })
 }

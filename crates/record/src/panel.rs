@@ -90,7 +90,7 @@ impl Panel {
         &mut self.processes
     }
 
-    /// Reads everything that is read at each tick, and sends out the slow sources that are due.
+    /// Reads everything that is read at each tick.
     pub fn read(&mut self, at: Moment) {
         // Processes come first: then what they used is part of what the machine is seen to have used.
         timed(&mut self.process_cost, || self.processes.read(at).is_err());
@@ -100,19 +100,16 @@ impl Panel {
         if let Some(targets) = &self.targets {
             targets.set(self.processes.member_identities());
         }
-        for slow in &mut self.slow {
-            slow.tick(at);
-        }
+    }
+
+    /// Sends out the slow sources that are due, each to its thread.
+    pub fn send_slow(&mut self, at: Moment) {
+        self.slow.iter_mut().for_each(|slow| slow.tick(at));
     }
 
     /// Reads the slow sources here and now.
     pub fn read_slow(&mut self, at: Moment) {
-        if let Some(targets) = &self.targets {
-            targets.set(self.processes.member_identities());
-        }
-        for slow in &mut self.slow {
-            slow.read_here(at);
-        }
+        self.slow.iter_mut().for_each(|slow| slow.read_here(at));
     }
 
     /// Writes the recorder's own row; `cost.faults` is filled in here.

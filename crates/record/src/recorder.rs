@@ -254,6 +254,7 @@ impl Recorder {
         self.cost.ticks += 1;
         self.cost.suspended = suspended();
         self.panel.read(at);
+        self.panel.send_slow(at);
         self.panel.read_own(at, self.cost);
         self.last_tick = at;
         self.cost.tick_duration = Some(Duration::from_nanos((deadline_nanos() - begin).cast_unsigned()));

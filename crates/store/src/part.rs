@@ -21,7 +21,7 @@ use crate::encode::{Effort, Shape, write_group};
 use crate::group::Group;
 
 /// A part of this size is left for good. Every publish writes the open part anew, so this bounds what a publish writes per table.
-const PART_BYTES: u64 = 1 << 20;
+const PART_BYTES: u64 = 512 << 10;
 
 /// A part with this many row groups is left for good: their entries in the file's index are read and written at every publish.
 const PART_GROUPS: usize = 16;
@@ -45,7 +45,7 @@ pub(crate) struct Staged {
     file: File,
     hidden: PathBuf,
     path: PathBuf,
-    effort: Effort,
+    closes: bool,
     bytes: u64,
 }
 
@@ -60,13 +60,13 @@ impl OpenPart {
         &self.folder
     }
 
-    /// Writes the part with all rows in memory as its last row group, under its hidden name.
-    pub(crate) fn stage(&mut self, effort: Effort) -> Result<Staged, Error> {
+    /// Writes the part with all rows in memory as its last row group, under its hidden name. Closing means: for good.
+    pub(crate) fn stage(&mut self, close: bool) -> Result<Staged, Error> {
         self.make_folder()?;
         let path = self.path();
         let hidden = temporary(&path);
-        match self.write(&hidden, effort) {
-            Ok((file, bytes)) => Ok(Staged { file, hidden, path, effort, bytes }),
+        match self.write(&hidden, Effort::of(&self.group, close)) {
+            Ok((file, bytes)) => Ok(Staged { file, hidden, path, closes: close, bytes }),
             Err(error) => {
                 let _ = fs::remove_file(&hidden);
                 Err(error)
@@ -81,7 +81,7 @@ impl OpenPart {
             return Err(Error::disk(&staged.path, source));
         }
         self.dirty = false;
-        if staged.effort == Effort::Closed {
+        if staged.closes {
             self.group.clear();
             self.closed += 1;
             if staged.bytes >= PART_BYTES || self.closed >= PART_GROUPS {

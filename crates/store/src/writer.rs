@@ -23,13 +23,12 @@ use std::path::{Path, PathBuf};
 use barograph_model::{Batch, Sink};
 
 use crate::disk::{self, Durability};
-use crate::encode::Effort;
 use crate::facts::{End, Notice};
 use crate::part::{OpenPart, Staged};
 use crate::{Error, Facts, free_name, name, state};
 
 /// Bytes of rows that may wait in memory, all tables together; packed as they are, some 250,000 cells.
-const BUDGET: usize = 768 << 10;
+const BUDGET: usize = 512 << 10;
 
 /// Bytes of rows that may wait while the disk takes nothing.
 const BOUND: usize = BUDGET / 2 * 3;
@@ -48,6 +47,15 @@ pub struct Options {
     pub force: bool,
     /// Take the first free name (`NAME-2.baro` …) when this one is taken.
     pub suffix: bool,
+}
+
+/// How a part is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Write {
+    /// Its rows stay in memory, and are written again with those that come.
+    Open,
+    /// Its rows are written for good, and leave memory.
+    Close,
 }
 
 /// A recording that is being written.
@@ -115,7 +123,7 @@ impl Recording {
     /// A recording shorter than one write interval may be lost to a power cut by the very promise that was made for it, so it need not wait for the
     /// disk: [`Recording::durability_of`] says which durability is due. A failure leaves all in place for another try.
     pub fn finish(&mut self, end: End, durability: Durability) -> Result<(), Error> {
-        let tables = self.write(durability, |part| (!part.group.is_empty()).then_some(Effort::Closed));
+        let tables = self.write(durability, |part| (!part.group.is_empty()).then_some(Write::Close));
         // The reserve first: on a full disk it is what makes room for the end.
         let _ = fs::remove_file(self.folder.join(RESERVE_FILE));
         self.note_lost_rows();
@@ -146,16 +154,16 @@ impl Recording {
 
     /// Closes the row groups of the tables that fill the memory.
     fn close_groups(&mut self, durability: Durability) -> Result<(), Error> {
-        self.write(durability, |part| (part.group.bytes() >= WORTH_CLOSING).then_some(Effort::Closed))
+        self.write(durability, |part| (part.group.bytes() >= WORTH_CLOSING).then_some(Write::Close))
     }
 
     /// Writes the parts that are chosen. One that fails keeps its rows and hinders no other; the first failure is reported.
-    fn write(&mut self, durability: Durability, choose: impl Fn(&OpenPart) -> Option<Effort>) -> Result<(), Error> {
+    fn write(&mut self, durability: Durability, choose: impl Fn(&OpenPart) -> Option<Write>) -> Result<(), Error> {
         let mut result = Ok(());
         let mut staged: Vec<(usize, Staged)> = Vec::new();
         for (index, part) in self.parts.iter_mut().enumerate() {
-            let Some(effort) = choose(part) else { continue };
-            match part.stage(effort) {
+            let Some(how) = choose(part) else { continue };
+            match part.stage(how == Write::Close) {
                 Ok(part) => staged.push((index, part)),
                 Err(error) => result = result.and(Err(error)),
             }
@@ -249,7 +257,7 @@ impl Sink for Recording {
         let full = self.waiting() + std::mem::take(&mut self.taken) > BUDGET;
         let tables = self.write(Durability::PowerCut, |part| {
             let close = full && part.group.bytes() >= WORTH_CLOSING;
-            if close { Some(Effort::Closed) } else { part.dirty.then_some(Effort::Open) }
+            if close { Some(Write::Close) } else { part.dirty.then_some(Write::Open) }
         });
         let facts = self.write_facts(Durability::PowerCut);
         let names = if self.names_synced { Ok(()) } else { self.sync_names() };

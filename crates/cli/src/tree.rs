@@ -1,0 +1,282 @@
+//! `barograph tree`: a process and its descendants now, with what they use.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use barograph_model::{Batch, Field, Text};
+use barograph_sources::{Process, ProcessSource, Processes, Scope, Select, Source, Watch};
+use clap::Args;
+use serde_json::json;
+
+use crate::options::MachineOptions;
+use crate::paint::cut;
+use crate::{attach, human, paint};
+
+/// How long CPU use is watched, unless told: short enough to wait for, long enough to count some of the kernel's ticks of 10 ms.
+const SAMPLE: &str = "300ms";
+
+/// No process has this pid.
+const NOBODY: i64 = -1;
+
+/// Print the tree of a process: threads, memory and CPU of each, totals, and sums by command.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barograph tree 4312
+  barograph tree postgres
+  barograph tree 1 --depth 2
+  barograph tree $$ --json | jq .totals")]
+pub(crate) struct TreeArgs {
+    /// A pid, or the name of a program.
+    #[arg(value_name = "PID|NAME")]
+    process: String,
+    /// Show this many generations; the rest is counted all the same.
+    #[arg(long, value_name = "N")]
+    depth: Option<usize>,
+    /// How long to watch for the column of cores.
+    #[arg(long, value_name = "TIME", default_value = SAMPLE, value_parser = crate::options::parse_duration)]
+    sample: Duration,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    machine: MachineOptions,
+}
+
+/// A process as it is shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Node {
+    pid: i64,
+    parent: i64,
+    name: String,
+    command: String,
+    state: String,
+    threads: i64,
+    resident_bytes: i64,
+    cpu_seconds: f64,
+    /// CPU seconds per second while we watched.
+    cores: f64,
+}
+
+pub(crate) fn run(args: &TreeArgs) -> anyhow::Result<ExitCode> {
+    let machine = args.machine.open()?;
+    let roots = attach::find(&machine, std::slice::from_ref(&args.process))?;
+    let watch = Watch { roots, adopts: false, scope: Scope::Tree, select: Select::Everyone };
+    let mut source = ProcessSource::open(&machine, watch)?;
+    let before = read(&mut source)?;
+    thread::sleep(args.sample);
+    let after = read(&mut source)?;
+    let nodes = nodes(&before, &after, args.sample);
+    anyhow::ensure!(!nodes.is_empty(), "{} has ended meanwhile", args.process);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &to_json(&nodes))?;
+        writeln!(out)?;
+    } else {
+        write_text(&mut out, &nodes, args.depth.unwrap_or(usize::MAX), std::io::stdout().is_terminal().then(|| paint::width(None)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rows of one reading: the table `process`, and all of `processes` so far.
+fn read(source: &mut ProcessSource) -> anyhow::Result<(Batch, Batch)> {
+    source.read(barograph_record::now())?;
+    let mut taken = Vec::new();
+    source.each_batch(&mut |batch| {
+        taken.push(batch.clone());
+        batch.clear();
+    });
+    let of = |name| taken.iter().find(|batch| batch.table().name == name).cloned();
+    let (process, processes) = (<Process as barograph_model::Described>::TABLE.name, <Processes as barograph_model::Described>::TABLE.name);
+    of(process).zip(of(processes)).ok_or_else(|| anyhow::anyhow!("no rows of processes"))
+}
+
+fn nodes(before: &(Batch, Batch), after: &(Batch, Batch), sample: Duration) -> Vec<Node> {
+    let cpu = |batch: &Batch, row: usize| {
+        let seconds = |index: usize| batch.columns()[index].float(row).unwrap_or(0.0);
+        seconds(Process::user.index()) + seconds(Process::system.index())
+    };
+    let int = |batch: &Batch, index: usize, row: usize| batch.columns()[index].int(row).unwrap_or(0);
+    let key = |batch: &Batch, row: usize| (int(batch, Process::pid.index(), row), int(batch, Process::start_ticks.index(), row));
+    let earlier: BTreeMap<_, _> = (0..before.0.len()).map(|row| (key(&before.0, row), cpu(&before.0, row))).collect();
+    let text = |batch: &Batch, field: Field<Processes, Text>, row: usize| batch.columns()[field.index()].text(row).unwrap_or_default().to_owned();
+    let mut nodes: BTreeMap<(i64, i64), Node> = BTreeMap::new();
+    for row in 0..after.0.len() {
+        let batch = &after.0;
+        let cpu_seconds = cpu(batch, row);
+        let known = earlier.get(&key(batch, row)).copied().unwrap_or(0.0);
+        let node = Node {
+            pid: key(batch, row).0,
+            state: batch.columns()[Process::state.index()].text(row).unwrap_or_default().to_owned(),
+            threads: int(batch, Process::threads.index(), row),
+            resident_bytes: int(batch, Process::resident.index(), row),
+            cpu_seconds,
+            cores: (cpu_seconds - known).max(0.0) / sample.as_secs_f64(),
+            ..Node::default()
+        };
+        nodes.insert(key(batch, row), node);
+    }
+    for batch in [&before.1, &after.1] {
+        for row in 0..batch.len() {
+            let Some(node) = nodes.get_mut(&(int(batch, Processes::pid.index(), row), int(batch, Processes::start_ticks.index(), row))) else {
+                continue;
+            };
+            node.parent = int(batch, Processes::parent_pid.index(), row);
+            node.name = text(batch, Processes::name, row);
+            node.command = Some(text(batch, Processes::command_line, row)).filter(|line| !line.is_empty()).unwrap_or_else(|| node.name.clone());
+        }
+    }
+    nodes.into_values().collect()
+}
+
+/// Sums over processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Sum {
+    processes: usize,
+    threads: i64,
+    resident_bytes: i64,
+    cpu_seconds: f64,
+    cores: f64,
+}
+
+fn sum<'a>(nodes: impl Iterator<Item = &'a Node>) -> Sum {
+    nodes.fold(Sum::default(), |sum, node| Sum {
+        processes: sum.processes + 1,
+        threads: sum.threads + node.threads,
+        resident_bytes: sum.resident_bytes + node.resident_bytes,
+        cpu_seconds: sum.cpu_seconds + node.cpu_seconds,
+        cores: sum.cores + node.cores,
+    })
+}
+
+/// Sums of all processes of each name, the largest memory first.
+fn by_name(nodes: &[Node]) -> Vec<(&str, Sum)> {
+    let mut groups: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in nodes {
+        groups.entry(&node.name).or_default().push(node);
+    }
+    let mut sums: Vec<_> = groups.into_iter().map(|(name, group)| (name, sum(group.into_iter()))).collect();
+    sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.resident_bytes));
+    sums
+}
+
+/// The nodes in the order of the tree, each with its depth and with whether it, and each of its ancestors below the root, is the last of its siblings.
+fn walk(nodes: &[Node]) -> Vec<(&Node, Vec<bool>)> {
+    let mut children: HashMap<i64, Vec<&Node>> = HashMap::new();
+    let pids: HashSet<i64> = nodes.iter().map(|node| node.pid).collect();
+    for node in nodes {
+        // Who has no parent among them is a root, the child of nobody.
+        children.entry(if pids.contains(&node.parent) { node.parent } else { NOBODY }).or_default().push(node);
+    }
+    let of = |pid: i64| children.get(&pid).map_or(&[][..], Vec::as_slice);
+    let mut waiting: Vec<(&Node, Vec<bool>)> = of(NOBODY).iter().rev().map(|&root| (root, Vec::new())).collect();
+    let mut order = Vec::new();
+    while let Some((node, path)) = waiting.pop() {
+        let children = of(node.pid);
+        for (index, &child) in children.iter().enumerate().rev() {
+            let mut child_path = path.clone();
+            child_path.push(index + 1 == children.len());
+            waiting.push((child, child_path));
+        }
+        order.push((node, path));
+    }
+    order
+}
+
+/// The lines that lead to a node, as `│ ├─`.
+fn branches(path: &[bool]) -> String {
+    let Some((last, above)) = path.split_last() else { return String::new() };
+    let above: String = above.iter().map(|&last| if last { "   " } else { "│  " }).collect();
+    above + if *last { "└─ " } else { "├─ " }
+}
+
+/// Lines longer than `width` are cut, where it is given.
+fn write_text(out: &mut impl Write, nodes: &[Node], depth: usize, width: Option<usize>) -> std::io::Result<()> {
+    let fit = |line: String| width.map_or_else(|| line.clone(), |width| cut(&line, width).into_owned());
+    writeln!(out, "{:>9}  {:>7}  {:>9}  {:>12}  {:>6}  COMMAND", "PID", "THREADS", "MEMORY", "CPU TIME", "CORES")?;
+    let mut hidden = 0;
+    for (node, path) in walk(nodes) {
+        if path.len() > depth {
+            hidden += 1;
+            continue;
+        }
+        let zombie = if node.state == "Z" { " (ended, not collected)" } else { "" };
+        let command = human::escape(&node.command);
+        let line = format!("{}{command}{zombie}", branches(&path));
+        let columns = columns(node.threads, node.resident_bytes, node.cpu_seconds, node.cores, &line);
+        writeln!(out, "{}", fit(format!("{:>9}  {columns}", node.pid)))?;
+    }
+    if hidden > 0 {
+        writeln!(out, "{:>9}  and {hidden} deeper in the tree", "")?;
+    }
+    let total = sum(nodes.iter());
+    let word = if total.processes == 1 { "process" } else { "processes" };
+    let line = format!("{} {word} in all", total.processes);
+    writeln!(out, "\n{:>9}  {}", "total", columns(total.threads, total.resident_bytes, total.cpu_seconds, total.cores, &line))?;
+    if nodes.len() > 1 {
+        writeln!(out, "\nBy command:")?;
+        for (name, sum) in by_name(nodes) {
+            let times = if sum.processes > 1 { format!("{} ×{}", human::escape(name), sum.processes) } else { human::escape(name) };
+            writeln!(out, "{:>9}  {}", "", columns(sum.threads, sum.resident_bytes, sum.cpu_seconds, sum.cores, &times))?;
+        }
+    }
+    Ok(())
+}
+
+fn columns(threads: i64, resident_bytes: i64, cpu_seconds: f64, cores: f64, text: &str) -> String {
+    let (memory, cpu) = (human::bytes(resident_bytes.unsigned_abs()), human::seconds(cpu_seconds));
+    format!("{threads:>7}  {memory:>9}  {cpu:>12}  {cores:>6.2}  {text}")
+}
+
+fn to_json(nodes: &[Node]) -> serde_json::Value {
+    let sum_json = |sum: Sum| {
+        json!({
+            "processes": sum.processes, "threads": sum.threads, "resident_bytes": sum.resident_bytes,
+            "cpu_seconds": sum.cpu_seconds, "cores": sum.cores,
+        })
+    };
+    let process = |node: &Node| {
+        json!({
+            "pid": node.pid, "parent_pid": node.parent, "name": node.name, "command_line": node.command, "state": node.state,
+            "threads": node.threads, "resident_bytes": node.resident_bytes, "cpu_seconds": node.cpu_seconds, "cores": node.cores,
+        })
+    };
+    let by_command: serde_json::Map<String, serde_json::Value> =
+        by_name(nodes).into_iter().map(|(name, sum)| (name.to_owned(), sum_json(sum))).collect();
+    json!({
+        "processes": walk(nodes).into_iter().map(|(node, _)| process(node)).collect::<Vec<_>>(),
+        "totals": sum_json(sum(nodes.iter())),
+        "by_command": by_command,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(pid: i64, parent: i64, name: &str) -> Node {
+        Node { pid, parent, name: name.to_owned(), command: name.to_owned(), threads: 2, resident_bytes: 1024, ..Node::default() }
+    }
+
+    #[test]
+    fn a_tree_is_drawn_with_its_branches() {
+        let nodes = [node(5, 1, "make"), node(6, 5, "cc"), node(7, 5, "cc"), node(8, 6, "as\x1b[31m")];
+        let mut text = Vec::new();
+        write_text(&mut text, &nodes, usize::MAX, None).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let commands: Vec<&str> = text.lines().skip(1).take(4).map(|line| line.split_at(55).1).collect();
+        assert_eq!(commands, ["make", "├─ cc", "│  └─ as\\u{1b}[31m", "└─ cc"]);
+        assert!(text.contains("4 processes in all") && text.contains("cc ×2"), "{text}");
+    }
+
+    #[test]
+    fn sums_are_by_name() {
+        let nodes = [node(5, 1, "make"), node(6, 5, "cc"), node(7, 5, "cc")];
+        let sums = by_name(&nodes);
+        assert_eq!((sums[0].0, sums[0].1.processes, sums[0].1.resident_bytes), ("cc", 2, 2048));
+        assert_eq!(sum(nodes.iter()).threads, 6);
+    }
+}

@@ -1,0 +1,317 @@
+//! Time words: how people say when, for `--from`, `--to` and `--tz`.
+//!
+//! A word means a moment of the recording: `10:20` is that time on the recording's day, `+90s` is from its start, `-10m` before its end. Where clocks are
+//! put forward or back, a time may not exist or come twice. We don't guess then, but say what to write instead.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use jiff::civil::{Date, Time};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::{Timestamp, ToSpan, Zoned};
+
+/// What the help says of them.
+pub(crate) const HELP: &str = "\
+Times may be written as:
+  10:20, 10:20:30        that time of the recording's day
+  yesterday 10:20, 2026-11-20, 2026-11-20 10:20
+  2026-11-20T10:20:30Z   RFC 3339, with any offset
+  @1795166400            seconds since 1970
+  +90s, +1h30m           from the recording's start
+  -10m                   before its end
+  3m ago, now, start, end";
+
+const NANOS: f64 = 1e9;
+
+/// Which part of a recording, and in which zone to show times.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Window {
+    /// Only from this time on: 10:20, "3m ago", +90s …
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// Only up to this time: 10:30, -10m, end …
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// Zone of the times: Local, UTC, a name such as Europe/Berlin, or Recorded for that of the machine.
+    #[arg(long, value_name = "ZONE", default_value = "Local")]
+    pub(crate) tz: String,
+}
+
+/// The times that words are relative to.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    /// The zone of times without one.
+    pub(crate) zone: TimeZone,
+    /// When the recording began, UTC nanoseconds.
+    pub(crate) start: i64,
+    /// When it ended, or its last row.
+    pub(crate) end: i64,
+    /// The present.
+    pub(crate) now: i64,
+}
+
+impl Window {
+    /// The zone that was asked for; `recorded` is that of the recording.
+    pub(crate) fn zone(&self, recorded: &str) -> anyhow::Result<TimeZone> {
+        let named = |name: &str| TimeZone::get(name).ok();
+        Ok(match self.tz.to_ascii_lowercase().as_str() {
+            "local" => TimeZone::system(),
+            "utc" | "z" => TimeZone::UTC,
+            // A zone that is not known here is no reason to show nothing.
+            "recorded" => named(recorded).unwrap_or(TimeZone::UTC),
+            _ => named(&self.tz)
+                .with_context(|| format!("there is no time zone {:?}; write Local, UTC, Recorded, or a name such as Europe/Berlin", self.tz))?,
+        })
+    }
+
+    /// The two ends in UTC nanoseconds, where they were given.
+    pub(crate) fn ends(&self, context: &Reference) -> anyhow::Result<(Option<i64>, Option<i64>)> {
+        let end = |option: &str, words: &Option<String>| {
+            words.as_ref().map(|words| moment(words, context).with_context(|| format!("{option} {words:?}"))).transpose()
+        };
+        let (from, to) = (end("--from", &self.from)?, end("--to", &self.to)?);
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            bail!("--from lies after --to: {} is later than {}", shown(from, &context.zone), shown(to, &context.zone));
+        }
+        Ok((from, to))
+    }
+}
+
+/// A moment in RFC 3339, to the second, in this zone.
+pub(crate) fn shown(utc_nanos: i64, zone: &TimeZone) -> String {
+    zoned(utc_nanos, zone).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+/// A moment on the clocks of this zone. Every i64 of nanoseconds is a year that jiff knows.
+pub(crate) fn zoned(utc_nanos: i64, zone: &TimeZone) -> Zoned {
+    Timestamp::from_nanosecond(i128::from(utc_nanos)).unwrap_or_default().to_zoned(zone.clone())
+}
+
+/// The UTC nanoseconds that these words mean.
+pub(crate) fn moment(words: &str, context: &Reference) -> anyhow::Result<i64> {
+    let words = words.trim();
+    let lower = words.to_ascii_lowercase();
+    let span = |text: &str| duration(text).with_context(|| format!("{text:?} is no length of time; write 90s, 10m, 1h30m or 2d"));
+    match lower.as_str() {
+        "now" => return Ok(context.now),
+        "start" => return Ok(context.start),
+        "end" => return Ok(context.end),
+        _ => {}
+    }
+    if let Some(seconds) = lower.strip_prefix('@') {
+        return unix(seconds);
+    }
+    if let Some(text) = lower.strip_suffix("ago") {
+        return Ok(context.now.saturating_sub(span(text.trim())?));
+    }
+    if let Some(text) = lower.strip_prefix('+') {
+        return Ok(context.start.saturating_add(span(text)?));
+    }
+    if let Some(text) = lower.strip_prefix('-') {
+        return Ok(context.end.saturating_sub(span(text)?));
+    }
+    if let Ok(time) = words.parse::<Timestamp>() {
+        return nanos(time);
+    }
+    civil(words, context)
+}
+
+/// A length of time in nanoseconds: `90s`, `1h30m`, `1 h 02 min`, `1.5d`.
+pub(crate) fn duration(text: &str) -> Option<i64> {
+    let mut rest = text.trim();
+    let mut sum = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let number_ends = rest.find(|char: char| !char.is_ascii_digit() && char != '.')?;
+        let number: f64 = rest[..number_ends].parse().ok()?;
+        rest = rest[number_ends..].trim_start();
+        let unit_ends = rest.find(|char: char| !char.is_alphabetic()).unwrap_or(rest.len());
+        sum += number * unit_seconds(&rest[..unit_ends])?;
+        rest = rest[unit_ends..].trim_start();
+    }
+    let nanos = sum * NANOS;
+    (nanos < i64::MAX as f64).then_some(nanos.round() as i64)
+}
+
+fn unit_seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ns" => 1e-9,
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        "w" | "week" | "weeks" => 604_800.0,
+        _ => return None,
+    })
+}
+
+/// Seconds since 1970, exact to the nanosecond.
+fn unix(text: &str) -> anyhow::Result<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let parsed = whole.parse::<i64>().ok().zip(digits.parse::<i64>().ok());
+    let sign = if whole.starts_with('-') { -1 } else { 1 };
+    let nanos = parsed.and_then(|(whole, digits)| whole.checked_mul(1_000_000_000)?.checked_add(sign * digits));
+    nanos.with_context(|| format!("@{text} is no number of seconds since 1970"))
+}
+
+fn nanos(time: Timestamp) -> anyhow::Result<i64> {
+    i64::try_from(time.as_nanosecond()).context("this year is out of reach: times go from 1678 to 2261")
+}
+
+/// A time of the clock on the wall, with or without a day.
+fn civil(words: &str, context: &Reference) -> anyhow::Result<i64> {
+    let (day, time) = match words.rsplit_once([' ', 'T', 't']) {
+        Some((day, time)) => (Some(day.trim()), Some(time)),
+        None if words.contains(':') => (None, Some(words)),
+        None => (Some(words), None),
+    };
+    let time = time.map(clock).transpose()?;
+    let today = zoned(context.now, &context.zone).date();
+    let Some(day) = day else { return of_the_recording(time.unwrap_or_default(), context) };
+    let day = match day.to_ascii_lowercase().as_str() {
+        "today" => today,
+        "yesterday" => today.checked_sub(1.day())?,
+        _ => day.parse::<Date>().ok().with_context(|| format!("{words:?} is no time that I know\n\n{HELP}"))?,
+    };
+    on(day, time.unwrap_or_default(), &context.zone)
+}
+
+fn clock(text: &str) -> anyhow::Result<Time> {
+    let time = if text.contains(':') { text.parse::<Time>().ok() } else { None };
+    time.with_context(|| format!("{text:?} is no time of day; write 10:20 or 10:20:30"))
+}
+
+/// The first such time within the recording, which may go past midnight; or else that of the day on which it began.
+fn of_the_recording(time: Time, context: &Reference) -> anyhow::Result<i64> {
+    let first = zoned(context.start, &context.zone).date();
+    let last = zoned(context.end, &context.zone).date();
+    let mut day = first;
+    while day <= last {
+        if let Ok(nanos) = on(day, time, &context.zone)
+            && (context.start..=context.end).contains(&nanos)
+        {
+            return Ok(nanos);
+        }
+        day = day.tomorrow()?;
+    }
+    on(first, time, &context.zone)
+}
+
+fn on(day: Date, time: Time, zone: &TimeZone) -> anyhow::Result<i64> {
+    let local = day.to_datetime(time);
+    let ambiguous = zone.to_ambiguous_timestamp(local);
+    let with = |offset: Offset| format!("{}{}", local.strftime("%Y-%m-%dT%H:%M:%S"), offset_text(offset));
+    let name = zone.iana_name().unwrap_or("this zone");
+    match ambiguous.offset() {
+        AmbiguousOffset::Unambiguous { offset } => nanos(offset.to_timestamp(local)?),
+        AmbiguousOffset::Gap { before, after } => {
+            bail!("clocks were put forward: there was no {local} in {name}; write {} or {}", with(before), with(after))
+        }
+        AmbiguousOffset::Fold { before, after } => {
+            bail!("clocks were put back: {local} came twice in {name}; write {} for the first or {} for the second", with(before), with(after))
+        }
+    }
+}
+
+fn offset_text(offset: Offset) -> String {
+    let (sign, minutes) = (if offset.is_negative() { '-' } else { '+' }, offset.seconds().abs() / 60);
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A recording of 23:50 to 00:30 in Berlin, read the day after at noon.
+    fn context() -> Reference {
+        let at = |text: &str| nanos(text.parse().unwrap()).unwrap();
+        Reference {
+            zone: TimeZone::get("Europe/Berlin").unwrap(),
+            start: at("2026-11-20T23:50:00+01:00"),
+            end: at("2026-11-21T00:30:00+01:00"),
+            now: at("2026-11-21T12:00:00+01:00"),
+        }
+    }
+
+    fn said(words: &str) -> String {
+        match moment(words, &context()) {
+            Ok(nanos) => zoned(nanos, &context().zone).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string(),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn every_word_of_the_help_means_something() {
+        for (words, expected) in [
+            ("23:55", "2026-11-20T23:55:00+01:00"),
+            ("23:55:07.5", "2026-11-20T23:55:07.5+01:00"),
+            ("00:20", "2026-11-21T00:20:00+01:00"),
+            ("10:20", "2026-11-20T10:20:00+01:00"),
+            ("yesterday 10:20", "2026-11-20T10:20:00+01:00"),
+            ("today 10:20", "2026-11-21T10:20:00+01:00"),
+            ("Yesterday", "2026-11-20T00:00:00+01:00"),
+            ("2026-11-20", "2026-11-20T00:00:00+01:00"),
+            ("2026-11-20 10:20", "2026-11-20T10:20:00+01:00"),
+            ("2026-07-01T10:20", "2026-07-01T10:20:00+02:00"),
+            ("2026-11-20T10:20:30Z", "2026-11-20T11:20:30+01:00"),
+            ("2026-11-20 10:20:30-05:00", "2026-11-20T16:20:30+01:00"),
+            ("@1795166400", "2026-11-20T10:20:00+01:00"),
+            ("@1795166400.000000001", "2026-11-20T10:20:00.000000001+01:00"),
+            ("+90s", "2026-11-20T23:51:30+01:00"),
+            ("+1 min 30 s", "2026-11-20T23:51:30+01:00"),
+            ("+0.5h", "2026-11-21T00:20:00+01:00"),
+            ("-10m", "2026-11-21T00:20:00+01:00"),
+            ("3m ago", "2026-11-21T11:57:00+01:00"),
+            ("1d2h ago", "2026-11-20T10:00:00+01:00"),
+            (" now ", "2026-11-21T12:00:00+01:00"),
+            ("start", "2026-11-20T23:50:00+01:00"),
+            ("END", "2026-11-21T00:30:00+01:00"),
+        ] {
+            assert_eq!(said(words), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_told_what_to_be() {
+        assert!(said("soon").contains("yesterday 10:20"), "{}", said("soon"));
+        assert!(said("+soon").contains("write 90s"));
+        assert!(said("25:00").contains("write 10:20"));
+        assert!(said("@x").contains("no number of seconds"));
+        assert!(said("2026-02-30").contains("no time that I know"));
+        assert!(said("").contains("no time that I know"));
+        assert!(said("+5").contains("write 90s"), "a number without its unit means nothing");
+        assert!(said("9999-01-01").contains("1678 to 2261"));
+    }
+
+    #[test]
+    fn an_hour_that_is_left_out_or_comes_twice_is_not_guessed() {
+        let spring = said("2026-03-29 02:30");
+        assert!(spring.contains("put forward") && spring.contains("2026-03-29T02:30:00+01:00"), "{spring}");
+        let autumn = said("2026-10-25 02:30");
+        assert!(autumn.contains("came twice") && autumn.contains("2026-10-25T02:30:00+02:00 for the first"), "{autumn}");
+        assert_eq!(said("2026-10-25T02:30:00+02:00"), "2026-10-25T02:30:00+02:00");
+        assert_eq!(said("2026-10-25T02:30:00+01:00"), "2026-10-25T02:30:00+01:00");
+    }
+
+    #[test]
+    fn zones_are_found_by_name() {
+        let zone = |tz: &str| Window { tz: tz.to_owned(), ..Window::default() }.zone("Asia/Tokyo");
+        assert_eq!(zone("utc").unwrap(), TimeZone::UTC);
+        assert_eq!(zone("Recorded").unwrap().iana_name(), Some("Asia/Tokyo"));
+        assert!(zone("Mars/Phobos").unwrap_err().to_string().contains("Europe/Berlin"));
+    }
+
+    #[test]
+    fn ends_in_the_wrong_order_are_told() {
+        let window = Window { from: Some("end".into()), to: Some("start".into()), tz: "UTC".into() };
+        assert!(window.ends(&context()).unwrap_err().to_string().contains("--from lies after --to"));
+        let window = Window { from: Some("soon".into()), ..window };
+        assert!(format!("{:#}", window.ends(&context()).unwrap_err()).starts_with("--from \"soon\""));
+    }
+}

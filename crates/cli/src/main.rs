@@ -7,18 +7,24 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
 mod curve;
+mod export;
 mod human;
+mod ls;
+mod metrics;
 mod options;
 mod paint;
 mod record;
 mod recording;
 mod repair;
+mod report;
 mod run;
 mod shell;
 mod snapshot;
+mod story;
 mod summary;
 mod table;
 mod tree;
+mod words;
 
 /// Records what a job does to its machine, and shows it beside the code that did it.
 #[derive(Parser, Debug)]
@@ -35,6 +41,10 @@ enum Command {
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
+    Report(report::ReportArgs),
+    Export(export::ExportArgs),
+    Ls(ls::LsArgs),
+    Metrics(metrics::MetricsArgs),
     Repair(repair::RepairArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -60,6 +70,10 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Ls(args) => ls::run(args),
+        Command::Metrics(args) => metrics::run(args),
         Command::Repair(args) => repair::run(args),
         Command::Completions(args) => shell::completions(args, Arguments::command()),
         Command::Man(args) => shell::man(args, &Arguments::command()),

@@ -38,6 +38,7 @@ impl Paint {
     }
 
     /// No colours.
+    #[cfg(test)]
     pub(crate) fn none() -> Paint {
         Paint { colours: false }
     }
@@ -116,6 +117,24 @@ pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// The text in lines of at most so many columns, broken at separators only. What is longer stays whole, so that a path can be copied.
+pub(crate) fn wrapped(text: &str, separator: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(separator) {
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() {
+                line.push_str(word);
+            } else if columns(line) + columns(separator) + columns(word) <= width {
+                line.push_str(separator);
+                line.push_str(word);
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,5 +157,12 @@ mod tests {
     fn no_colours_no_codes() {
         assert_eq!(Paint::none().ink(Ink::Red, "x"), "x");
         assert_eq!(Paint { colours: true }.ink(Ink::Red, "x"), "\x1b[31mx\x1b[0m");
+    }
+
+    #[test]
+    fn lines_break_between_words_and_long_words_stay_whole() {
+        assert_eq!(wrapped("a bc def ghij", " ", 6), ["a bc", "def", "ghij"]);
+        assert_eq!(wrapped("/a/long/path x", " ", 4), ["/a/long/path", "x"]);
+        assert_eq!(wrapped("a b · c d · e", " · ", 9), ["a b · c d", "e"]);
     }
 }

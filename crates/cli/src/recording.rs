@@ -32,12 +32,10 @@ impl Subject<'_> {
             Subject::Processes(pids) => (pids.to_vec(), false, Scope::Tree),
             Subject::Machine { .. } => (Vec::new(), false, Scope::Machine),
         };
-        Watch {
-            roots,
-            adopts,
-            scope: choice.and_then(|choice| choice.scope).unwrap_or(scope),
-            select: choice.map_or(Select::Everyone, |choice| choice.select.clone()),
-        }
+        let select = choice.map_or(Select::Everyone, |choice| choice.select.clone());
+        // Processes that get no rows need not be read, but for the job's sums.
+        let scope = if matches!(select, Select::Nobody) { Scope::Tree } else { choice.and_then(|choice| choice.scope).unwrap_or(scope) };
+        Watch { roots, adopts, scope, select }
     }
 
     fn has_job(&self) -> bool {
@@ -109,7 +107,11 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     // From here on the job runs: whatever fails is ours to say and not the job's to suffer.
     let target = Target::create(&output_path(&machine, options, &subject), facts, options);
     let (outcome, target) = recorder.run(target, stop);
-    finish(&machine, options, &subject, outcome, target)
+    // The recording is complete before we wait for a command that may go on for long.
+    let kept = keep(&machine, options, &outcome, totals_of(&outcome, subject.has_job()), target);
+    let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };
+    say(options, &outcome, subject.has_job(), &kept);
+    Ok(outcome)
 }
 
 fn explain_no_processes(fault: Fault) -> anyhow::Error {
@@ -247,55 +249,47 @@ impl Sink for Target {
     }
 }
 
-/// Writes the end of the recording and says how it went.
-fn finish(
-    machine: &Arc<Machine>,
-    options: &RecordingOptions,
-    subject: &Subject<'_>,
-    outcome: Outcome,
-    target: Option<Target>,
-) -> anyhow::Result<Outcome> {
-    let totals = totals_of(&outcome, subject.has_job());
-    let mut complaints = Vec::new();
-    let path = match target {
-        None => {
-            complaints.push("the recording's thread failed; what was published before is in the folder".to_owned());
-            None
-        }
-        Some(Target::Nowhere(why)) => {
-            complaints.push(format!("nothing was recorded: {why}"));
-            None
-        }
+/// What became of the recording.
+struct Kept {
+    path: Option<PathBuf>,
+    complaints: Vec<String>,
+}
+
+/// Writes the end of the recording, and of it the flat file if that was asked for.
+fn keep(machine: &Machine, options: &RecordingOptions, outcome: &Outcome, totals: Totals, target: Option<Target>) -> Kept {
+    match target {
+        None => Kept { path: None, complaints: vec!["the recording's thread failed; what was published before is in the folder".to_owned()] },
+        Some(Target::Nowhere(why)) => Kept { path: None, complaints: vec![format!("nothing was recorded: {why}")] },
         Some(Target::Folder(mut recording)) => {
-            complaints.extend(end_recording(&mut recording, &outcome, totals, machine));
-            Some(recording.folder().to_owned())
+            let complaints = end_recording(&mut recording, outcome, totals, machine).into_iter().collect();
+            Kept { path: Some(recording.folder().to_owned()), complaints }
         }
         Some(Target::Flat { mut recording, file }) => {
-            complaints.extend(end_recording(&mut recording, &outcome, totals, machine));
+            let mut complaints: Vec<String> = end_recording(&mut recording, outcome, totals, machine).into_iter().collect();
             let folder = recording.folder().to_owned();
             drop(recording);
-            match flat_file(&folder, &file, options.force) {
-                Ok(()) => {
-                    let _ = std::fs::remove_dir_all(&folder);
-                    Some(file)
-                }
-                Err(error) => {
-                    complaints.push(format!("{}: {error:#}; the recording is kept as {}", file.display(), folder.display()));
-                    Some(folder)
-                }
+            if let Err(error) = crate::export::flat_file(&folder, &file, options.force) {
+                complaints.push(format!("{}: {error:#}; the recording is kept as {}", file.display(), folder.display()));
+                return Kept { path: Some(folder), complaints };
             }
+            // What it was made of is needed no more; if it can't be removed, nothing is lost.
+            let _ = std::fs::remove_dir_all(&folder);
+            Kept { path: Some(file), complaints }
         }
-    };
-    let summary = Summary { totals, outcome: &outcome, path: path.as_deref(), has_job: subject.has_job() };
+    }
+}
+
+/// Says on stderr how it went.
+fn say(options: &RecordingOptions, outcome: &Outcome, has_job: bool, kept: &Kept) {
+    let summary = Summary { totals: totals_of(outcome, has_job), outcome, path: kept.path.as_deref(), has_job };
     let mut out = std::io::stderr().lock();
-    for complaint in complaints {
+    // Nobody to read it is no failure.
+    for complaint in &kept.complaints {
         let _ = writeln!(out, "barograph: {complaint}");
     }
     if !options.quiet {
-        // Nobody to read it is no failure.
         let _ = summary::write(&mut out, &summary, options);
     }
-    Ok(outcome)
 }
 
 fn end_recording(recording: &mut Recording, outcome: &Outcome, totals: Totals, machine: &Machine) -> Option<String> {
@@ -355,8 +349,4 @@ fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
         add("write_error", 1, error.clone());
     }
     notices
-}
-
-fn flat_file(_folder: &Path, _file: &Path, _force: bool) -> anyhow::Result<()> {
-    anyhow::bail!("placeholder until export.rs is there")
 }

@@ -24,12 +24,25 @@ pub(crate) enum Align {
 pub(crate) struct Table {
     heads: Vec<(String, Align)>,
     rows: Vec<Vec<(String, Ink)>>,
+    /// Columns are at least this wide.
+    least: Vec<usize>,
 }
 
 impl Table {
     /// A table with these heads.
     pub(crate) fn new<'a>(heads: impl IntoIterator<Item = (&'a str, Align)>) -> Table {
-        Table { heads: heads.into_iter().map(|(head, align)| (head.to_owned(), align)).collect(), rows: Vec::new() }
+        Table { heads: heads.into_iter().map(|(head, align)| (head.to_owned(), align)).collect(), rows: Vec::new(), least: Vec::new() }
+    }
+
+    /// Makes the columns of several tables equally wide, so that they stand below each other.
+    pub(crate) fn align(tables: &mut [Table]) {
+        let mut least: Vec<usize> = Vec::new();
+        for table in &*tables {
+            let widths = table.widths(usize::MAX);
+            least.resize(least.len().max(widths.len()), 0);
+            least.iter_mut().zip(widths).for_each(|(least, width)| *least = (*least).max(width));
+        }
+        tables.iter_mut().for_each(|table| table.least.clone_from(&least));
     }
 
     /// Adds a row.
@@ -37,8 +50,23 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// Leaves out the column of this head: where there is no room for it, or nothing in it.
-    pub(crate) fn leave_out(&mut self, head: &str) {
+    /// Leaves columns out, in this order, until the flexible one has at least so many columns of text, and those in which there is nothing anyway.
+    pub(crate) fn fit(&mut self, limit: usize, give_way: &[&str], least: usize) {
+        for head in give_way.iter().filter(|head| self.is_blank(head)).collect::<Vec<_>>() {
+            self.leave_out(head);
+        }
+        for head in give_way {
+            let widths = self.widths(usize::MAX);
+            let Some(place) = self.heads.iter().position(|(_, align)| *align == Align::Flexible) else { return };
+            let others = widths.iter().sum::<usize>() - widths[place] + SPACE.len() * (widths.len() - 1);
+            if others + least.min(widths[place]) <= limit {
+                return;
+            }
+            self.leave_out(head);
+        }
+    }
+
+    fn leave_out(&mut self, head: &str) {
         if let Some(place) = self.heads.iter().position(|(name, _)| name == head) {
             self.heads.remove(place);
             for row in &mut self.rows {
@@ -47,8 +75,7 @@ impl Table {
         }
     }
 
-    /// Whether the column of this head has no text in any row.
-    pub(crate) fn is_blank(&self, head: &str) -> bool {
+    fn is_blank(&self, head: &str) -> bool {
         let place = self.heads.iter().position(|(name, _)| name == head);
         place.is_none_or(|place| self.rows.iter().all(|row| row[place].0.is_empty()))
     }
@@ -92,6 +119,7 @@ impl Table {
 
     fn widths(&self, limit: usize) -> Vec<usize> {
         let mut widths: Vec<usize> = self.heads.iter().map(|(head, _)| columns(head)).collect();
+        widths.iter_mut().zip(&self.least).for_each(|(width, least)| *width = (*width).max(*least));
         for row in &self.rows {
             for (width, (cell, _)) in widths.iter_mut().zip(row) {
                 *width = (*width).max(columns(cell));

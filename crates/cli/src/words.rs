@@ -32,8 +32,8 @@ pub(crate) struct Window {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<String>,
     /// Zone of the times: Local, UTC, a name such as Europe/Berlin, or Recorded for that of the machine.
-    #[arg(long, value_name = "ZONE", default_value = "Local")]
-    pub(crate) tz: String,
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) tz: Option<String>,
 }
 
 /// The times that words are relative to.
@@ -53,13 +53,14 @@ impl Window {
     /// The zone that was asked for; `recorded` is that of the recording.
     pub(crate) fn zone(&self, recorded: &str) -> anyhow::Result<TimeZone> {
         let named = |name: &str| TimeZone::get(name).ok();
-        Ok(match self.tz.to_ascii_lowercase().as_str() {
+        let asked = self.tz.as_deref().unwrap_or("local");
+        Ok(match asked.to_ascii_lowercase().as_str() {
             "local" => TimeZone::system(),
             "utc" | "z" => TimeZone::UTC,
             // A zone that is not known here is no reason to show nothing.
             "recorded" => named(recorded).unwrap_or(TimeZone::UTC),
-            _ => named(&self.tz)
-                .with_context(|| format!("there is no time zone {:?}; write Local, UTC, Recorded, or a name such as Europe/Berlin", self.tz))?,
+            _ => named(asked)
+                .with_context(|| format!("there is no time zone {asked:?}; write Local, UTC, Recorded, or a name such as Europe/Berlin"))?,
         })
     }
 
@@ -301,7 +302,7 @@ mod tests {
 
     #[test]
     fn zones_are_found_by_name() {
-        let zone = |tz: &str| Window { tz: tz.to_owned(), ..Window::default() }.zone("Asia/Tokyo");
+        let zone = |tz: &str| Window { tz: Some(tz.to_owned()), ..Window::default() }.zone("Asia/Tokyo");
         assert_eq!(zone("utc").unwrap(), TimeZone::UTC);
         assert_eq!(zone("Recorded").unwrap().iana_name(), Some("Asia/Tokyo"));
         assert!(zone("Mars/Phobos").unwrap_err().to_string().contains("Europe/Berlin"));
@@ -309,7 +310,7 @@ mod tests {
 
     #[test]
     fn ends_in_the_wrong_order_are_told() {
-        let window = Window { from: Some("end".into()), to: Some("start".into()), tz: "UTC".into() };
+        let window = Window { from: Some("end".into()), to: Some("start".into()), tz: None };
         assert!(window.ends(&context()).unwrap_err().to_string().contains("--from lies after --to"));
         let window = Window { from: Some("soon".into()), ..window };
         assert!(format!("{:#}", window.ends(&context()).unwrap_err()).starts_with("--from \"soon\""));

@@ -55,7 +55,13 @@ impl Format {
         Format { name: "tsv", suffixes: &["tsv", "tab"], help: "tab-separated values", is_text: true, open: csv::open_tsv },
         Format { name: "jsonl", suffixes: &["jsonl", "ndjson"], help: "one JSON object a line", is_text: true, open: jsonl::open },
         Format { name: "parquet", suffixes: &["parquet", "pq"], help: "Apache Parquet, zstd", is_text: false, open: parquet::open },
-        Format { name: "arrow", suffixes: &["arrow", "feather", "ipc"], help: "Arrow IPC file, which is Feather 2", is_text: false, open: arrow::open },
+        Format {
+            name: "arrow",
+            suffixes: &["arrow", "feather", "ipc"],
+            help: "Arrow IPC file, which is Feather 2",
+            is_text: false,
+            open: arrow::open,
+        },
     ];
 
     /// The format of this name or suffix.

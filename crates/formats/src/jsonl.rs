@@ -16,7 +16,12 @@ pub(crate) fn open(output: Output, schema: &SchemaRef, options: &Options) -> Res
         key.push(':');
         key
     });
-    Ok(Box::new(Lines { output: BufWriter::with_capacity(1 << 16, output), keys: keys.collect(), times: Times::in_zone(&options.zone), line: String::new() }))
+    Ok(Box::new(Lines {
+        output: BufWriter::with_capacity(1 << 16, output),
+        keys: keys.collect(),
+        times: Times::in_zone(&options.zone),
+        line: String::new(),
+    }))
 }
 
 struct Lines {

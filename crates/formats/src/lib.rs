@@ -10,5 +10,7 @@ mod format;
 mod jsonl;
 mod parquet;
 
+pub use arrow_array::RecordBatch;
+pub use arrow_schema::SchemaRef;
 pub use error::Error;
 pub use format::{Exporter, Format, Options, Output};

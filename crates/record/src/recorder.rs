@@ -16,6 +16,9 @@ use crate::schedule::Schedule;
 use crate::system_call::{self, Arrived, Children};
 use crate::writer::Writer;
 
+/// poll(2) refuses times that its kernel can't count; after an hour we look around and go on.
+const LONGEST_WAIT: i64 = 3_600_000_000_000;
+
 /// When a recording ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
@@ -167,7 +170,7 @@ impl Recorder {
     }
 
     /// Records until it is over; `stop` is asked at each tick whether, and why, to stop now. Gives the sink back, unless it panicked.
-    pub fn run<S: Sink + Send + 'static>(mut self, sink: S, mut stop: impl FnMut() -> Option<String>) -> (Outcome, Option<S>) {
+    pub fn run<S: Sink + Send + 'static>(&mut self, sink: S, mut stop: impl FnMut() -> Option<String>) -> (Outcome, Option<S>) {
         let mut writer = Writer::new(sink);
         let end = self.options.duration.map(|duration| deadline_nanos().saturating_add(nanos(duration)));
         let mut publish_due = deadline_nanos().saturating_add(nanos(self.options.write_interval));
@@ -198,7 +201,7 @@ impl Recorder {
         self.end(writer)
     }
 
-    fn end<S: Sink + Send + 'static>(mut self, mut writer: Writer<S>) -> (Outcome, Option<S>) {
+    fn end<S: Sink + Send + 'static>(&mut self, mut writer: Writer<S>) -> (Outcome, Option<S>) {
         self.cost.lateness = Duration::ZERO;
         self.tick();
         self.panel.read_own_sources(self.last_tick);
@@ -228,9 +231,18 @@ impl Recorder {
         (outcome, sink)
     }
 
+    /// Waits for a command that outlives its recording, and goes on passing signals to it.
+    pub fn wait_for_command(&mut self) -> Option<JobEnd> {
+        while matches!(self.job, Job::Started { .. }) && self.job_end.is_none() {
+            self.wait(i64::MAX);
+            self.hear_signals();
+        }
+        self.job_end
+    }
+
     /// Sleeps until this deadline, or until a signal or the end of an attached process.
     fn wait(&self, deadline: i64) {
-        let left = deadline.saturating_sub(deadline_nanos()).max(0);
+        let left = deadline.saturating_sub(deadline_nanos()).clamp(0, LONGEST_WAIT);
         let timeout = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
         // An array, so that waiting takes no memory; who finds no place in it is seen at the next tick.
         let mut watched: [PollFd<'_>; 16] = std::array::from_fn(|_| PollFd::from_borrowed_fd(self.signals.descriptor(), PollFlags::IN));
@@ -254,7 +266,9 @@ impl Recorder {
         self.cost.ticks += 1;
         self.cost.suspended = suspended();
         self.panel.read(at);
-        self.panel.send_slow(at);
+        if self.stop.is_none() {
+            self.panel.send_slow(at);
+        }
         self.panel.read_own(at, self.cost);
         self.last_tick = at;
         self.cost.tick_duration = Some(Duration::from_nanos((deadline_nanos() - begin).cast_unsigned()));

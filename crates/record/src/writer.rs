@@ -24,18 +24,22 @@ pub(crate) struct Progress {
 }
 
 #[derive(Default)]
-struct Bundle(Vec<Batch>);
+struct Bundle {
+    batches: Vec<Batch>,
+    /// Not to be published: whoever gets the sink back writes the end together with it.
+    last: bool,
+}
 
 impl Bundle {
     fn add(&mut self, batch: &Batch) {
-        match self.0.iter_mut().find(|own| std::ptr::eq(own.table(), batch.table())) {
+        match self.batches.iter_mut().find(|own| std::ptr::eq(own.table(), batch.table())) {
             Some(own) => own.append(batch),
-            None => self.0.push(batch.clone()),
+            None => self.batches.push(batch.clone()),
         }
     }
 
     fn rows(&self) -> usize {
-        self.0.iter().map(Batch::len).sum()
+        self.batches.iter().map(Batch::len).sum()
     }
 }
 
@@ -95,13 +99,14 @@ impl<S: Sink + Send + 'static> Writer<S> {
         progress
     }
 
-    /// Publishes the rest, waits for it, and gives the sink back; `None` if its thread has panicked.
+    /// Hands over the rest, unpublished, and gives the sink back; `None` if its thread has panicked.
     pub(crate) fn finish(mut self) -> (Option<S>, Progress) {
         if let Hand::Thread { back, .. } = &self.hand
             && self.spare.is_none()
         {
             self.spare = back.recv().ok();
         }
+        self.bundle.last = true;
         self.publish();
         let progress = Arc::clone(&self.progress);
         let dropped = self.dropped;
@@ -144,11 +149,11 @@ fn start<S: Sink + Send + 'static>(sink: S, progress: Arc<Mutex<Progress>>) -> R
 
 fn put<S: Sink>(sink: &mut S, bundle: &mut Bundle, progress: &Mutex<Progress>) {
     let mut outcome = Ok(());
-    for batch in bundle.0.iter_mut().filter(|batch| !batch.is_empty()) {
+    for batch in bundle.batches.iter_mut().filter(|batch| !batch.is_empty()) {
         outcome = outcome.and(sink.take(batch));
         batch.clear();
     }
-    let outcome = outcome.and_then(|()| sink.publish());
+    let outcome = if bundle.last { outcome } else { outcome.and_then(|()| sink.publish()) };
     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
     progress.written_bytes = sink.bytes_written();
     progress.rows_lost = sink.rows_lost();

@@ -1,4 +1,5 @@
-//! Measures the writer: `cargo run --release -p barograph-store --example publish -- [PROCESSES [TICKS [FOLDER]]]`.
+//! Measures the writer: `cargo run --release -p barograph-store --example publish -- [PROCESSES [TICKS [FOLDER [PAUSE]]]]`.
+//! A folder keeps the recording; a pause, in milliseconds after each publish, gives readers beside it a fair chance.
 //!
 //! Rows like those of a real recording: a table of one row a tick, and one of processes of which a tenth works, half sleeps for good and the rest
 //! stirs now and then. Prints what publishing costs early and late, what a row takes on disk, and the memory of it all.
@@ -262,6 +263,7 @@ fn main() {
             let before = (Instant::now(), cpu());
             recording.publish().unwrap();
             publishes.push((before.0.elapsed(), cpu() - before.1));
+            std::thread::sleep(Duration::from_millis(number(3, 0) as u64));
         }
         if tick == 9 || tick == ticks / 10 {
             println!("tick {tick}: {}", memory());

@@ -8,6 +8,7 @@ pub struct Chunks<'a> {
     timeline: &'a Timeline,
     table: String,
     query: Query,
+    begin: i64,
     next: i64,
     end: i64,
     step: i64,
@@ -22,15 +23,14 @@ impl Timeline {
         let end = query.to.unwrap_or(last).min(last).max(begin);
         let pieces = i64::try_from(info.rows / rows.max(1)).unwrap_or(i64::MAX).saturating_add(1);
         let step = (last.saturating_sub(first) / pieces).max(1);
-        Ok(Chunks { timeline: self, table: table.to_owned(), query: query.clone(), next: begin, end, step })
+        Ok(Chunks { timeline: self, table: table.to_owned(), query: query.clone(), begin, next: begin, end, step })
     }
 }
 
 impl Chunks<'_> {
     /// How much of the time has been read, 0 to 1.
     pub fn progress(&self) -> f64 {
-        let left = self.end.saturating_sub(self.next).max(0);
-        1.0 / (1.0 + left as f64 / self.step as f64)
+        if self.next > self.end { 1.0 } else { (self.next - self.begin) as f64 / (self.end - self.begin).max(1) as f64 }
     }
 }
 

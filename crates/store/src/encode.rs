@@ -57,9 +57,11 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) fn new(table: &'static Table, recording: &str) -> Result<Shape> {
-        let arrow: Arc<Schema> = arrow_schema(table);
+        let pairs = table_metadata(table, recording);
+        let arrow: Arc<Schema> = arrow_schema(table, &pairs);
         let schema = ArrowSchemaConverter::new().schema_root("row").convert(&arrow)?.root_schema_ptr();
-        let mut metadata: Vec<KeyValue> = table_metadata(table, recording).into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+        // Twice, as pyarrow shows only what stands in Arrow's schema, and DuckDB only what stands beside it.
+        let mut metadata: Vec<KeyValue> = pairs.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
         metadata.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&arrow)));
         Ok(Shape { table, schema, metadata })
     }

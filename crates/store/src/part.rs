@@ -101,7 +101,7 @@ impl OpenPart {
     }
 
     /// Only the table's own folder is ever made: when somebody deletes the recording while it is being written, it stays deleted.
-    fn make_folder(&mut self) -> Result<(), Error> {
+    pub(crate) fn make_folder(&mut self) -> Result<(), Error> {
         if self.folder_made {
             return Ok(());
         }

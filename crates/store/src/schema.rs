@@ -76,10 +76,10 @@ pub(crate) fn time_fields() -> [Field; 2] {
     ]
 }
 
-/// The schema of a declared table, with all that is known of each column in the field's metadata.
-pub(crate) fn arrow_schema(table: &Table) -> Arc<Schema> {
+/// The schema of a declared table, with all that is known of each column in the field's metadata, and of the table in the schema's.
+pub(crate) fn arrow_schema(table: &Table, metadata: &[(String, String)]) -> Arc<Schema> {
     let fields: Vec<Field> = time_fields().into_iter().chain(table.metrics.iter().map(metric_field)).collect();
-    Arc::new(Schema::new(fields))
+    Arc::new(Schema::new_with_metadata(fields, metadata.iter().cloned().collect::<HashMap<_, _>>()))
 }
 
 /// The same schema, in which any cell may be absent, times too.

@@ -24,6 +24,7 @@ pub struct Wide<'a> {
     schema: SchemaRef,
     /// The table whose rows are the ticks.
     ticks: Option<String>,
+    begin: i64,
     next: i64,
     end: i64,
     step: i64,
@@ -68,6 +69,7 @@ impl Timeline {
             tables: sources,
             schema: Arc::new(Schema::new(fields)),
             ticks: ticks.map(|table| table.name),
+            begin,
             next: begin,
             end: to.unwrap_or(last).min(last),
             step: (last.saturating_sub(first) / pieces).max(1),
@@ -79,6 +81,11 @@ impl Wide<'_> {
     /// Its columns: `time`, `monotonic_nanos`, then `table.column`.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// How much of the time has been read, 0 to 1.
+    pub fn progress(&self) -> f64 {
+        if self.next > self.end { 1.0 } else { (self.next - self.begin) as f64 / (self.end - self.begin).max(1) as f64 }
     }
 
     fn piece(&self, name: &str, from: i64, to: i64) -> Result<RecordBatch, Error> {

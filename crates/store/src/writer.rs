@@ -232,7 +232,10 @@ impl Sink for Recording {
         let index = match known {
             Some(index) => index,
             None => {
-                self.parts.push(OpenPart::new(batch.table(), &self.folder, &self.facts.id)?);
+                let mut part = OpenPart::new(batch.table(), &self.folder, &self.facts.id)?;
+                // While the job runs, not while someone waits for the end. What fails here fails again, and is told, when the part is written.
+                let _ = part.make_folder();
+                self.parts.push(part);
                 self.names_synced = false;
                 self.parts.len() - 1
             }
@@ -328,6 +331,9 @@ mod tests {
         assert!(matches!(Recording::create(&path, Facts::default(), force), Err(Error::Live { .. })));
         let id = first.facts().id.clone();
         drop(first);
+        let mut ended = Facts::read(&path).unwrap();
+        ended.end = Some(End::default());
+        ended.write(&path, Durability::Crash).unwrap();
         assert_ne!(Recording::create(&path, Facts::default(), force).unwrap().facts().id, id);
         assert!(path.join(FACTS_FILE).exists());
     }

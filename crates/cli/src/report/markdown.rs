@@ -1,0 +1,55 @@
+//! The report in Markdown, for an issue, a merge request or a wiki.
+
+use std::io::{self, Write};
+
+use super::{figures, head, others, processes, title};
+use crate::curve::curve;
+use crate::human;
+use crate::story::Story;
+use crate::table::markdown;
+use crate::words::zoned;
+
+/// Columns of the curves.
+const WIDTH: usize = 60;
+
+pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
+    writeln!(out, "## {}\n", markdown(&title(story)))?;
+    for (name, says, _) in head(story) {
+        writeln!(out, "- **{name}** {}", markdown(&says))?;
+    }
+    for group in &story.groups {
+        writeln!(out)?;
+        figures(story, group.name, &group.lines).write_markdown(out)?;
+    }
+    if story.span.ticks >= 2 && !story.curves.is_empty() {
+        write_curves(out, story)?;
+    }
+    if !story.top.lines.is_empty() {
+        writeln!(out)?;
+        processes(story, &story.top, None).write_markdown(out)?;
+        if let Some(others) = others(&story.top) {
+            writeln!(out, "\n{}", markdown(&others))?;
+        }
+    }
+    if !story.notes.is_empty() {
+        writeln!(out)?;
+    }
+    for note in &story.notes {
+        writeln!(out, "- {}{}", if note.is_warning { "⚠ " } else { "" }, markdown(&note.text))?;
+    }
+    Ok(())
+}
+
+fn write_curves(out: &mut dyn Write, story: &Story) -> io::Result<()> {
+    writeln!(out, "\n```text")?;
+    for (shown, series) in &story.curves {
+        let values = series.columns(story.span.monotonic.0, story.span.monotonic.1, WIDTH);
+        let top = values.iter().flatten().fold(0.0_f64, |top, value| top.max(*value));
+        for line in curve(&values, top, 1) {
+            writeln!(out, "{:<13}{line} {}", shown.label, shown.value(top))?;
+        }
+    }
+    let at = |nanos: i64| zoned(nanos, &story.zone).strftime("%H:%M:%S").to_string();
+    writeln!(out, "{:13}{:<30}{:>30} {}", "", at(story.span.utc.0), at(story.span.utc.1), human::seconds(story.span.seconds()))?;
+    writeln!(out, "```")
+}

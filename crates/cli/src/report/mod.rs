@@ -1,0 +1,232 @@
+//! `barograph report`: the story of a recording.
+
+mod json;
+mod markdown;
+mod text;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use barograph_store::{End, Timeline};
+use clap::Args;
+
+use crate::human;
+use crate::paint::{Ink, Paint, width};
+use crate::story::headlines::Line;
+use crate::story::{Story, Top};
+use crate::table::{Align, Table};
+use crate::words::{self, Window, zoned};
+use barograph_store::Stats;
+
+/// Tell the story of a recording: how it ended, what it used, when, and which processes did.
+#[derive(Args, Debug)]
+#[command(after_help = after_help())]
+pub(crate) struct ReportArgs {
+    /// The recording, which may still be going on.
+    run: PathBuf,
+    #[command(flatten)]
+    window: Window,
+    /// How many processes to list.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+    /// Columns of text to write in; that of the terminal, or 80.
+    #[arg(long, value_name = "COLUMNS")]
+    width: Option<usize>,
+    /// Print JSON: everything in base units, times in RFC 3339.
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print Markdown, for an issue or a wiki.
+    #[arg(long)]
+    markdown: bool,
+}
+
+fn after_help() -> String {
+    format!(
+        "Examples:
+  barograph report run.baro
+  barograph report run.baro --from 10:20 --to 10:30 --tz Europe/Berlin
+  barograph report run.baro --from -5m --top 30
+  barograph report run.baro --json | jq .job.memory.peak
+  barograph report run.baro --markdown >> issue.md
+
+{}
+
+What the numbers mean:
+  total  by how much a counter grew; for CPU, seconds of one core
+  mean   over time, however often it was read
+  p95    95 % of the time it was not above this
+  peak   the highest value, and when; a rate is that of the time between two readings
+  memory is what processes have in RAM; \"by the kernel\" is the highest of a single
+         process that the kernel itself kept track of, between readings too",
+        words::HELP
+    )
+}
+
+pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+    let story = Story::read(Timeline::open(&args.run)?, &args.window, args.top)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if args.json {
+        json::write(&mut out, &story)?;
+    } else if args.markdown {
+        markdown::write(&mut out, &story)?;
+    } else {
+        text::write(&mut out, &story, Paint::of_stdout(), width(args.width))?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was recorded, as a title.
+fn title(story: &Story) -> String {
+    match &story.facts().command {
+        Some(command) if !command.is_empty() => command_line(command),
+        _ => format!("{}, the whole machine", human::escape(&story.facts().host.name)),
+    }
+}
+
+/// Arguments as one would type them.
+pub(crate) fn command_line(command: &[String]) -> String {
+    let plain = |char: char| char.is_alphanumeric() || "-_./:=,+@%^".contains(char);
+    let quoted = command.iter().map(|argument| match argument {
+        argument if !argument.is_empty() && argument.chars().all(plain) => argument.clone(),
+        argument => format!("'{}'", argument.replace('\'', "'\\''")),
+    });
+    human::escape(&quoted.collect::<Vec<_>>().join(" "))
+}
+
+/// The facts of the head: a name and what it says, and in which ink.
+fn head(story: &Story) -> Vec<(&'static str, String, Ink)> {
+    let facts = story.facts();
+    let mut head = Vec::new();
+    let host = &facts.host;
+    let machine = [
+        human::escape(&host.name),
+        human::escape(&host.os),
+        [human::escape(&host.kernel), human::escape(&host.arch)].join(" ").trim().to_owned(),
+        if host.cores > 0 { human::plural(host.cores, "core", "cores") } else { String::new() },
+        if host.memory_bytes > 0 { human::bytes(host.memory_bytes) } else { String::new() },
+    ];
+    head.push(("host", joined(&machine), Ink::Plain));
+    let limits = [
+        facts.limits.cores.map(|cores| format!("{} cores", human::cores(cores))).unwrap_or_default(),
+        facts.limits.memory_bytes.map(human::bytes).unwrap_or_default(),
+    ];
+    if limits.iter().any(|limit| !limit.is_empty()) {
+        let origin = if facts.limits.origin.is_empty() { String::new() } else { format!(" ({})", human::escape(&facts.limits.origin)) };
+        head.push(("limits", joined(&limits) + &origin, Ink::Plain));
+    }
+    head.push(("time", times(story), Ink::Plain));
+    if !story.span.is_whole() {
+        let at = |nanos: i64| human::since_start(story.since_start(nanos));
+        let (from, to) = story.span.monotonic;
+        head.push(("part", format!("{} to {} of the recording", at(from), at(to)), Ink::Yellow));
+    }
+    let (how, ink) = ending(story);
+    let interval = human::seconds(facts.interval_seconds);
+    let every = if facts.dense_start { format!("every {interval}, denser at the start") } else { format!("every {interval}") };
+    head.push(("ended", how, ink));
+    head.push((
+        "sampled",
+        joined(&[every, human::plural(story.span.ticks as u64, "tick", "ticks"), story.timeline.folder().display().to_string()]),
+        Ink::Plain,
+    ));
+    head
+}
+
+/// Between the parts of a line of the head.
+const SEPARATOR: &str = " · ";
+
+fn joined(parts: &[String]) -> String {
+    parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(SEPARATOR)
+}
+
+/// `2026-11-20 10:20:00 – 10:23:12 +01:00 · 3 min 12 s`: the day again only where it is another.
+fn times(story: &Story) -> String {
+    let (begin, end) = (zoned(story.span.utc.0, &story.zone), zoned(story.span.utc.1, &story.zone));
+    let (day, same) = ("%Y-%m-%d %H:%M:%S", "%H:%M:%S");
+    let is_utc = ["UTC", "Etc/UTC"].contains(&story.zone.iana_name().unwrap_or_default());
+    let offset = |time: &jiff::Zoned| if is_utc { " UTC".to_owned() } else { time.strftime(" %:z").to_string() };
+    let first = begin.strftime(day).to_string() + &if begin.offset() == end.offset() { String::new() } else { offset(&begin) };
+    let last = end.strftime(if begin.date() == end.date() { same } else { day }).to_string() + &offset(&end);
+    let zone = story.zone.iana_name().filter(|_| !is_utc).map(|name| format!(" {name}")).unwrap_or_default();
+    format!("{first} – {last}{zone} · {}", human::seconds(story.span.seconds()))
+}
+
+/// How it ended, and in which ink that is said.
+fn ending(story: &Story) -> (String, Ink) {
+    let state = human::state(story.state).to_owned();
+    match &story.facts().end {
+        Some(End { exit: Some(exit), .. }) => (human::exit(*exit), if exit.code == Some(0) { Ink::Green } else { Ink::Red }),
+        Some(end) if end.reason.is_empty() => (state, Ink::Plain),
+        Some(end) => (human::escape(&end.reason), Ink::Plain),
+        None => (state, Ink::Yellow),
+    }
+}
+
+/// The figures of a group as a table.
+fn figures(story: &Story, name: &str, lines: &[(Line, Stats)]) -> Table {
+    let head = name.to_uppercase();
+    let heads = [
+        (head.as_str(), Align::Left),
+        ("TOTAL", Align::Right),
+        ("MEAN", Align::Right),
+        ("P95", Align::Right),
+        ("PEAK", Align::Right),
+        ("AT", Align::Right),
+    ];
+    let mut table = Table::new(heads);
+    for (line, stats) in lines {
+        let value = |value: Option<f64>| value.map(|value| line.value(value)).unwrap_or_default();
+        table.row([
+            (line.label.to_owned(), Ink::Plain),
+            (stats.total.map(|total| line.total(total)).unwrap_or_default(), Ink::Plain),
+            (value(stats.mean), Ink::Plain),
+            (value(stats.p95), Ink::Plain),
+            (value(stats.peak.map(|peak| peak.value)), Ink::Bold),
+            (stats.peak.map(|peak| human::since_start(story.since_start(peak.monotonic_nanos))).unwrap_or_default(), Ink::Dim),
+        ]);
+    }
+    table
+}
+
+/// Heads of columns that go where there is no room, the first ones first.
+const GIVE_WAY: [&str; 4] = ["FROM", "CORES", "READ", "WRITTEN"];
+
+/// Room for a command that still says something.
+const LEAST_COMMAND: usize = 16;
+
+/// The processes as a table, in at most so many columns of text if that is asked for.
+fn processes(story: &Story, top: &Top, width: Option<usize>) -> Table {
+    let heads = ["PID", "CPU", "CORES", "PEAK MEM", "READ", "WRITTEN", "FROM", "FOR"].map(|head| (head, Align::Right));
+    let mut table = Table::new(heads.into_iter().chain([("ENDED", Align::Left), ("COMMAND", Align::Flexible)]));
+    let bytes = |value: Option<f64>| value.map(human::byte_amount).unwrap_or_default();
+    for line in &top.lines {
+        let ended = line.ended_in_words();
+        let ink = if ["", "exit 0", "ended"].contains(&ended.as_str()) { Ink::Plain } else { Ink::Red };
+        table.row([
+            (line.pid.to_string(), Ink::Dim),
+            (human::seconds(line.cpu_seconds), Ink::Bold),
+            (line.mean_cores.map(human::cores).unwrap_or_default(), Ink::Plain),
+            (bytes(line.peak_resident_bytes), Ink::Plain),
+            (bytes(line.read_bytes), Ink::Plain),
+            (bytes(line.written_bytes), Ink::Plain),
+            (human::since_start(story.since_start(line.first_seen)), Ink::Dim),
+            (human::seconds((line.last_seen - line.first_seen) as f64 / 1e9), Ink::Plain),
+            (ended, ink),
+            (if width.is_some() { line.short_command() } else { line.command() }, Ink::Plain),
+        ]);
+    }
+    if let Some(width) = width {
+        table.fit(width, &GIVE_WAY, LEAST_COMMAND);
+    }
+    table
+}
+
+/// What is said of the processes that are not in the table.
+fn others(top: &Top) -> Option<String> {
+    let processes = human::plural(top.others as u64, "more process", "more processes");
+    (top.others > 0).then(|| {
+        format!("and {processes} with {} of CPU time; --top {} shows all", human::seconds(top.others_cpu_seconds), top.others + top.lines.len())
+    })
+}

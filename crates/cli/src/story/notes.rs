@@ -1,0 +1,223 @@
+//! What a reader of the numbers should know, in plain words: what is missing, what was refused, what the watching itself cost.
+
+use barograph_model::{Described, Field};
+use barograph_sources::{Job, Memory, Own};
+use barograph_store::{Frame, Query, State, Timeline, gaps, stale_nanos};
+
+use super::{Group, Span, Ticks, frame, headlines};
+use crate::human;
+
+/// Something that a reader should know.
+#[derive(Clone, Debug)]
+pub(crate) struct Note {
+    /// What it is, for programs.
+    pub(crate) name: String,
+    /// The same for people, as a sentence.
+    pub(crate) text: String,
+    /// How many times.
+    pub(crate) count: u64,
+    /// Whether it makes the numbers less than they could be.
+    pub(crate) is_warning: bool,
+}
+
+#[derive(Default)]
+struct Notes(Vec<Note>);
+
+impl Notes {
+    fn warn(&mut self, name: &str, count: u64, text: String) {
+        self.add(name, count, text, true);
+    }
+
+    fn add(&mut self, name: &str, count: u64, text: String, is_warning: bool) {
+        if count > 0 && self.0.iter().all(|note| note.name != name) {
+            self.0.push(Note { name: name.to_owned(), text, count, is_warning });
+        }
+    }
+}
+
+/// All there is to know.
+pub(super) fn notes(timeline: &Timeline, span: &Span, ticks: &Ticks, groups: &[Group]) -> anyhow::Result<Vec<Note>> {
+    let mut notes = Notes::default();
+    of_state(&mut notes, timeline, span);
+    if let Some(frame) = ticks.frame() {
+        of_gaps(&mut notes, frame, timeline.facts());
+    }
+    let all = Query::all().between(span.asked.0, span.asked.1);
+    if let Some(own) = frame(timeline, Own::TABLE.name, &all)? {
+        of_own(&mut notes, &Watching { own: &own, span });
+    }
+    of_limits(&mut notes, timeline, groups);
+    of_kills(&mut notes, timeline, &all)?;
+    of_facts(&mut notes, timeline);
+    for damage in timeline.damaged() {
+        let text = format!("{} can't be read ({}); its rows are missing here. `barograph repair` puts it aside.", damage.path.display(), damage.why);
+        notes.0.push(Note { name: "damaged".to_owned(), text, count: 1, is_warning: true });
+    }
+    if let Some(own) = frame(timeline, Own::TABLE.name, &all)? {
+        of_cost(&mut notes, &Watching { own: &own, span }, timeline)?;
+    }
+    Ok(notes.0)
+}
+
+fn of_state(notes: &mut Notes, timeline: &Timeline, span: &Span) {
+    let facts = timeline.facts();
+    let lost = human::seconds(facts.write_interval_seconds);
+    match timeline.state() {
+        State::Ended => {}
+        State::Live => notes.add("live", 1, format!("It is still being recorded; the last {lost} may not be on disk yet."), false),
+        State::Interrupted => {
+            let text = format!("The recorder was cut off: up to {lost} before its end are missing, and how the job ended is not known.");
+            notes.warn("interrupted", 1, text);
+        }
+    }
+    if span.ticks < 2 {
+        let text = format!("There {}, so there are no rates and no curves.", ticks_in_words(span.ticks));
+        notes.warn("few_ticks", 1, text);
+    }
+}
+
+fn ticks_in_words(ticks: usize) -> &'static str {
+    if ticks == 0 { "is not a single tick" } else { "is only one tick" }
+}
+
+fn of_gaps(notes: &mut Notes, ticks: &Frame, facts: &barograph_store::Facts) {
+    let gaps = gaps(ticks, stale_nanos(facts.interval_seconds));
+    let Some(longest) = gaps.iter().max_by_key(|gap| gap.until_nanos - gap.monotonic_nanos) else { return };
+    let seconds = (longest.until_nanos - longest.monotonic_nanos) as f64 / 1e9;
+    let since = (longest.monotonic_nanos - facts.clock.monotonic_nanos) as f64 / 1e9;
+    let (length, at) = (human::seconds(seconds), human::since_start(since));
+    let text = match gaps.len() {
+        1 => format!("Nothing was read for {length} from {at} on: totals include that time, rates and curves do not."),
+        many => format!("There are {many} gaps without readings, the longest of {length} at {at}: totals include them, rates and curves do not."),
+    };
+    notes.warn("gaps", gaps.len() as u64, text);
+}
+
+/// The recorder's own rows.
+struct Watching<'a> {
+    own: &'a Frame,
+    span: &'a Span,
+}
+
+impl Watching<'_> {
+    /// How much a counter of the recorder grew. It begins at zero with the recording, so that of a whole one its last value is the answer.
+    fn grew<K>(&self, field: Field<Own, K>) -> f64 {
+        let values = self.own.floats(&Own::TABLE.metrics[field.index()].column());
+        let mut known = values.into_iter().flatten();
+        let first = known.next();
+        let last = known.last().or(first).unwrap_or(0.0);
+        if self.span.is_whole() { last } else { last - first.unwrap_or(0.0) }
+    }
+
+    /// How much a counter grew that began before the recording.
+    fn grew_within<K>(&self, field: Field<Own, K>) -> f64 {
+        let values = self.own.floats(&Own::TABLE.metrics[field.index()].column());
+        let mut known = values.into_iter().flatten();
+        known.next().map_or(0.0, |first| known.last().unwrap_or(first) - first)
+    }
+
+    fn highest<K>(&self, field: Field<Own, K>) -> Option<f64> {
+        self.own.floats(&Own::TABLE.metrics[field.index()].column()).into_iter().flatten().reduce(f64::max)
+    }
+}
+
+fn of_own(notes: &mut Notes, watching: &Watching<'_>) {
+    let count = |value: f64| value.max(0.0) as u64;
+    let (missed, ticks) = (watching.grew(Own::missed_ticks), watching.grew(Own::ticks).max(watching.span.ticks as f64));
+    let share = human::share(missed / (missed + ticks).max(1.0));
+    let text = format!("{} left out ({share}): the machine or the recorder was busy, stopped or suspended.", were(count(missed), "tick", "ticks"));
+    notes.warn("missed_ticks", count(missed), text);
+    let lost = count(watching.grew(Own::rows_lost));
+    notes.warn("rows_lost", lost, format!("{} lost because the recording could not be written.", were(lost, "row", "rows")));
+    let suspended = watching.grew_within(Own::suspended);
+    if suspended >= 0.5 {
+        notes.warn("suspended", 1, format!("The machine was suspended for {} of this time.", human::seconds(suspended)));
+    }
+    for (name, field, one, many, why) in [
+        ("denied", Own::denied, "reading was", "readings were", "refused to this user; run as root, or with CAP_SYS_PTRACE, to have them"),
+        ("malformed", Own::malformed, "file did", "files did", "not read as it should; please report this"),
+        ("limited", Own::limited, "reading", "readings", "failed at a limit, such as that of open files (ulimit -n)"),
+        ("failed", Own::failed, "reading", "readings", "failed for another reason"),
+    ] {
+        let times = count(watching.grew(field));
+        notes.warn(name, times, format!("{} {why}.", human::plural(times, one, many)));
+    }
+    if let Some(most) = watching.highest(Own::processes_left_out).filter(|most| *most > 0.0) {
+        let text = format!("Up to {} at once have no rows, as was asked for.", human::plural(most as u64, "process", "processes"));
+        notes.add("processes_left_out", most as u64, text, false);
+    }
+}
+
+fn were(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", human::plural(count, one, many), if count == 1 { "was" } else { "were" })
+}
+
+/// How near the job came to what it was allowed.
+fn of_limits(notes: &mut Notes, timeline: &Timeline, groups: &[Group]) {
+    let facts = timeline.facts();
+    let Some(job) = groups.iter().find(|group| group.name == headlines::JOB) else { return };
+    let of = |key: &str| job.lines.iter().find(|(line, _)| line.key == key).map(|(_, stats)| stats);
+    if let (Some(limit), Some(peak)) = (facts.limits.memory_bytes, of("memory").and_then(|stats| stats.peak)) {
+        let share = human::share(peak.value / limit.max(1) as f64);
+        notes.add("memory_limit", 1, format!("The job's memory came to {share} of its limit of {}.", human::bytes(limit)), false);
+    }
+    if let (Some(limit), Some(mean)) = (facts.limits.cores, of("cpu").and_then(|stats| stats.mean)) {
+        let share = human::share(mean / limit.max(f64::MIN_POSITIVE));
+        notes.add("cpu_limit", 1, format!("The job used {share} of the {} cores that it was allowed.", human::cores(limit)), false);
+    }
+    if of("processes").and_then(|stats| stats.peak).is_some_and(|peak| peak.value > 1.0) {
+        let text = "Memory of the job is the sum of what its processes have in RAM; pages that they share count for each of them.".to_owned();
+        notes.add("shared_memory", 1, text, false);
+    }
+}
+
+fn of_kills(notes: &mut Notes, timeline: &Timeline, all: &Query) -> anyhow::Result<()> {
+    let last = |rows: &Frame, column: &str| rows.floats(column).into_iter().flatten().reduce(f64::max);
+    let kills = Memory::TABLE.metrics[Memory::oom_kills.index()].column();
+    if let Some(rows) = frame(timeline, Memory::TABLE.name, &all.clone().columns([kills.clone()]))? {
+        let first = rows.floats(&kills).into_iter().flatten().next().unwrap_or(0.0);
+        let killed = (last(&rows, &kills).unwrap_or(0.0) - first) as u64;
+        let text = format!("The kernel killed {} because memory ran out.", human::plural(killed, "process", "processes"));
+        notes.warn("oom_kills", killed, text);
+    }
+    let unreadable = Job::TABLE.metrics[Job::unreadable.index()].column();
+    if let Some(rows) = frame(timeline, Job::TABLE.name, &all.clone().columns([unreadable.clone()]))? {
+        let most = last(&rows, &unreadable).unwrap_or(0.0) as u64;
+        let text = format!(
+            "Input and output of up to {} of the job may not be read by this user, and are missing from the sums.",
+            human::plural(most, "process", "processes")
+        );
+        notes.warn("unreadable_processes", most, text);
+    }
+    Ok(())
+}
+
+/// What the recorder wrote down itself.
+fn of_facts(notes: &mut Notes, timeline: &Timeline) {
+    let facts = timeline.facts();
+    let (selection, left_out) = (human::escape(&facts.processes.selection), facts.processes.left_out.as_deref());
+    if let Some(left_out) = left_out.filter(|_| selection != "tree") {
+        notes.add("selection", 1, format!("Without rows, by the choice `{selection}`: {}.", human::escape(left_out)), false);
+    }
+    for (source, status) in facts.sources.iter().filter(|(_, status)| *status != "ok") {
+        let text = format!("Source {} gave nothing: {}.", human::escape(source), human::escape(status));
+        notes.0.push(Note { name: "source".to_owned(), text, count: 1, is_warning: true });
+    }
+    for notice in &facts.notices {
+        let text = format!("{} {}.", human::count(notice.count as f64), human::escape(&notice.detail));
+        notes.warn(&notice.name, notice.count, text);
+    }
+}
+
+fn of_cost(notes: &mut Notes, watching: &Watching<'_>, timeline: &Timeline) -> anyhow::Result<()> {
+    let seconds = watching.span.seconds();
+    let cpu = watching.grew_within(Own::cpu);
+    if seconds <= 0.0 || watching.span.ticks < 2 {
+        return Ok(());
+    }
+    let memory = watching.highest(Own::resident).map(|bytes| format!(" and {} of memory", human::byte_amount(bytes))).unwrap_or_default();
+    let disk: u64 = timeline.tables()?.iter().map(|table| table.bytes).sum();
+    let text = format!("Watching took {} of a core{memory}; the recording has {}.", human::share(cpu / seconds), human::bytes(disk));
+    notes.add("own_cost", 1, text, false);
+    Ok(())
+}

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use barograph_formats::{Exporter, Format, Options, Output, RecordBatch, SchemaRef};
+use barograph_model::Described;
+use barograph_sources::{Job, Memory};
 use barograph_store::{MONOTONIC, Query, TIME, Timeline};
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -26,8 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Write a recording as one file: CSV, TSV, JSON lines, Parquet or Arrow.
 ///
-/// Without --table, the file has one row for each tick: the job's sums and the machine's, named `table.column`, with disks and network interfaces summed up.
-/// Counters stay counters, as the kernel gives them. An absent value is empty or null.
+/// Without --table, the file has one row for each tick: the job's sums and the machine's, named `table.column`, with disks and network interfaces
+/// summed up. Counters stay counters, as the kernel gives them. An absent value is empty or null.
 #[derive(Args, Debug)]
 #[command(after_help = after_help())]
 pub(crate) struct ExportArgs {
@@ -61,12 +63,14 @@ fn after_help() -> String {
   barograph export run.baro -o run.csv
   barograph export run.baro --list
   barograph export run.baro --table process -o processes.parquet
-  barograph export run.baro --columns job.resident_bytes,memory.available_bytes -o memory.csv
+  barograph export run.baro --columns {},{} -o memory.csv
   barograph export run.baro --table disk --from +10m --to +20m -o - --format jsonl | head
 
 Text formats write times in RFC 3339, in UTC unless --tz says otherwise.
 
 {}",
+        Job::TABLE.metrics[Job::resident.index()].id(),
+        Memory::TABLE.metrics[Memory::available.index()].id(),
         words::HELP
     )
 }
@@ -218,10 +222,28 @@ fn is_time(column: &str) -> bool {
 
 fn check_columns(asked: &[String], known: &[&str], place: &str) -> anyhow::Result<()> {
     let Some(wrong) = asked.iter().find(|column| !known.contains(&column.as_str())) else { return Ok(()) };
-    let part = wrong.rsplit('.').next().unwrap_or(wrong);
-    let like: Vec<&str> = known.iter().filter(|name| name.contains(part) || part.contains(**name)).copied().collect();
-    let hint = if like.is_empty() { known.join(", ") } else { like.join(", ") };
-    bail!("{place} has no column {wrong:?}; {} {hint}", if like.is_empty() { "it has" } else { "do you mean" })
+    let mut near: Vec<(usize, &str)> = known.iter().map(|name| (distance(wrong, name), *name)).filter(|(steps, _)| *steps <= 3).collect();
+    near.extend(known.iter().filter(|name| name.ends_with(&format!(".{wrong}"))).map(|name| (0, *name)));
+    near.sort_unstable();
+    let names: Vec<&str> = near.into_iter().map(|(_, name)| name).take(3).collect();
+    if names.is_empty() {
+        bail!("{place} has no column {wrong:?}; `barograph metrics` tells what there may be, and an export without --columns has what there is");
+    }
+    bail!("{place} has no column {wrong:?}; do you mean {}?", names.join(" or "))
+}
+
+/// How many letters must be put in, left out or changed to make one word of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let change = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
 }
 
 /// The file as it is written. It is opened with the first rows, which tell its columns.
@@ -318,4 +340,19 @@ fn list(timeline: &Timeline) -> anyhow::Result<()> {
     }
     shown.write(&mut io::stdout().lock(), Paint::of_stdout(), "", width(None))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_pen_is_recognised() {
+        assert_eq!([distance("abc", "abc"), distance("availble", "available"), distance("", "ab"), distance("ab", "ba")], [0, 1, 2, 2]);
+        let said = |wrong: &str| check_columns(&[wrong.to_owned()], &["weather.sunny_bytes", "moon.full_seconds"], "it").unwrap_err().to_string();
+        assert!(said("weather.suny_byte").ends_with("do you mean weather.sunny_bytes?"));
+        assert!(said("full_seconds").ends_with("do you mean moon.full_seconds?"));
+        assert!(said("what").contains("barograph metrics"));
+        assert!(check_columns(&[], &[], "it").is_ok());
+    }
 }

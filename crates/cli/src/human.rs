@@ -25,6 +25,12 @@ pub(crate) fn byte_amount(value: f64) -> String {
     format!("{number} {}", UNITS[unit])
 }
 
+/// The same without zeros behind the point: for what somebody has set, such as an interval or a limit.
+pub(crate) fn set(text: String) -> String {
+    let Some((number, unit)) = text.split_once(' ').filter(|(number, _)| number.contains('.')) else { return text };
+    format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// Bytes in a second: `12.3 MiB/s`.
 pub(crate) fn byte_rate(value: f64) -> String {
     format!("{}/s", byte_amount(value))
@@ -205,6 +211,12 @@ mod tests {
             "-2.50 s",
         ];
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn what_was_set_has_no_needless_zeros() {
+        assert_eq!([1.0, 0.5, 12.5, 100.0, 3720.0].map(|value| set(seconds(value))), ["1 s", "500 ms", "12.5 s", "1 min 40 s", "1 h 02 min"]);
+        assert_eq!(set(bytes(4 << 30)), "4 GiB");
     }
 
     #[test]

@@ -191,7 +191,7 @@ fn as_json(found: &Found) -> Value {
                 "path": path,
                 "state": human::state(read.state),
                 "id": read.facts.id,
-                "started": zoned(read.facts.clock.utc_nanos, &jiff::tz::TimeZone::UTC).timestamp().to_string(),
+                "started": zoned(read.facts.clock.utc_nanos, &jiff::tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string(),
                 "host": read.facts.host.name,
                 "command": read.facts.command,
                 "exit": end.and_then(|end| end.exit),

@@ -131,7 +131,7 @@ fn describe_until(until: Until, duration: Option<std::time::Duration>) -> String
 fn gather_facts(machine: &Arc<Machine>, recorder: &mut Recorder, subject: &Subject<'_>, options: &RecordingOptions, root: Option<u32>) -> Facts {
     let host = HostFacts::read(machine);
     let limits = LimitFacts::read(machine, &host);
-    let began = recorder.began();
+    let start = recorder.first_read();
     let identity = |pid: u32| store::Process { pid: pid.into(), start_ticks: barograph_sources::start_ticks(machine, pid).unwrap_or(0) };
     Facts {
         command: match subject {
@@ -156,8 +156,8 @@ fn gather_facts(machine: &Arc<Machine>, recorder: &mut Recorder, subject: &Subje
         recorder: identity(std::process::id()),
         root: root.map(identity),
         clock: store::Clock {
-            utc_nanos: began.utc_nanos,
-            monotonic_nanos: began.monotonic_nanos,
+            utc_nanos: start.utc_nanos,
+            monotonic_nanos: start.monotonic_nanos,
             zone: TimeZone::system().iana_name().unwrap_or("UTC").to_owned(),
         },
         interval_seconds: options.interval.as_secs_f64(),

@@ -110,11 +110,8 @@ fn write_text(out: &mut impl Write, shown: &[&Batch], names: &Names, asked: bool
             paint.ink(Ink::Bold, table.name),
             paint.ink(Ink::Dim, &cut(table.help(), width.saturating_sub(table.name.len() + 2)))
         )?;
-        if table.keys == 0 {
-            write_list(out, batch, paint, width)?
-        } else {
-            write_rows(out, batch, names, asked, paint, width)?
-        }
+        let written = if table.keys == 0 { write_list(out, batch, paint, width) } else { write_rows(out, batch, names, asked, paint, width) };
+        written?;
         writeln!(out)?;
     }
     Ok(())

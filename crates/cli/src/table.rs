@@ -51,18 +51,18 @@ impl Table {
     }
 
     /// Leaves columns out, in this order, until the flexible one has at least so many columns of text, and those in which there is nothing anyway.
-    pub(crate) fn fit(&mut self, limit: usize, give_way: &[&str], least: usize) {
-        for head in give_way.iter().filter(|head| self.is_blank(head)).collect::<Vec<_>>() {
+    pub(crate) fn fit(&mut self, limit: usize, give_way: &[&[&str]], least: usize) {
+        for head in give_way.concat().into_iter().filter(|head| self.is_blank(head)).collect::<Vec<_>>() {
             self.leave_out(head);
         }
-        for head in give_way {
+        for heads in give_way {
             let widths = self.widths(usize::MAX);
             let Some(place) = self.heads.iter().position(|(_, align)| *align == Align::Flexible) else { return };
             let others = widths.iter().sum::<usize>() - widths[place] + SPACE.len() * (widths.len() - 1);
             if others + least.min(widths[place]) <= limit {
                 return;
             }
-            self.leave_out(head);
+            heads.iter().for_each(|head| self.leave_out(head));
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_the_flexible_one_gives_way() {
-        let lines = ["    PID  COMMAND           CPU", "      1  sh -c 'a | b…  12.3 s", "  12345  漢字              0 s", ""];
+        let lines = ["    PID  COMMAND            CPU", "      1  sh -c 'a | b'…  12.3 s", "  12345  漢字               0 s", ""];
         assert_eq!(text(|out| sample().write(out, Paint::none(), "  ", 31)), lines.join("\n"));
     }
 

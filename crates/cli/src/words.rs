@@ -1,7 +1,7 @@
 //! Time words: how people say when, for `--from`, `--to` and `--tz`.
 //!
-//! A word means a moment of the recording: `10:20` is that time on the recording's day, `+90s` is from its start, `-10m` before its end. Where clocks are
-//! put forward or back, a time may not exist or come twice. We don't guess then, but say what to write instead.
+//! A word means a moment of the recording: `10:20` is that time on the recording's day, `+90s` is from its start, `-10m` before its end. Where
+//! clocks are put forward or back, a time may not exist or come twice. We don't guess then, but say what to write instead.
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -167,7 +167,8 @@ fn nanos(time: Timestamp) -> anyhow::Result<i64> {
 
 /// A time of the clock on the wall, with or without a day.
 fn civil(words: &str, context: &Reference) -> anyhow::Result<i64> {
-    let (day, time) = match words.rsplit_once([' ', 'T', 't']) {
+    let with_t = || words.split_once(['T', 't']).filter(|(day, _)| day.parse::<Date>().is_ok());
+    let (day, time) = match words.rsplit_once(' ').or_else(with_t) {
         Some((day, time)) => (Some(day.trim()), Some(time)),
         None if words.contains(':') => (None, Some(words)),
         None => (Some(words), None),

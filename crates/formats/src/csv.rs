@@ -3,8 +3,9 @@
 //! An absent cell is empty. Numbers are written so that reading gives the same 64 bits: integers in full, others with as few digits as do.
 
 use std::fmt::Write as _;
+use std::io;
 
-use ::csv::{Terminator, Writer, WriterBuilder};
+use ::csv::{ErrorKind, Terminator, Writer, WriterBuilder};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
@@ -58,7 +59,10 @@ impl Exporter for Separated {
 }
 
 fn from_csv(error: ::csv::Error) -> Error {
-    Error::Write(error.into())
+    Error::Write(match error.into_kind() {
+        ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    })
 }
 
 #[cfg(test)]

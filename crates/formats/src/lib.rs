@@ -1,6 +1,7 @@
 //! Files that other tools read, one module for each format.
 //!
-//! A format takes Arrow record batches, all of one schema, and writes one file. [`Format::ALL`] is the list; to add a format is a module and a line there.
+//! A format takes Arrow record batches, all of one schema, and writes one file. [`Format::ALL`] is the list; to add a format is a module and a line
+//! there.
 
 mod arrow;
 mod cell;

@@ -97,6 +97,7 @@ pub struct Recorder {
     options: Options,
     signals: Signals,
     job: Job,
+    first_read: Moment,
     began: Moment,
     schedule: Schedule,
     peak_floor: u64,
@@ -121,6 +122,7 @@ impl Recorder {
             options,
             signals,
             job: Job::None,
+            first_read: began,
             began,
             schedule: Schedule::new(deadline_nanos(), options.interval, options.dense_start),
             peak_floor: 0,
@@ -164,9 +166,9 @@ impl Recorder {
         &mut self.panel
     }
 
-    /// When it began.
-    pub fn began(&self) -> Moment {
-        self.began
+    /// When everything was read for the first time: just before the job began.
+    pub fn first_read(&self) -> Moment {
+        self.first_read
     }
 
     /// Records until it is over; `stop` is asked at each tick whether, and why, to stop now. Gives the sink back, unless it panicked.

@@ -1,8 +1,9 @@
 //! The report for programs. Keys are only ever added; `version` changes if one goes or means something else. What is not known is `null`.
 //!
 //! - `version`: 1.
-//! - `recording`: `path`, `id`, `format`, `barograph`, `state` (`live`, `ended`, `interrupted`), `command` (list), `directory`, `user`, `host`, `limits`,
-//!   `interval_seconds`, `started`, `ended`, `wall_seconds`, `exit` (`code` or `signal`), `reason`, and what `recording.json` says of the rest.
+//! - `recording`: `path`, `id`, `format`, `barograph`, `state` (`live`, `ended`, `interrupted`), `command` (list), `directory`, `user`, `host`,
+//!   `limits`, `interval_seconds`, `started`, `ended`, `wall_seconds`, `exit` (`code` or `signal`), `reason`, and what `recording.json` says of the
+//!   rest.
 //! - `window`: the part that is told: `from`, `to`, `seconds`, `ticks`, `whole`.
 //! - `job`, `machine`: figures by name, each with `unit` and `mean`, `p95`, `peak` in it, `peak_time`, `peak_seconds` since the start, `total` and
 //!   `total_unit` of counters, and `metrics`: the ids of what it is made of. `job` is `null` where no job was watched.

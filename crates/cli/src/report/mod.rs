@@ -81,6 +81,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 fn title(story: &Story) -> String {
     match &story.facts().command {
         Some(command) if !command.is_empty() => command_line(command),
+        _ if story.facts().host.name.is_empty() => "the whole machine".to_owned(),
         _ => format!("{}, the whole machine", human::escape(&story.facts().host.name)),
     }
 }
@@ -105,12 +106,14 @@ fn head(story: &Story) -> Vec<(&'static str, String, Ink)> {
         human::escape(&host.os),
         [human::escape(&host.kernel), human::escape(&host.arch)].join(" ").trim().to_owned(),
         if host.cores > 0 { human::plural(host.cores, "core", "cores") } else { String::new() },
-        if host.memory_bytes > 0 { human::bytes(host.memory_bytes) } else { String::new() },
+        if host.memory_bytes > 0 { human::set(human::bytes(host.memory_bytes)) } else { String::new() },
     ];
-    head.push(("host", joined(&machine), Ink::Plain));
+    if machine.iter().any(|fact| !fact.is_empty()) {
+        head.push(("host", joined(&machine), Ink::Plain));
+    }
     let limits = [
-        facts.limits.cores.map(|cores| format!("{} cores", human::cores(cores))).unwrap_or_default(),
-        facts.limits.memory_bytes.map(human::bytes).unwrap_or_default(),
+        facts.limits.cores.map(|cores| human::set(format!("{} cores", human::cores(cores)))).unwrap_or_default(),
+        facts.limits.memory_bytes.map(|bytes| human::set(human::bytes(bytes))).unwrap_or_default(),
     ];
     if limits.iter().any(|limit| !limit.is_empty()) {
         let origin = if facts.limits.origin.is_empty() { String::new() } else { format!(" ({})", human::escape(&facts.limits.origin)) };
@@ -123,7 +126,7 @@ fn head(story: &Story) -> Vec<(&'static str, String, Ink)> {
         head.push(("part", format!("{} to {} of the recording", at(from), at(to)), Ink::Yellow));
     }
     let (how, ink) = ending(story);
-    let interval = human::seconds(facts.interval_seconds);
+    let interval = human::set(human::seconds(facts.interval_seconds));
     let every = if facts.dense_start { format!("every {interval}, denser at the start") } else { format!("every {interval}") };
     head.push(("ended", how, ink));
     head.push((
@@ -159,7 +162,7 @@ fn ending(story: &Story) -> (String, Ink) {
     match &story.facts().end {
         Some(End { exit: Some(exit), .. }) => (human::exit(*exit), if exit.code == Some(0) { Ink::Green } else { Ink::Red }),
         Some(end) if end.reason.is_empty() => (state, Ink::Plain),
-        Some(end) => (human::escape(&end.reason), Ink::Plain),
+        Some(end) => (format!("ended: {}", human::escape(&end.reason)), Ink::Plain),
         None => (state, Ink::Yellow),
     }
 }
@@ -191,7 +194,7 @@ fn figures(story: &Story, name: &str, lines: &[(Line, Stats)]) -> Table {
 }
 
 /// Heads of columns that go where there is no room, the first ones first.
-const GIVE_WAY: [&str; 4] = ["FROM", "CORES", "READ", "WRITTEN"];
+const GIVE_WAY: [&[&str]; 3] = [&["FROM"], &["CORES"], &["READ", "WRITTEN"]];
 
 /// Room for a command that still says something.
 const LEAST_COMMAND: usize = 16;

@@ -76,7 +76,12 @@ fn write_curves(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) 
 
 /// `10:20:00 ──────── 3 min 12 s ──────── 10:23:12`
 fn axis(story: &Story, width: usize) -> String {
-    let clock = if story.span.seconds() < 10.0 { "%H:%M:%S%.3f" } else { "%H:%M:%S" };
+    let same_day = zoned(story.span.utc.0, &story.zone).date() == zoned(story.span.utc.1, &story.zone).date();
+    let clock = match story.span.seconds() < 10.0 {
+        true => "%H:%M:%S%.3f",
+        false if same_day => "%H:%M:%S",
+        false => "%Y-%m-%d %H:%M",
+    };
     let at = |nanos: i64| zoned(nanos, &story.zone).strftime(clock).to_string();
     let (begin, end) = (at(story.span.utc.0), at(story.span.utc.1));
     let length = format!(" {} ", human::seconds(story.span.seconds()));

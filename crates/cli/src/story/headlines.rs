@@ -2,7 +2,7 @@
 
 use barograph_model::Unit;
 use barograph_sources::{Cpu, Disk, Job, Memory, Network, Pressure};
-use barograph_store::{Figure, Series, Stats};
+use barograph_store::{Figure, Series, Stats, Totals};
 
 use crate::human;
 use crate::paint::Ink;
@@ -37,6 +37,12 @@ pub(crate) struct Curve {
     /// Lines of text that it is high.
     pub(crate) height: usize,
 }
+
+/// Keys that are asked for elsewhere.
+pub(crate) const CPU: &str = "cpu";
+pub(crate) const MEMORY: &str = "memory";
+pub(crate) const PROCESSES: &str = "processes";
+pub(crate) const LARGEST: &str = "largest_process_kernel";
 
 fn line(key: &'static str, label: &'static str, figure: Figure) -> Line {
     Line { key, label, figure, is_share: false, only_peak: false, hide_zero: false }
@@ -123,24 +129,24 @@ pub(crate) fn groups() -> [(&'static str, Vec<Line>); 2] {
 
 fn job() -> Vec<Line> {
     vec![
-        line("cpu", "CPU", job_cpu()),
-        line("memory", "memory", Figure::of(Job::resident)),
+        line(CPU, "CPU", job_cpu()),
+        line(MEMORY, "memory", Figure::of(Job::resident)),
         line("largest_process", "largest process", Figure::of(Job::largest_resident)),
-        line("largest_process_kernel", "  by the kernel", Figure::of(Job::largest_peak_resident)).only_peak(),
+        line(LARGEST, "  by the kernel", Figure::of(Job::largest_peak_resident)).only_peak(),
         line("read", "read", Figure::of(Job::read)),
         line("storage_read", "  from storage", Figure::of(Job::storage_read)).unless_zero(),
         line("written", "written", Figure::of(Job::written)),
         line("storage_written", "  to storage", Figure::of(Job::storage_written)).unless_zero(),
-        line("processes", "processes", Figure::of(Job::processes)),
+        line(PROCESSES, "processes", Figure::of(Job::processes)),
         line("threads", "threads", Figure::of(Job::threads)),
     ]
 }
 
 fn machine() -> Vec<Line> {
     vec![
-        line("cpu", "CPU", machine_cpu()),
+        line(CPU, "CPU", machine_cpu()),
         line("steal", "CPU stolen", Figure::of(Cpu::steal)).unless_zero(),
-        line("memory", "memory used", memory_used()),
+        line(MEMORY, "memory used", memory_used()),
         line("swap", "swap used", Figure::of(Memory::swap_total).minus(Memory::swap_free)).unless_zero(),
         line("disk_read", "disk read", Figure::of(Disk::read)),
         line("disk_written", "disk written", Figure::of(Disk::written)),
@@ -150,6 +156,25 @@ fn machine() -> Vec<Line> {
         line("memory_pressure", "  for memory", Figure::of(Pressure::memory_some)).share().unless_zero(),
         line("io_pressure", "  for I/O", Figure::of(Pressure::io_some)).share().unless_zero(),
     ]
+}
+
+/// What the recorder learned at the end makes the figures of the whole job complete: CPU time to the last microsecond, as wait4(2) has it. Levels
+/// that no reading ever saw are taken out, for they are not zero but unknown.
+pub(crate) fn complete(lines: &mut Vec<(Line, Stats)>, totals: Totals) {
+    let used = totals.user_seconds.zip(totals.system_seconds).map(|(user, system)| user + system);
+    let never_seen = lines.iter().any(|(line, stats)| line.key == PROCESSES && stats.peak.is_none_or(|peak| peak.value == 0.0));
+    if never_seen {
+        lines.retain(|(line, _)| line.figure.is_counter());
+    }
+    for (_, stats) in lines.iter_mut().filter(|(line, _)| line.key == CPU) {
+        if let Some(used) = used.filter(|used| stats.total.is_none_or(|total| *used >= total)) {
+            stats.total = Some(used);
+            stats.mean = totals.wall_seconds.filter(|wall| *wall > 0.0).map(|wall| used / wall).or(stats.mean);
+        }
+        if never_seen {
+            (stats.p95, stats.peak) = (None, None);
+        }
+    }
 }
 
 /// The curves: the job's own where there is a job, and the machine's.

@@ -76,8 +76,10 @@ impl Story {
                 told.push(Group { name, lines });
             }
         }
-        let has_job = told.iter().any(|group| group.name == headlines::JOB);
-        let curves = headlines::curves(has_job);
+        let totals = timeline.facts().end.as_ref().map(|end| end.totals).filter(|_| span.is_whole());
+        told.iter_mut().filter(|group| group.name == headlines::JOB).for_each(|job| headlines::complete(&mut job.lines, totals.unwrap_or_default()));
+        let is_seen = |group: &Group| group.name == headlines::JOB && group.lines.iter().any(|(line, _)| line.key == headlines::PROCESSES);
+        let curves = headlines::curves(told.iter().any(is_seen));
         let series = reader.series(curves.iter().map(|curve| &curve.figure))?;
         let curves = curves.into_iter().zip(series).filter(|(_, series)| series.stats().is_some()).collect();
         let top = processes::top(&timeline, &span, top)?;
@@ -89,9 +91,9 @@ impl Story {
         self.timeline.facts()
     }
 
-    /// Seconds from the start of the recording.
+    /// Seconds from the start of the recording. The row of zeros before a command starts is a little earlier, and counts as the start.
     pub(crate) fn since_start(&self, monotonic_nanos: i64) -> f64 {
-        (monotonic_nanos - self.facts().clock.monotonic_nanos) as f64 / 1e9
+        (monotonic_nanos - self.facts().clock.monotonic_nanos).max(0) as f64 / 1e9
     }
 }
 
@@ -156,7 +158,7 @@ fn span(facts: &Facts, asked: (Option<i64>, Option<i64>), ticks: &Ticks) -> Span
     let start = (facts.clock.utc_nanos, facts.clock.monotonic_nanos);
     let (first, last) = if ticks.is_empty() { (start, start) } else { ticks.ends().unwrap_or((start, start)) };
     let end = facts.end.as_ref().map_or(last, |end| (end.utc_nanos, end.monotonic_nanos));
-    let begin = if asked.0.is_none() { start } else { first };
+    let begin = if asked.0.is_none() && start.1 <= first.1 { start } else { first };
     let end = if asked.1.is_none() { end } else { last };
     let end = if end.1 < begin.1 { begin } else { end };
     Span { utc: (begin.0, end.0), monotonic: (begin.1, end.1), asked, ticks: ticks.frame().map_or(0, Frame::len) }

@@ -46,7 +46,7 @@ pub(super) fn notes(timeline: &Timeline, span: &Span, ticks: &Ticks, groups: &[G
     if let Some(own) = frame(timeline, Own::TABLE.name, &all)? {
         of_own(&mut notes, &Watching { own: &own, span });
     }
-    of_limits(&mut notes, timeline, groups);
+    of_job(&mut notes, timeline, span, groups);
     of_kills(&mut notes, timeline, &all)?;
     of_facts(&mut notes, timeline);
     for damage in timeline.damaged() {
@@ -61,7 +61,7 @@ pub(super) fn notes(timeline: &Timeline, span: &Span, ticks: &Ticks, groups: &[G
 
 fn of_state(notes: &mut Notes, timeline: &Timeline, span: &Span) {
     let facts = timeline.facts();
-    let lost = human::seconds(facts.write_interval_seconds);
+    let lost = human::set(human::seconds(facts.write_interval_seconds));
     match timeline.state() {
         State::Ended => {}
         State::Live => notes.add("live", 1, format!("It is still being recorded; the last {lost} may not be on disk yet."), false),
@@ -134,7 +134,13 @@ fn of_own(notes: &mut Notes, watching: &Watching<'_>) {
         notes.warn("suspended", 1, format!("The machine was suspended for {} of this time.", human::seconds(suspended)));
     }
     for (name, field, one, many, why) in [
-        ("denied", Own::denied, "reading was", "readings were", "refused to this user; run as root, or with CAP_SYS_PTRACE, to have them"),
+        (
+            "denied",
+            Own::denied,
+            "reading was",
+            "readings were",
+            "refused: what belongs to others needs CAP_SYS_PTRACE, and some is refused to root too",
+        ),
         ("malformed", Own::malformed, "file did", "files did", "not read as it should; please report this"),
         ("limited", Own::limited, "reading", "readings", "failed at a limit, such as that of open files (ulimit -n)"),
         ("failed", Own::failed, "reading", "readings", "failed for another reason"),
@@ -152,20 +158,35 @@ fn were(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", human::plural(count, one, many), if count == 1 { "was" } else { "were" })
 }
 
-/// How near the job came to what it was allowed.
-fn of_limits(notes: &mut Notes, timeline: &Timeline, groups: &[Group]) {
+/// How near the job came to what it was allowed, and what its readings could not see.
+fn of_job(notes: &mut Notes, timeline: &Timeline, span: &Span, groups: &[Group]) {
     let facts = timeline.facts();
     let Some(job) = groups.iter().find(|group| group.name == headlines::JOB) else { return };
     let of = |key: &str| job.lines.iter().find(|(line, _)| line.key == key).map(|(_, stats)| stats);
-    if let (Some(limit), Some(peak)) = (facts.limits.memory_bytes, of("memory").and_then(|stats| stats.peak)) {
+    if of(headlines::PROCESSES).is_none() && span.ticks > 0 {
+        let text = "The job was over before a reading met it: what it held at a time is not known, and its rates are rough.".to_owned();
+        notes.warn("never_seen", 1, text);
+    }
+    let kernel = facts.end.as_ref().and_then(|end| end.totals.peak_process_resident_bytes).filter(|_| span.is_whole());
+    let seen = of(headlines::LARGEST).and_then(|stats| stats.peak).map_or(0.0, |peak| peak.value);
+    if let Some(kernel) = kernel.filter(|kernel| *kernel as f64 > seen) {
+        let text = format!("When it was over, the kernel said that a single process had held {}: more than any reading saw.", human::bytes(kernel));
+        notes.add("kernel_peak", 1, text, false);
+    }
+    if let (Some(limit), Some(peak)) = (facts.limits.memory_bytes, of(headlines::MEMORY).and_then(|stats| stats.peak)) {
         let share = human::share(peak.value / limit.max(1) as f64);
-        notes.add("memory_limit", 1, format!("The job's memory came to {share} of its limit of {}.", human::bytes(limit)), false);
+        notes.add("memory_limit", 1, format!("The job's memory came to {share} of its limit of {}.", human::set(human::bytes(limit))), false);
     }
-    if let (Some(limit), Some(mean)) = (facts.limits.cores, of("cpu").and_then(|stats| stats.mean)) {
+    if let (Some(limit), Some(mean)) = (facts.limits.cores, of(headlines::CPU).and_then(|stats| stats.mean)) {
         let share = human::share(mean / limit.max(f64::MIN_POSITIVE));
-        notes.add("cpu_limit", 1, format!("The job used {share} of the {} cores that it was allowed.", human::cores(limit)), false);
+        notes.add(
+            "cpu_limit",
+            1,
+            format!("The job used {share} of the {} that it was allowed.", human::set(format!("{} cores", human::cores(limit)))),
+            false,
+        );
     }
-    if of("processes").and_then(|stats| stats.peak).is_some_and(|peak| peak.value > 1.0) {
+    if of(headlines::PROCESSES).and_then(|stats| stats.peak).is_some_and(|peak| peak.value > 1.0) {
         let text = "Memory of the job is the sum of what its processes have in RAM; pages that they share count for each of them.".to_owned();
         notes.add("shared_memory", 1, text, false);
     }
@@ -204,7 +225,8 @@ fn of_facts(notes: &mut Notes, timeline: &Timeline) {
         notes.0.push(Note { name: "source".to_owned(), text, count: 1, is_warning: true });
     }
     for notice in &facts.notices {
-        let text = format!("{} {}.", human::count(notice.count as f64), human::escape(&notice.detail));
+        let times = if notice.count > 1 { format!(" ({} times)", human::count(notice.count as f64)) } else { String::new() };
+        let text = format!("Noted as {}: {}{times}.", human::escape(&notice.name).replace('_', " "), human::escape(&notice.detail));
         notes.warn(&notice.name, notice.count, text);
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct ProcessLine {
     pub(crate) peak_resident_bytes: Option<f64>,
     pub(crate) read_bytes: Option<f64>,
     pub(crate) written_bytes: Option<f64>,
-    /// Its first and last row, monotonic nanoseconds.
+    /// When it began, or its first row if it began before; and its last row. Monotonic nanoseconds.
     pub(crate) first_seen: i64,
     pub(crate) last_seen: i64,
     pub(crate) ended: Ended,

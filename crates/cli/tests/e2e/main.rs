@@ -1,0 +1,15 @@
+//! End to end: the real binary on real jobs, and what its recordings then say.
+//!
+//! Nothing here asserts how fast anything is. Where a test must wait, it asks again and again until a deadline far beyond what a loaded machine needs.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+
+mod commands;
+mod crash;
+mod exit;
+mod harness;
+mod hostile;
+mod numbers;
+mod output;
+mod signals;
+mod tree;
+mod untouched;

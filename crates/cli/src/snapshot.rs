@@ -92,9 +92,6 @@ fn json_rows(batch: &Batch) -> Value {
     Value::Array((0..batch.len()).map(row).collect())
 }
 
-/// Columns that a keyed table shows when it is one of many.
-const GLANCE: usize = 7;
-
 /// Writes tables for people: those of the machine first, then those of processes, in which names stand for start times.
 fn write_text(out: &mut impl Write, shown: &[&Batch], names: &Names, asked: bool) -> std::io::Result<()> {
     let (paint, width) = (Paint::of_stdout(), paint::width(None));
@@ -149,29 +146,64 @@ fn write_list(out: &mut impl Write, batch: &Batch, paint: Paint, width: usize) -
     Ok(())
 }
 
-/// A table with keys: at a glance as many columns as fit, or if it was asked for all of them, some below the others.
+/// A table with keys: at a glance the columns that fit beside each other, or if it was asked for all of them, some below the others.
 fn write_rows(out: &mut impl Write, batch: &Batch, names: &Names, asked: bool, paint: Paint, width: usize) -> std::io::Result<()> {
     let table = batch.table();
-    let filled = |index: &usize| batch.columns()[*index].present().iter().any(|&present| present);
-    let values: Vec<usize> = (table.keys..table.metrics.len()).filter(filled).collect();
-    let blocks: Vec<&[usize]> = if asked { values.chunks(GLANCE).collect() } else { values.chunks(GLANCE).take(1).collect() };
+    let keys: Vec<Vec<String>> = (0..batch.len()).map(|row| key_cells(batch, row, names)).collect();
+    let key_width: usize = key_heads(table)
+        .iter()
+        .enumerate()
+        .map(|(place, (head, _))| keys.iter().map(|row| columns(&row[place])).max().unwrap_or(0).max(head.len()).min(KEY_WIDTH) + SPACE)
+        .sum();
+    let mut blocks = blocks(batch, width.saturating_sub(key_width));
+    let all: usize = blocks.iter().map(Vec::len).sum();
+    blocks.truncate(if asked { usize::MAX } else { 1 });
     for (number, block) in blocks.iter().enumerate() {
         if number > 0 {
             writeln!(out)?;
         }
-        let heads = key_heads(table).into_iter().chain(block.iter().map(|&index| (table.metrics[index].name, Align::Right)));
+        let heads = key_heads(table).into_iter().chain(block.iter().map(|(index, _)| (table.metrics[*index].name, Align::Right)));
         let mut lines = crate::table::Table::new(heads);
-        for row in 0..batch.len() {
-            let keys = key_cells(batch, row, names).into_iter().map(|text| (text, Ink::Plain));
-            lines.row(keys.chain(block.iter().map(|&index| (cell(batch, index, row).unwrap_or_default(), Ink::Plain))));
+        for (row, keys) in keys.iter().enumerate() {
+            let values = block.iter().map(|(_, cells)| cells[row].clone());
+            lines.row(keys.iter().cloned().chain(values).map(|text| (text, Ink::Plain)));
         }
         lines.write(out, paint, "  ", width)?;
     }
-    let hidden = values.len() - blocks.iter().map(|block| block.len()).sum::<usize>();
+    let hidden = all - blocks.iter().map(Vec::len).sum::<usize>();
     if hidden > 0 {
-        writeln!(out, "  {}", paint.ink(Ink::Dim, &format!("and {hidden} columns more: --table {}, or --json", table.name)))?;
+        let more = human::plural(hidden as u64, "column", "columns");
+        writeln!(out, "  {}", paint.ink(Ink::Dim, &format!("and {more} more: --table {}, or --json", table.name)))?;
     }
     Ok(())
+}
+
+/// Wider keys are cut where the columns beside them need the room.
+const KEY_WIDTH: usize = 32;
+/// Between two columns.
+const SPACE: usize = 2;
+
+/// The columns that hold anything, with their cells, in blocks that are no wider than this.
+fn blocks(batch: &Batch, width: usize) -> Vec<Vec<(usize, Vec<String>)>> {
+    let mut blocks: Vec<Vec<(usize, Vec<String>)>> = Vec::new();
+    let mut used = 0;
+    for index in batch.table().keys..batch.columns().len() {
+        if !batch.columns()[index].present().contains(&true) {
+            continue;
+        }
+        let cells: Vec<String> = (0..batch.len()).map(|row| cell(batch, index, row).unwrap_or_default()).collect();
+        let name = batch.table().metrics[index].name;
+        let needed = cells.iter().map(|text| columns(text)).max().unwrap_or(0).max(name.len()) + SPACE;
+        if blocks.is_empty() || used + needed > width {
+            blocks.push(Vec::new());
+            used = 0;
+        }
+        used += needed;
+        if let Some(block) = blocks.last_mut() {
+            block.push((index, cells));
+        }
+    }
+    blocks
 }
 
 fn key_heads(table: &Table) -> Vec<(&'static str, Align)> {

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use barograph_store::{State, Timeline};
 use rustix::process::Signal;
 
-use crate::harness::{Place, eventually, output_of, rows, send, written};
+use crate::harness::{Place, eventually, rows, send, written};
 
 #[test]
 fn killed_at_any_moment_it_loses_one_write_interval() {
@@ -13,7 +13,7 @@ fn killed_at_any_moment_it_loses_one_write_interval() {
     for pause_millis in [0, 7, 40, 150, 400] {
         let place = Place::new();
         let mut command = place.run_command(&["-i", "5ms", "-w", "20ms"], &["sh", "-c", "echo $$ > pid; exec sleep 300"]);
-        let recorder = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut recorder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let job: u32 = written(&place.path("pid")).trim().parse().unwrap();
         let path = place.path("run.baro");
         eventually("the first part", || Timeline::open(&path).ok()?.has_table("job").then_some(()));
@@ -21,7 +21,7 @@ fn killed_at_any_moment_it_loses_one_write_interval() {
         let rows_before = rows(&Timeline::open(&path).unwrap(), "job").unwrap();
         assert_eq!(Timeline::open(&path).unwrap().state(), State::Live);
         send(recorder.id(), Signal::KILL);
-        output_of(recorder);
+        recorder.wait().unwrap();
 
         let timeline = Timeline::open(&path).unwrap();
         assert_eq!(timeline.state(), State::Interrupted, "after {pause_millis} ms");
@@ -41,7 +41,7 @@ fn killed_at_any_moment_it_loses_one_write_interval() {
 fn what_was_published_is_no_older_than_the_write_interval() {
     let place = Place::new();
     let mut command = place.run_command(&["-i", "10ms", "-w", "100ms"], &["sh", "-c", "echo $$ > pid; exec sleep 300"]);
-    let recorder = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut recorder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let job: u32 = written(&place.path("pid")).trim().parse().unwrap();
     let path = place.path("run.baro");
     // From the outside one can see a publish only by its rows; several must follow each other, and each must be near to the one before.
@@ -54,7 +54,7 @@ fn what_was_published_is_no_older_than_the_write_interval() {
         (ends.len() >= 6).then_some(())
     });
     send(recorder.id(), Signal::KILL);
-    output_of(recorder);
+    recorder.wait().unwrap();
     send(job, Signal::KILL);
     let mut steps: Vec<i64> = ends.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000_000).collect();
     steps.sort_unstable();
@@ -66,10 +66,10 @@ fn what_was_published_is_no_older_than_the_write_interval() {
 fn a_cut_off_recording_does_not_disturb_the_next() {
     let place = Place::new();
     let mut command = place.run_command(&["-w", "20ms"], &["sh", "-c", "echo $$ > pid; exec sleep 300"]);
-    let recorder = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut recorder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let job: u32 = written(&place.path("pid")).trim().parse().unwrap();
     send(recorder.id(), Signal::KILL);
-    output_of(recorder);
+    recorder.wait().unwrap();
     send(job, Signal::KILL);
     assert_eq!(place.run(&[], &["true"]).code(), 0);
     assert_eq!(Timeline::open(place.path("run.baro")).unwrap().state(), State::Interrupted);

@@ -41,12 +41,12 @@ fn the_whole_tree_is_waited_for_unless_asked() {
     assert!(place.path("late").exists(), "we ended before the child");
 
     let place = Place::new();
-    let ran = place.run(&["--until", "root"], &["sh", "-c", "(exec < /dev/null > /dev/null 2>&1; sleep 300) & echo $! > pid; exit 3"]);
+    let ran = place.run(&["--until", "root"], &["sh", "-c", "sleep 300 < /dev/null > /dev/null 2>&1 & echo $! > pid; exit 3"]);
     assert_eq!(ran.code(), 3);
     let pid: u32 = written(&place.path("pid")).trim().parse().unwrap();
     crate::harness::send(pid, rustix::process::Signal::KILL);
     let place = Place::new();
-    let ran = place.run(&["--until", "300ms", "-i", "50ms"], &["sh", "-c", "(exec < /dev/null > /dev/null 2>&1; sleep 300) & echo $! > pid; exit 3"]);
+    let ran = place.run(&["--until", "300ms", "-i", "50ms"], &["sh", "-c", "sleep 300 < /dev/null > /dev/null 2>&1 & echo $! > pid; exit 3"]);
     assert_eq!(ran.code(), 3);
     let end = crate::harness::ended(&ran.recording).facts().end.clone().unwrap();
     assert_eq!(end.reason, "duration");

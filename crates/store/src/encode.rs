@@ -15,10 +15,10 @@ use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_s
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use parquet::errors::Result;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{FileMetaData, KeyValue, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
-use parquet::schema::types::{ColumnPath, TypePtr};
+use parquet::schema::types::{ColumnPath, SchemaDescPtr};
 
 use crate::cells::Cells;
 use crate::group::Group;
@@ -27,10 +27,17 @@ use crate::schema::{MONOTONIC, TIME, arrow_schema, table_metadata};
 /// Level 3 makes our row groups 3 % smaller, and takes 500 KB more memory while it works: a sixteenth of all that the recorder may have.
 const ZSTD_LEVEL: i32 = 1;
 
+/// Who made the file, in the form in which readers look for the faults of known writers.
+const WRITER: &str = concat!("barograph version ", env!("CARGO_PKG_VERSION"));
+
+/// The version of Parquet's own index.
+const FILE_VERSION: i32 = 1;
+
 /// Rows that are handed to the encoder at once; small, so that they stay in the processor's cache.
 const CHUNK: usize = 1024;
 
-/// A group of fewer rows is not worth what it takes to set up a compressor for each column: of a recording of a moment that would be most of the work.
+/// A group of fewer rows is not worth what it takes to set up a compressor for each column: of a recording of a moment that would be most of the
+/// work.
 const WORTH_COMPRESSING: usize = 128;
 
 /// How hard to try for few bytes.
@@ -51,7 +58,7 @@ impl Effort {
 /// What all parts of a table have in common, worked out once.
 pub(crate) struct Shape {
     table: &'static Table,
-    schema: TypePtr,
+    schema: SchemaDescPtr,
     metadata: Vec<KeyValue>,
 }
 
@@ -59,16 +66,23 @@ impl Shape {
     pub(crate) fn new(table: &'static Table, recording: &str) -> Result<Shape> {
         let pairs = table_metadata(table, recording);
         let arrow: Arc<Schema> = arrow_schema(table, &pairs);
-        let schema = ArrowSchemaConverter::new().schema_root("row").convert(&arrow)?.root_schema_ptr();
+        let schema = ArrowSchemaConverter::new().schema_root("row").convert(&arrow)?;
         // Twice, as pyarrow shows only what stands in Arrow's schema, and DuckDB only what stands beside it.
         let mut metadata: Vec<KeyValue> = pairs.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
         metadata.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&arrow)));
-        Ok(Shape { table, schema, metadata })
+        Ok(Shape { table, schema: Arc::new(schema), metadata })
     }
 
     /// A writer of a file of this shape.
     pub(crate) fn writer<W: Write + Send>(&self, target: W, effort: Effort) -> Result<SerializedFileWriter<W>> {
-        SerializedFileWriter::new(target, self.schema.clone(), self.properties(effort)?)
+        SerializedFileWriter::new(target, self.schema.root_schema_ptr(), self.properties(effort)?)
+    }
+
+    /// What the index of a file of this shape says beside these row groups.
+    pub(crate) fn file_metadata(&self, groups: &[RowGroupMetaData]) -> FileMetaData {
+        let rows = groups.iter().map(RowGroupMetaData::num_rows).sum();
+        let writer = Some(WRITER.to_owned());
+        FileMetaData::new(FILE_VERSION, rows, writer, Some(self.metadata.clone()), self.schema.clone(), None)
     }
 
     fn properties(&self, effort: Effort) -> Result<WriterPropertiesPtr> {
@@ -79,8 +93,6 @@ impl Shape {
             Effort::Full => (Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?), Encoding::DELTA_BINARY_PACKED),
         };
         let mut properties = WriterProperties::builder()
-            .set_created_by(concat!("barograph version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_key_value_metadata(Some(self.metadata.clone()))
             .set_compression(compression)
             .set_encoding(numbers)
             .set_dictionary_enabled(false)

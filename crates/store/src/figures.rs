@@ -1,7 +1,7 @@
 //! Figures: rates and levels worked out from raw columns, and what they add up to. Nothing here is ever stored.
 //!
-//! A rate stands for the time between two rows, a level for the time since the row before. Means and percentiles weigh by that time, because ticks are
-//! not evenly spaced: a dense start, or a busy machine, must not count more than it lasted. Where rows are missing there is no value.
+//! A rate stands for the time between two rows, a level for the time since the row before. Means and percentiles weigh by that time, because ticks
+//! are not evenly spaced: a dense start, or a busy machine, must not count more than it lasted. Where rows are missing there is no value.
 
 use std::collections::BTreeMap;
 
@@ -227,13 +227,16 @@ impl Series {
             total: grew.then(|| self.points.iter().map(|point| point.gain).sum()),
             mean: mean(&known),
             p95: quantile(known, 0.95),
-            // Of equal peaks the first: when it was reached.
-            peak: peak.reduce(|best, next| if next.value > best.value { next } else { best }),
+            // Of equal peaks the first: when it was reached. Differences of sums that end in other bits are none.
+            peak: peak.reduce(|best, next| match next.value > best.value + best.value.abs() * 1e-9 {
+                true => next,
+                false => Peak { value: best.value.max(next.value), ..best },
+            }),
         })
     }
 
-    /// The series as so many columns of a picture between two monotonic times. A rate gives its mean over a column, a level its highest value; a column
-    /// of which nothing is known gives nothing.
+    /// The series as so many columns of a picture between two monotonic times. A rate gives its mean over a column, a level its highest value; a
+    /// column of which nothing is known gives nothing.
     pub fn columns(&self, from: i64, to: i64, count: usize) -> Vec<Option<f64>> {
         let mut weights = vec![0.0_f64; count];
         let mut columns: Vec<Option<f64>> = vec![None; count];

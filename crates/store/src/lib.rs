@@ -1,7 +1,7 @@
 //! What was true: recordings on disk, written and read.
 //!
-//! A recording is a folder: [`Facts`] in `recording.json`, and a folder of Parquet parts for each table (FORMAT.md says all). [`Recording`] writes it,
-//! [`Timeline`] reads it while it grows and after it ended, [`repair()`] mends what a crash left.
+//! A recording is a folder: [`Facts`] in `recording.json`, and a folder of Parquet parts for each table (FORMAT.md says all). [`Recording`] writes
+//! it, [`Timeline`] reads it while it grows and after it ended, [`repair()`] mends what a crash left.
 
 mod cells;
 mod chunks;

@@ -3,17 +3,25 @@
 //! Why so: a Parquet file ends in its index, so it can't grow in place and stay readable. Each write therefore makes the whole file anew under a
 //! hidden name and renames it over the old one. What makes that cheap is that nearly all of it is copied as bytes, not encoded again, and that a part
 //! stays small: when it has [`PART_BYTES`] or [`PART_GROUPS`] it is left for good, and the next number opens.
+//!
+//! Many readers (polars, DuckDB) open a file more than once, and may read the index of one state and the rows of the next. So a state holds the bytes
+//! of the one before, index and all, at the places where they were, and puts its own behind them; the state before that becomes a hole, which takes
+//! no disk. Only when a row group is closed are the holes left out.
+//!
+//! ```text
+//! state 1   closed groups | rows 1 | index 1
+//! state 2   closed groups | rows 1 | index 1 | rows 2 | index 2
+//! state 3   closed groups |       hole       | rows 2 | index 2 | rows 3 | index 3
+//! closed    closed groups | rows 4 | index 4
+//! ```
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use barograph_model::Table;
-use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use parquet::file::reader::ChunkReader;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData};
 
 use crate::Error;
 use crate::disk::{Durability, temporary};
@@ -26,6 +34,12 @@ const PART_BYTES: u64 = 512 << 10;
 /// A part with this many row groups is left for good: their entries in the file's index are read and written at every publish.
 const PART_GROUPS: usize = 16;
 
+/// A state of this size leaves its holes out: not all that copies files keeps holes.
+const HOLED_BYTES: u64 = 2 * PART_BYTES;
+
+/// What a Parquet file begins and ends with.
+const MAGIC_BYTES: u64 = 4;
+
 /// The open part of one table, and the rows that it still has in memory.
 pub(crate) struct OpenPart {
     pub(crate) table: &'static Table,
@@ -36,6 +50,8 @@ pub(crate) struct OpenPart {
     folder: PathBuf,
     folder_made: bool,
     number: u32,
+    /// Whether a state of this number is on disk.
+    on_disk: bool,
     /// Row groups at the beginning of the file that are no longer in memory.
     closed: usize,
 }
@@ -46,14 +62,28 @@ pub(crate) struct Staged {
     hidden: PathBuf,
     path: PathBuf,
     closes: bool,
+    /// Size of the file.
     bytes: u64,
+    /// Bytes that were written, holes not counted.
+    written: u64,
+}
+
+/// The state of a part that is on disk.
+struct Before {
+    file: File,
+    metadata: ParquetMetaData,
+    bytes: u64,
+    /// Where its closed row groups end.
+    closed_end: Option<u64>,
+    /// Where the row group begins that is written anew, or else the index.
+    open_begin: u64,
 }
 
 impl OpenPart {
     pub(crate) fn new(table: &'static Table, recording: &Path, id: &str) -> Result<OpenPart, Error> {
         let folder = recording.join(table.name);
         let shape = Shape::new(table, id).map_err(|source| Error::part(&folder, source))?;
-        Ok(OpenPart { table, group: Group::new(table), dirty: false, shape, folder, folder_made: false, number: 0, closed: 0 })
+        Ok(OpenPart { table, group: Group::new(table), dirty: false, shape, folder, folder_made: false, number: 0, on_disk: false, closed: 0 })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -65,8 +95,8 @@ impl OpenPart {
         self.make_folder()?;
         let path = self.path();
         let hidden = temporary(&path);
-        match self.write(&hidden, Effort::of(&self.group, close)) {
-            Ok((file, bytes)) => Ok(Staged { file, hidden, path, closes: close, bytes }),
+        match self.write(&hidden, close) {
+            Ok((file, bytes, written)) => Ok(Staged { file, hidden, path, closes: close, bytes, written }),
             Err(error) => {
                 let _ = fs::remove_file(&hidden);
                 Err(error)
@@ -80,7 +110,7 @@ impl OpenPart {
             let _ = fs::remove_file(&staged.hidden);
             return Err(Error::disk(&staged.path, source));
         }
-        self.dirty = false;
+        (self.dirty, self.on_disk) = (false, true);
         if staged.closes {
             self.group.clear();
             self.closed += 1;
@@ -88,12 +118,12 @@ impl OpenPart {
                 self.leave();
             }
         }
-        Ok(staged.bytes)
+        Ok(staged.written)
     }
 
     fn leave(&mut self) {
         self.number += 1;
-        self.closed = 0;
+        (self.on_disk, self.closed) = (false, 0);
     }
 
     fn path(&self) -> PathBuf {
@@ -112,31 +142,55 @@ impl OpenPart {
         Ok(())
     }
 
-    fn write(&mut self, hidden: &Path, effort: Effort) -> Result<(File, u64), Error> {
-        let before = self.closed_groups()?;
+    fn write(&mut self, hidden: &Path, close: bool) -> Result<(File, u64, u64), Error> {
+        let before = self.before()?;
         let target = File::create(hidden).map_err(|source| Error::disk(hidden, source))?;
-        let mut writer = self.shape.writer(target, effort).map_err(|source| Error::part(hidden, source))?;
-        if let Some((file, metadata)) = before {
-            copy_groups(&mut writer, &file, metadata, self.closed).map_err(|source| Error::part(hidden, source))?;
-        }
-        write_group(&mut writer, self.table, &self.group).and_then(|()| writer.finish()).map_err(|source| Error::part(hidden, source))?;
-        let bytes = writer.bytes_written() as u64;
-        let file = writer.inner().try_clone().map_err(|source| Error::disk(hidden, source))?;
-        Ok((file, bytes))
+        let copied = match &before {
+            Some(before) => before.copy(&target, close || before.bytes >= HOLED_BYTES).map_err(|source| Error::disk(hidden, source))?,
+            None => Copied::default(),
+        };
+        let known = before.as_ref().map_or(&[][..], |before| &before.metadata.row_groups()[..self.closed]);
+        let bytes = self.append(&target, copied.end, known, Effort::of(&self.group, close)).map_err(|source| Error::part(hidden, source))?;
+        Ok((target, bytes, copied.bytes + (bytes - copied.end)))
     }
 
-    /// The file on disk, if it has closed row groups to be copied.
+    /// Writes the rows in memory behind the place where the copied bytes end, and the index of all row groups behind them. Returns the file's size.
+    fn append(&self, target: &File, begin: u64, closed: &[RowGroupMetaData], effort: Effort) -> ParquetResult<u64> {
+        (&*target).seek(SeekFrom::Start(begin))?;
+        let mut writer = self.shape.writer(target, effort)?;
+        write_group(&mut writer, self.table, &self.group)?;
+        writer.flush()?;
+        let mut groups = closed.to_vec();
+        for group in writer.flushed_row_groups() {
+            groups.push(moved(group, i64::try_from(begin)?, groups.len())?);
+        }
+        drop(writer);
+        let metadata = ParquetMetaData::new(self.shape.file_metadata(&groups), groups);
+        // By way of memory: the writer of the index drops its buffer without telling what the disk said to the last of it.
+        let mut index = Vec::new();
+        ParquetMetaDataWriter::new(&mut index, &metadata).finish()?;
+        (&*target).write_all(&index)?;
+        Ok((&*target).stream_position()?)
+    }
+
+    /// The state on disk.
     ///
     /// When somebody took the file away or spoilt it, its closed rows are gone and no write can bring them back: the next number opens then, so that
     /// what comes after is safe. A disk that merely fails to read is an error, for the next publish to try again.
-    fn closed_groups(&mut self) -> Result<Option<(File, ParquetMetaData)>, Error> {
-        if self.closed == 0 {
+    fn before(&mut self) -> Result<Option<Before>, Error> {
+        if !self.on_disk {
             return Ok(None);
         }
         let path = self.path();
         match File::open(&path) {
             Ok(file) => match ParquetMetaDataReader::new().parse_and_finish(&file) {
-                Ok(metadata) if metadata.num_row_groups() >= self.closed => return Ok(Some((file, metadata))),
+                Ok(metadata) if metadata.num_row_groups() >= self.closed => {
+                    let bytes = file.metadata().map_err(|source| Error::disk(&path, source))?.len();
+                    let (closed, open) = metadata.row_groups().split_at(self.closed);
+                    let closed_end = closed.iter().map(|group| span(group).1).max();
+                    let open_begin = open.first().map(|group| span(group).0).or(closed_end).unwrap_or(MAGIC_BYTES);
+                    return Ok(Some(Before { file, bytes, closed_end, open_begin, metadata }));
+                }
                 Err(source @ ParquetError::External(_)) => return Err(Error::part(&path, source)),
                 _ => self.leave(),
             },
@@ -145,6 +199,61 @@ impl OpenPart {
         }
         Ok(None)
     }
+}
+
+/// What was copied of the state before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Copied {
+    /// Where what comes next begins. It begins with the mark of a Parquet file, which falls on the mark that the state before ends with.
+    end: u64,
+    /// How many bytes.
+    bytes: u64,
+}
+
+impl Before {
+    /// Copies the closed row groups, and unless the result shall be compact, the open one and the index, all to the places where they are.
+    fn copy(&self, target: &File, compact: bool) -> io::Result<Copied> {
+        if compact {
+            let end = self.closed_end.unwrap_or(0);
+            return Ok(Copied { end, bytes: copy_range(&self.file, target, 0, end)? });
+        }
+        let closed = copy_range(&self.file, target, 0, self.closed_end.unwrap_or(MAGIC_BYTES))?;
+        let open = copy_range(&self.file, target, self.open_begin, self.bytes)?;
+        Ok(Copied { end: self.bytes - MAGIC_BYTES, bytes: closed + open })
+    }
+}
+
+/// The standard library lets the kernel copy, and file systems that can share blocks do not even copy.
+fn copy_range(mut from: &File, mut to: &File, begin: u64, end: u64) -> io::Result<u64> {
+    from.seek(SeekFrom::Start(begin))?;
+    to.seek(SeekFrom::Start(begin))?;
+    let wanted = end.saturating_sub(begin);
+    let copied = io::copy(&mut from.take(wanted), &mut to)?;
+    if copied < wanted { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(copied) }
+}
+
+/// Where a row group begins and ends in its file. Numbers that can't be right, from a file that somebody spoilt, become empty spans and not panics.
+fn span(group: &RowGroupMetaData) -> (u64, u64) {
+    let place = |column: &ColumnChunkMetaData| {
+        let begin = u64::try_from(column.dictionary_page_offset().unwrap_or(column.data_page_offset())).unwrap_or(0);
+        (begin, begin.saturating_add(u64::try_from(column.compressed_size()).unwrap_or(0)))
+    };
+    let begin = group.columns().iter().map(|column| place(column).0).min().unwrap_or(0);
+    (begin, group.columns().iter().map(|column| place(column).1).max().unwrap_or(begin))
+}
+
+/// The same row group, so many bytes further on.
+fn moved(group: &RowGroupMetaData, by: i64, ordinal: usize) -> ParquetResult<RowGroupMetaData> {
+    let columns: ParquetResult<Vec<_>> = group
+        .columns()
+        .iter()
+        .map(|column| {
+            let dictionary = column.dictionary_page_offset().map(|offset| offset + by);
+            column.clone().into_builder().set_data_page_offset(column.data_page_offset() + by).set_dictionary_page_offset(dictionary).build()
+        })
+        .collect();
+    let begin = group.file_offset().map_or(by, |offset| offset + by);
+    group.clone().into_builder().set_column_metadata(columns?).set_file_offset(begin).set_ordinal(i32::try_from(ordinal)?).build()
 }
 
 impl Staged {
@@ -157,39 +266,4 @@ impl Staged {
             Error::disk(&self.path, source)
         })
     }
-}
-
-/// Copies the first row groups of a file as bytes.
-fn copy_groups<W: Write + Send>(target: &mut SerializedFileWriter<W>, file: &File, metadata: ParquetMetaData, groups: usize) -> ParquetResult<()> {
-    for group in metadata.row_groups().iter().take(groups) {
-        copy_group(target, file, group)?;
-    }
-    Ok(())
-}
-
-/// One read for a whole row group, then its columns from memory: a read for each of forty columns would cost more than the encoding.
-fn copy_group<W: Write + Send>(target: &mut SerializedFileWriter<W>, file: &File, group: &RowGroupMetaData) -> ParquetResult<()> {
-    let Some(begin) = group.columns().iter().map(|column| column.byte_range().0).min() else { return Ok(()) };
-    let end = group.columns().iter().map(|column| column.byte_range().0 + column.byte_range().1).max().unwrap_or(begin);
-    let bytes = file.get_bytes(begin, usize::try_from(end - begin)?)?;
-    let begin = i64::try_from(begin)?;
-    let mut copied = target.next_row_group()?;
-    for column in group.columns() {
-        let metadata = column.clone().into_builder();
-        let metadata = metadata
-            .set_data_page_offset(column.data_page_offset() - begin)
-            .set_dictionary_page_offset(column.dictionary_page_offset().map(|offset| offset - begin))
-            .build()?;
-        let close = ColumnCloseResult {
-            bytes_written: metadata.compressed_size().unsigned_abs(),
-            rows_written: group.num_rows().unsigned_abs(),
-            metadata,
-            bloom_filter: None,
-            column_index: None,
-            offset_index: None,
-        };
-        copied.append_column(&bytes, close)?;
-    }
-    copied.close()?;
-    Ok(())
 }

@@ -19,8 +19,8 @@ pub struct Bucket {
     pub count: u64,
 }
 
-/// Thins a series in the order of time to at most so many buckets of equal length between two times, both included. For stored columns and for what is
-/// worked out of them, such as rates. Values that are absent or not a number are passed over.
+/// Thins a series in the order of time to at most so many buckets of equal length between two times, both included. For stored columns and for what
+/// is worked out of them, such as rates. Values that are absent or not a number are passed over.
 pub fn thin(times: &[i64], values: &[Option<f64>], from: i64, to: i64, buckets: usize) -> Vec<Bucket> {
     let mut thinned: Vec<Bucket> = Vec::new();
     if to < from || buckets == 0 {

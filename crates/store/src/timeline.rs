@@ -151,8 +151,8 @@ impl Timeline {
         }
     }
 
-    /// A column of numbers, thinned to at most so many buckets between the query's times, or else those of the first and last row. In a table with keys,
-    /// the query should name one subject.
+    /// A column of numbers, thinned to at most so many buckets between the query's times, or else those of the first and last row. In a table with
+    /// keys, the query should name one subject.
     pub fn thin(&self, table: &str, column: &str, query: &Query, buckets: usize) -> Result<Vec<Bucket>, Error> {
         let frame = self.frame(table, &query.clone().columns([column]))?;
         let known = frame.fields();

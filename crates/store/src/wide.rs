@@ -1,4 +1,5 @@
-//! The flat form of a recording: one row a tick, with the tables that have one row a tick side by side, and the sums of those whose rows can be summed.
+//! The flat form of a recording: one row a tick, with the tables that have one row a tick side by side, and the sums of those whose rows can be
+//! summed.
 //!
 //! It is made from what the files say of themselves and knows no table by name. A value stands in one row only: a table that is read less often than
 //! the others is absent from the rows between.
@@ -14,7 +15,7 @@ use crate::schema::time_fields;
 use crate::{Error, FieldInfo, Frame, Query, TableInfo, Timeline};
 
 /// Ticks of one piece.
-const ROWS: u64 = 8192;
+const ROWS: u64 = if cfg!(test) { 2 } else { 8192 };
 
 /// The flat form, piece by piece. The first piece comes in any case, if need be an empty one.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Wide<'a> {
     ticks: Option<String>,
     begin: i64,
     next: i64,
+    /// Rows from this time on are yet to be given to a tick.
+    rows_from: i64,
     end: i64,
     step: i64,
 }
@@ -55,7 +58,7 @@ impl Timeline {
             let columns: Vec<FieldInfo> = table.fields.iter().filter(|field| belongs(&table, field)).cloned().collect();
             fields.extend(columns.iter().map(|column| wide_field(&table, column)));
             if !columns.is_empty() {
-                let is_whole = columns.iter().map(|column| is_whole(column)).collect();
+                let is_whole = columns.iter().map(is_whole).collect();
                 sources.push(Source {
                     name: table.name,
                     counted: table.counted,
@@ -71,8 +74,9 @@ impl Timeline {
             ticks: ticks.map(|table| table.name),
             begin,
             next: begin,
+            rows_from: begin,
             end: to.unwrap_or(last).min(last),
-            step: (last.saturating_sub(first) / pieces).max(1),
+            step: (last.saturating_sub(first) / pieces).saturating_add(1),
         })
     }
 }
@@ -88,14 +92,17 @@ impl Wide<'_> {
         if self.next > self.end { 1.0 } else { (self.next - self.begin) as f64 / (self.end - self.begin).max(1) as f64 }
     }
 
-    fn piece(&self, name: &str, from: i64, to: i64) -> Result<RecordBatch, Error> {
+    fn piece(&mut self, name: &str, from: i64, to: i64) -> Result<RecordBatch, Error> {
         let ticks = self.timeline.frame(name, &Query::all().columns(Vec::<String>::new()).between(Some(from), Some(to)))?;
+        // Rows after the last tick of a piece belong to the first one of the next. Those after the very last tick go to that.
+        let rows_to = if to >= self.end { to } else { ticks.times().last().copied().unwrap_or(self.rows_from - 1) };
+        let rows_from = std::mem::replace(&mut self.rows_from, rows_to + 1);
         let mut arrays: Vec<ArrayRef> = vec![
             Arc::new(TimestampNanosecondArray::from(ticks.times().to_vec()).with_timezone("UTC")),
             Arc::new(Int64Array::from(ticks.monotonic().to_vec())),
         ];
         for source in &self.tables {
-            let query = Query::all().columns(source.columns.iter().chain(&source.counted).cloned()).between(Some(from), Some(to));
+            let query = Query::all().columns(source.columns.iter().chain(&source.counted).cloned()).between(Some(rows_from), Some(rows_to));
             arrays.extend(source.arrays(&self.timeline.frame(&source.name, &query)?, ticks.times()));
         }
         let failed = |error| Error::part(&self.timeline.folder().join(name), parquet::errors::ParquetError::from(error));
@@ -107,13 +114,13 @@ impl Iterator for Wide<'_> {
     type Item = Result<RecordBatch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let name = self.ticks.as_ref()?;
+        let name = self.ticks.clone()?;
         if self.next > self.end {
             return None;
         }
         let (from, to) = (self.next, self.next.saturating_add(self.step - 1).min(self.end));
         self.next = to.saturating_add(1);
-        Some(self.piece(name, from, to))
+        Some(self.piece(&name, from, to))
     }
 }
 
@@ -123,7 +130,7 @@ impl Source {
         let counted = self.counted.as_ref().map(|column| frame.ints(column));
         let counts = |row: usize| counted.as_ref().is_none_or(|counted| counted[row] == Some(1));
         // A row that lies between two ticks, from a source on a thread of its own, belongs to the later one.
-        let place = |row: usize| Some(ticks.partition_point(|tick| *tick < frame.times()[row])).filter(|place| *place < ticks.len());
+        let place = |row: usize| Some(ticks.partition_point(|tick| *tick < frame.times()[row]).min(ticks.len().checked_sub(1)?));
         let rows: Vec<(usize, usize)> = (0..frame.len()).filter(|row| counts(*row)).filter_map(|row| Some((row, place(row)?))).collect();
         let summed = self.counted.is_some();
         let array = |(column, is_whole): (&String, &bool)| -> ArrayRef {
@@ -181,4 +188,81 @@ fn is_number(field: &FieldInfo) -> bool {
 
 fn is_whole(field: &FieldInfo) -> bool {
     field.physical == Some(Physical::Int)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    use barograph_model::{Count, Counter, Described, Gauge, Moment, Ratio, Rows, Sink, Text, table};
+
+    use super::*;
+    use crate::{Facts, Options, Recording};
+
+    table! {
+        /// The garden.
+        Garden = "garden" in "the garden" {
+            /// Flowers.
+            flowers: Gauge<Count> = "counted",
+        }
+    }
+
+    table! {
+        /// The well, seldom looked at.
+        Well = "well" in "the well" {
+            /// How full it is.
+            level: Gauge<Ratio> = "measured",
+        }
+    }
+
+    table! {
+        /// Trees.
+        Trees = "trees" in "the garden" counted by counted {
+            key {
+                /// Its name.
+                tree: Text = "asked",
+            }
+            /// 1 if it counts.
+            counted: Gauge<Count> = "asked",
+            /// Apples so far.
+            apples: Counter<Count> = "counted",
+            /// How green it is, which can't be summed.
+            green: Gauge<Ratio> = "seen",
+        }
+    }
+
+    fn at(tick: i64) -> Moment {
+        Moment { utc_nanos: tick * 1000, monotonic_nanos: tick * 1000 }
+    }
+
+    #[test]
+    fn one_row_a_tick_with_sums_and_no_value_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recording = Recording::create(folder.path().join("run.baro"), Facts::default(), Options::default()).unwrap();
+        let (mut garden, mut well, mut trees) = (Rows::<Garden>::new(), Rows::<Well>::new(), Rows::<Trees>::new());
+        for tick in 0..5 {
+            garden.row(at(tick)).set(Garden::flowers, tick.unsigned_abs());
+            for (name, counted, apples) in [("oak", 0, Some(9)), ("old", 1, Some(tick.unsigned_abs())), ("new", 1, (tick > 2).then_some(10))] {
+                trees.row(at(tick)).text(Trees::tree, name.as_bytes()).set(Trees::counted, counted).set(Trees::apples, apples).set(Trees::green, 0.5);
+            }
+        }
+        well.row(Moment { utc_nanos: 1999, monotonic_nanos: 1999 }).set(Well::level, 0.25);
+        for batch in [&*garden, &well, &trees] {
+            recording.take(batch).unwrap();
+        }
+        recording.publish().unwrap();
+        let timeline = Timeline::open(folder.path().join("run.baro")).unwrap();
+        let mut wide = timeline.wide(&[Well::TABLE.name], None, None).unwrap();
+        let names: Vec<String> = wide.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let id = |table: &'static barograph_model::Table, index: usize| table.metrics[index].id();
+        let expected = [id(Well::TABLE, Well::level.index()), id(Garden::TABLE, Garden::flowers.index()), id(Trees::TABLE, Trees::apples.index())];
+        assert_eq!(names[2..], expected);
+        let pieces: Vec<RecordBatch> = wide.by_ref().map(Result::unwrap).collect();
+        assert!(pieces.len() > 1);
+        let rows = arrow_select::concat::concat_batches(wide.schema(), &pieces).unwrap();
+        let level: Vec<_> = rows.column(2).as_primitive::<arrow_array::types::Float64Type>().iter().collect();
+        assert_eq!(level, [None, None, Some(0.25), None, None], "a reading between ticks belongs to the next one");
+        let apples: Vec<_> = rows.column(4).as_primitive::<Int64Type>().iter().collect();
+        assert_eq!(apples, [Some(0), Some(1), Some(2), Some(13), Some(14)]);
+    }
 }

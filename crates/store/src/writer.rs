@@ -1,20 +1,22 @@
 //! The writer of a recording.
 //!
 //! **Why a torn write is harmless.** Nothing that readers see is ever written in place. A part, and `recording.json`, is written whole under a hidden
-//! name, synced, and renamed over its own name, which the kernel does in one step. Killed at any instant, we leave the old file or the new one, and at
-//! worst a hidden file that nobody reads. A row stands in the part of one number only: the one that is open when it is first written, and each later
-//! state of that part holds all rows of the state before. So no reader can meet a row twice, or half of one.
+//! name, synced, and renamed over its own name, which the kernel does in one step. Killed at any instant, we leave the old file or the new one, and
+//! at worst a hidden file that nobody reads. A row stands in the part of one number only: the one that is open when it is first written, and each
+//! later state of that part holds all rows of the state before. So no reader can meet a row twice, or half of one.
 //!
 //! **What is lost.** With the process, by `kill -9`: the rows since the last publish. With the power: the same, as publish syncs the files, then the
-//! renames. All files are written first, then all are synced, then all are renamed, so that one commit of the file system's journal serves all tables.
+//! renames. All files are written first, then all are synced, then all are renamed, so that one commit of the file system's journal serves all
+//! tables.
 //!
-//! **What it costs.** Rows wait in memory only until their row group is closed. That happens to all larger tables together when the rows of all of
-//! them come to [`BUDGET`] bytes: memory is then flat whatever the number of tables, processes and hours, and the row groups of a table span as many
-//! ticks as that memory can buy. A closed row group stays on disk as it is; publishing again copies its bytes (see [`crate::part`]). Of a day at 1 s
-//! with 50 processes that makes about 40 parts per table.
+//! **What it costs.** Rows wait in memory, packed, only until their row group is closed. That happens to all larger tables together when the rows of
+//! all of them come to [`BUDGET`] bytes: memory is then flat whatever the number of tables, processes and hours, and the row groups of a table span
+//! as many ticks as that memory can buy. A closed row group stays on disk as it is; publishing again copies its bytes (see [`crate::part`]).
+//! Measured with `examples/publish.rs`, 50 processes and 8 other tables at 1 s: 4.9 ms of CPU for a publish in the first ten minutes, when parts are
+//! small, 6.2 ms after 90; 2.2 MB of memory beside the program's own pages; and at that rate 86 parts of processes a day, 29 of each other table.
 //!
-//! **When the disk fails.** The rows stay in memory and the next publish tries again. Above [`BOUND`] the oldest rows of the largest table are dropped,
-//! and counted. A recorder that can't write must not become one that eats the machine's memory.
+//! **When the disk fails.** The rows stay in memory and the next publish tries again. Above [`BOUND`] the oldest rows of the largest table are
+//! dropped, and counted. A recorder that can't write must not become one that eats the machine's memory.
 
 use std::fs::{self, File};
 use std::io;
@@ -203,8 +205,8 @@ impl Recording {
     fn sync_names(&mut self) -> Result<(), Error> {
         if !self.names_synced {
             disk::sync_folder(self.folder.parent().unwrap_or(Path::new(".")))?;
-            let reserve = self.folder.join(RESERVE_FILE);
-            fs::write(&reserve, [0; RESERVE_BYTES]).map_err(|source| Error::disk(&reserve, source))?;
+            // On a disk that is full already it is too late for this; the tables say so, and their errors tell.
+            let _ = fs::write(self.folder.join(RESERVE_FILE), [0; RESERVE_BYTES]);
         }
         disk::sync_folder(&self.folder)?;
         self.names_synced = true;

@@ -1,4 +1,5 @@
 //! A disk that fails: the rows wait, the next publish tries again, memory stays bounded, what is lost is counted, and nothing panics.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests, which say when they have to be skipped")]
 
 mod common;
 

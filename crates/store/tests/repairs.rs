@@ -1,4 +1,5 @@
 //! What a crash can leave, and what repair makes of it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

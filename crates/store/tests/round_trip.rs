@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use barograph_model::{Described, Physical, Rows, Sink};
 use barograph_store::{Durability, Error, Facts, Query, State, Timeline};
-use common::{BEGIN, Machine, Processes, SECOND, at, check, end, machine, processes, recording};
+use common::{BEGIN, Machine, Processes, SECOND, at, check, check_processes, end, machine, processes, recording};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 #[test]
 fn every_type_comes_back_with_its_nulls_and_its_metadata() {
@@ -188,4 +189,29 @@ fn facts_come_back() {
     let facts: Facts = Facts::read(&path).unwrap();
     assert_eq!(&facts, recording.facts());
     assert_eq!(facts.end.unwrap().reason, "exited");
+}
+
+/// polars and DuckDB open a file more than once: the index that they have read must fit the rows that they read later.
+#[test]
+fn a_state_of_a_part_holds_the_one_before() {
+    let (_folder, path, mut recording) = recording();
+    let part = path.join("process/000000.parquet");
+    let (mut kept, mut compacted) = (0, 0);
+    let mut before: Option<(Vec<u8>, ParquetMetaData)> = None;
+    for tick in 0..400 {
+        recording.take(&processes(tick, 40)).unwrap();
+        recording.publish().unwrap();
+        let bytes = fs::read(&part).unwrap();
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&fs::File::open(&part).unwrap()).unwrap();
+        if let Some((old, old_metadata)) = before {
+            let index = old.len() - 8 - u32::from_le_bytes(old[old.len() - 8..old.len() - 4].try_into().unwrap()) as usize;
+            let columns = old_metadata.row_groups().iter().flat_map(|group| group.columns()).map(|column| column.byte_range());
+            let mut places = columns.map(|(begin, length)| begin as usize..(begin + length) as usize).chain(std::iter::once(index..old.len()));
+            let same = places.all(|place| bytes.get(place.clone()) == Some(&old[place]));
+            *(if same { &mut kept } else { &mut compacted }) += 1;
+        }
+        before = Some((bytes, metadata));
+    }
+    assert!(kept > 10 * compacted && compacted > 0, "{kept} states kept the one before, {compacted} closed a row group");
+    check_processes(&Timeline::open(&path).unwrap(), 400, 40);
 }

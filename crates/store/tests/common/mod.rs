@@ -1,5 +1,5 @@
 //! What the tests of this crate share: two tables with every physical type, rows whose values follow from their number, and folders.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests, of which each file uses a part")]
 
 use std::path::PathBuf;
 

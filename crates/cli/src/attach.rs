@@ -47,7 +47,7 @@ pub(crate) fn find(machine: &Machine, words: &[String]) -> anyhow::Result<Vec<u3
             Ok(pid) if machine.exists(Root::Proc, &format!("{pid}/stat")) => found.push(pid),
             Ok(pid) => bail!("there is no process {pid}; `barograph tree 1` shows all there are"),
             Err(_) => {
-                let pids = machine.names(Root::Proc, "").into_iter().filter_map(|name| name.parse::<u32>().ok());
+                let pids = machine.names(Root::Proc, ".").into_iter().filter_map(|name| name.parse::<u32>().ok());
                 found.extend(pids.filter(|&pid| pid != own && is_called(machine, pid, word)));
                 if found.len() == before {
                     bail!("there is no process called {word}; give its pid, or the name of its program without its folder");

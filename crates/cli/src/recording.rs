@@ -155,11 +155,7 @@ fn gather_facts(machine: &Arc<Machine>, recorder: &mut Recorder, subject: &Subje
         },
         recorder: identity(std::process::id()),
         root: root.map(identity),
-        clock: store::Clock {
-            utc_nanos: start.utc_nanos,
-            monotonic_nanos: start.monotonic_nanos,
-            zone: TimeZone::system().iana_name().unwrap_or("UTC").to_owned(),
-        },
+        clock: store::Clock { utc_nanos: start.utc_nanos, monotonic_nanos: start.monotonic_nanos, zone: host.zone },
         interval_seconds: options.interval.as_secs_f64(),
         write_interval_seconds: options.write_interval.as_secs_f64(),
         dense_start: !options.no_dense_start,
@@ -174,8 +170,15 @@ fn output_path(machine: &Machine, options: &RecordingOptions, subject: &Subject<
         return path.clone();
     }
     let folder = std::env::var_os("BAROGRAPH_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from).unwrap_or_default();
-    let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+    let time = jiff::Timestamp::now().to_zoned(local_zone(machine)).strftime("%Y%m%d-%H%M%S").to_string();
     folder.join(format!("{}-{time}.baro", subject.stem(machine)))
+}
+
+/// The zone of the people here. Its file alone tells how to show a time; finding its name among all zones would hold up the job's end by milliseconds.
+fn local_zone(machine: &Machine) -> TimeZone {
+    let mut data = Vec::new();
+    let told = std::env::var_os("TZ").is_some() || machine.read(barograph_sources::Root::Etc, "localtime", &mut data).is_err();
+    if told { TimeZone::system() } else { TimeZone::tzif("Local", &data).unwrap_or(TimeZone::UTC) }
 }
 
 /// Where the rows go.

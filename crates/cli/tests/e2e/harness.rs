@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(crate) const BAROGRAPH: &str = env!("CARGO_BIN_EXE_barograph");
 
 /// No command of a test lives longer: what hangs fails, and does not hold up the others.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Where the jobs are, small Python programs that say in their first lines what they do.
 pub(crate) fn job(name: &str) -> String {

@@ -99,7 +99,7 @@ fn a_small_job_does_not_inherit_the_peak_of_a_large_parent() {
 #[test]
 fn bytes_of_system_calls_are_counted() {
     let place = Place::new();
-    let copy = "dd if=/dev/zero of=block bs=1M count=64 2>&- && dd if=block of=/dev/null bs=64k 2>&-";
+    let copy = "dd if=/dev/zero of=block bs=1M count=64 2> /dev/null && dd if=block of=/dev/null bs=64k 2> /dev/null";
     let ran = place.run(&["-i", "100ms"], &["sh", "-c", copy]);
     let totals = totals(&ran);
     let (read, written) = (totals.read_bytes.unwrap() as f64 / MIB, totals.written_bytes.unwrap() as f64 / MIB);
@@ -129,7 +129,7 @@ fn intervals_down_to_a_millisecond_have_their_rows() {
         let job = rows(&timeline, "job").unwrap();
         // A loaded machine leaves ticks out, and says so.
         let own = rows(&timeline, "own").unwrap();
-        let missed = last(&own, "missed_ticks_count") as usize;
+        let missed = last(&own, "missed_ticks") as usize;
         let due = 500 / millis;
         assert!(job.len() + missed + 3 >= due, "{interval}: {} rows and {missed} missed, of {due}", job.len());
         assert!(job.len() >= due / 20, "{interval}: only {} rows", job.len());

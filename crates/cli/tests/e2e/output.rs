@@ -121,8 +121,10 @@ fn the_summary_is_said_as_asked() {
 /// Names of the processes with rows in `process`, in a run with this choice.
 fn chosen(choice: &str) -> (BTreeSet<String>, Timeline) {
     let place = Place::new();
-    let ran = place
-        .run(&["--processes", choice, "-i", "50ms"], &["sh", "-c", "sleep 0.41 & dd if=/dev/zero bs=1M count=4 2>&- | tail -c 1 > /dev/null; wait"]);
+    let ran = place.run(
+        &["--processes", choice, "-i", "50ms"],
+        &["sh", "-c", "sleep 0.41 & dd if=/dev/zero bs=1M count=4 2> /dev/null | tail -c 1 > /dev/null; wait"],
+    );
     let timeline = ran.timeline();
     let names = rows(&timeline, "processes").map(|frame| frame.texts("name").into_iter().flatten().map(str::to_owned).collect());
     let (names, timeline) = (names.unwrap_or_default(), timeline);
@@ -162,7 +164,7 @@ fn the_busiest_are_found() {
     let process = rows(&timeline, "process").unwrap();
     let ticks: BTreeSet<i64> = process.times().iter().copied().collect();
     assert_eq!(ticks.len(), process.len(), "one at each tick");
-    let (pids, left_out) = (process.ints("pid"), rows(&timeline, "own").unwrap().ints("processes_left_out_count"));
+    let (pids, left_out) = (process.ints("pid"), rows(&timeline, "own").unwrap().ints("processes_left_out"));
     let root = timeline.facts().root.unwrap().pid as i64;
     assert!(pids.iter().any(|pid| *pid != Some(root)), "the burner is busier than the shell");
     assert!(left_out.into_iter().flatten().any(|count| count >= 1), "what was left out is counted");

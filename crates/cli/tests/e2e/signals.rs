@@ -3,10 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use barograph_store::State;
+use barograph_store::{State, Timeline};
 use rustix::process::Signal;
 
-use crate::harness::{BAROGRAPH, Place, Ran, ended, eventually, finish, job, output_of, python, send, text};
+use crate::harness::{BAROGRAPH, Place, Ran, ended, eventually, finish, job, output_of, python, rows, send, text};
 
 /// Starts a command and waits until its job says that it is ready.
 fn start(mut command: Command) -> Child {
@@ -67,12 +67,13 @@ fn a_signal_to_us_ends_the_job_and_completes_the_recording() {
 #[test]
 fn what_the_job_left_behind_is_ended_with_us() {
     let place = Place::new();
-    let child = start(place.run_command(&[], &["sh", "-c", "sleep 300 & echo ready; exit 3"]));
-    // The command has ended, its child lives on: now the signal is for us, and the child gets it too.
-    eventually("the exit in the recording", || {
-        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).ok()?;
-        let names: Vec<String> = children.split_whitespace().filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()).collect();
-        (names == ["sleep\n"]).then_some(())
+    let child = start(place.run_command(&["-i", "20ms", "-w", "50ms"], &["sh", "-c", "sleep 300 & echo ready; exit 3"]));
+    // The command has ended, its child lives on as ours: now the signal is for us, and the child gets it too.
+    eventually("the orphan in the recording", || {
+        let timeline = Timeline::open(place.path("run.baro")).ok()?;
+        let lives = rows(&timeline, "processes")?;
+        let orphan = lives.ints("parent_pid").into_iter().zip(lives.texts("name")).any(|life| life == (Some(child.id().into()), Some("sleep")));
+        orphan.then_some(())
     });
     send(child.id(), Signal::TERM);
     let output = output_of(child);

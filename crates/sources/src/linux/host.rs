@@ -24,6 +24,8 @@ pub struct HostFacts {
     pub page_size: u64,
     /// Clock ticks of /proc in a second.
     pub ticks_per_second: u64,
+    /// IANA name of the time zone of its people, such as `Europe/Berlin`.
+    pub zone: String,
 }
 
 impl HostFacts {
@@ -43,8 +45,15 @@ impl HostFacts {
             memory_bytes: memory.unwrap_or(0),
             page_size: machine.page_size,
             ticks_per_second: machine.ticks_per_second,
+            zone: zone(std::env::var("TZ").ok(), machine.link(Root::Etc, "localtime")),
         }
     }
+}
+
+/// The zone's name as the environment or /etc/localtime tell it, tzset(3). Looking for the file's content among all zones would take milliseconds.
+fn zone(environment: Option<String>, link: Option<String>) -> String {
+    let name = |text: String| text.rsplit_once("zoneinfo/").map_or_else(|| text.trim_start_matches(':').to_owned(), |(_, name)| name.to_owned());
+    environment.map(name).filter(|name| !name.is_empty() && !name.starts_with('/')).or_else(|| link.map(name)).unwrap_or_else(|| "UTC".to_owned())
 }
 
 fn count_cores(stat: &[u8]) -> u64 {
@@ -163,6 +172,15 @@ mod tests {
         assert_eq!((limits.memory_bytes, limits.origin.as_str()), (Some(50), "cgroup /a"));
         limits.cores_v2(Some("150000 100000".to_owned()), "", &host);
         assert_eq!((limits.cores, limits.origin.as_str()), (Some(1.5), "cgroup /"));
+    }
+
+    #[test]
+    fn zones_have_names() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(zone(some(":Asia/Tokyo"), None), "Asia/Tokyo");
+        assert_eq!(zone(some(""), some("/usr/share/zoneinfo/Europe/Berlin")), "Europe/Berlin");
+        assert_eq!(zone(some("/etc/zone"), some("../usr/share/zoneinfo/Etc/UTC")), "Etc/UTC");
+        assert_eq!(zone(None, None), "UTC");
     }
 
     #[test]

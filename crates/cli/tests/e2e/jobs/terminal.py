@@ -20,7 +20,7 @@ while True:
     if not got:
         break
     shown += got
-    if b"ready" in shown and not typed:
+    if b"ready\r\n" in shown and not typed:
         typed = True
         os.write(terminal, keys)
 _, status = os.waitpid(pid, 0)

@@ -61,6 +61,7 @@ impl Signals {
     /// Must be called before any thread is started, so that all of them leave the signals to us.
     pub(crate) fn watch() -> io::Result<Signals> {
         let (descriptor, before) = system_call::block(&WATCHED)?;
+        system_call::want_children();
         Ok(Signals { descriptor, before })
     }
 

@@ -7,14 +7,24 @@ use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use libc::{c_char, c_int, pid_t};
 
 /// Whether SIGPIPE was ignored when this process began. Rust's runtime ignores it before `main`, and a job must not inherit that.
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn note_pipe_disposition() {
+/// Which of the standard streams (bits 0 to 2) were closed when this process began. Rust's runtime opens /dev/null in their place, and the job must find
+/// them closed.
+static CLOSED_STREAMS: AtomicU8 = AtomicU8::new(0);
+
+extern "C" fn note_inheritance() {
+    for stream in 0..3 {
+        // SAFETY: F_GETFD only looks whether there is such a descriptor.
+        if unsafe { libc::fcntl(stream, libc::F_GETFD) } < 0 {
+            CLOSED_STREAMS.fetch_or(1 << stream, Ordering::Relaxed);
+        }
+    }
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: sigaction with a null new action only writes the old one, into a struct of the right type; zeroes are a valid value of it.
     let ignored =
@@ -25,7 +35,21 @@ extern "C" fn note_pipe_disposition() {
 // SAFETY: the section holds pointers to functions that the loader calls before `main`; this one touches nothing that needs a runtime.
 #[used]
 #[unsafe(link_section = ".init_array")]
-static NOTE_PIPE_DISPOSITION: extern "C" fn() = note_pipe_disposition;
+static NOTE_INHERITANCE: extern "C" fn() = note_inheritance;
+
+/// Asks for the exit status of children again if whoever started us wanted to know nothing of his, and we inherited that: the kernel would collect them.
+pub(crate) fn want_children() {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the structs are of the right type, and zeroes are a valid value: no flags, an empty mask, the default action.
+    unsafe {
+        if libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr()) == 0 {
+            let ours = action.assume_init_mut();
+            ours.sa_sigaction = libc::SIG_DFL;
+            ours.sa_flags &= !libc::SA_NOCLDWAIT;
+            libc::sigaction(libc::SIGCHLD, ours, ptr::null_mut());
+        }
+    }
+}
 
 /// A set of blocked signals, to be given back to the job.
 #[derive(Clone, Copy)]
@@ -114,16 +138,22 @@ fn spawn_arguments(arguments: &[CString], mask: Mask) -> io::Result<u32> {
     let mut pointers: Vec<*mut c_char> = arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
     pointers.push(ptr::null_mut());
     let reset: &[c_int] = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { &[] } else { &[libc::SIGPIPE] };
-    let mut attributes = MaybeUninit::uninit();
+    let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
+    let (mut attributes, mut actions) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     let mut pid: pid_t = 0;
-    // SAFETY: the attributes are initialized first and destroyed last; the pointers are to C strings that live through the call, and end with null;
+    // SAFETY: the attributes and actions are initialized first and destroyed last; the pointers are to C strings that live through the call, and end with null;
     // nobody changes the environment meanwhile, as Rust's own functions for that are unsafe and unused here.
     let error = unsafe {
         libc::posix_spawnattr_init(attributes.as_mut_ptr());
         libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), (libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF) as _);
         libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), &mask.0);
         libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), &signal_set(reset));
-        let error = libc::posix_spawnp(&mut pid, program.as_ptr(), ptr::null(), attributes.as_ptr(), pointers.as_ptr(), environ);
+        libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
+        for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
+            libc::posix_spawn_file_actions_addclose(actions.as_mut_ptr(), stream);
+        }
+        let error = libc::posix_spawnp(&mut pid, program.as_ptr(), actions.as_ptr(), attributes.as_ptr(), pointers.as_ptr(), environ);
+        libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
         libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
         error
     };

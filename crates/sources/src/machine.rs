@@ -93,13 +93,17 @@ impl Machine {
 
     /// Opens a file without naming it in the failure: for paths that are tried often and may be gone.
     pub(crate) fn open_at(&self, root: Root, path: impl rustix::path::Arg, flags: OFlags) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat(self.directory(root)?, path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty())
+    }
+
+    fn directory(&self, root: Root) -> Result<&OwnedFd, Errno> {
         let directory = match root {
             Root::Proc => Some(&self.proc),
             Root::Sys => self.sys.as_ref(),
             Root::Etc => self.etc.as_ref(),
             Root::Mounts => self.mounts.as_ref(),
         };
-        rustix::fs::openat(directory.ok_or(Errno::NOENT)?, path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty())
+        directory.ok_or(Errno::NOENT)
     }
 
     /// Opens a file to read it again and again.
@@ -164,9 +168,20 @@ impl Machine {
 
     /// The size that the kernel reports for a path; for /proc/PID/fd since Linux 6.2 the number of open descriptors.
     pub(crate) fn size(&self, root: Root, path: impl rustix::path::Arg) -> Result<u64, Errno> {
-        let file = self.open_at(root, path, OFlags::PATH)?;
-        let stat = rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH)?;
+        let stat = rustix::fs::statat(self.directory(root)?, path, AtFlags::empty())?;
         Ok(if FileType::from_raw_mode(stat.st_mode) == FileType::Directory { stat.st_size.cast_unsigned() } else { 0 })
+    }
+
+    /// How many entries a folder has.
+    pub(crate) fn count(&self, root: Root, path: impl rustix::path::Arg) -> Result<u64, Errno> {
+        let directory = self.open_at(root, path, OFlags::DIRECTORY)?;
+        let mut buffer = [MaybeUninit::uninit(); 8192];
+        let mut entries = RawDir::new(directory, &mut buffer);
+        let mut count = 0;
+        while let Some(entry) = entries.next() {
+            count += u64::from(!matches!(entry?.file_name().to_bytes(), b"." | b".."));
+        }
+        Ok(count)
     }
 }
 

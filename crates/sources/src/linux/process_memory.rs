@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use barograph_model::{Batch, Bytes, Described, Gauge, Id, Moment, Rows, Table, table};
 
+use super::process::start_ticks;
 use crate::scan::{lines, number, split_key, words};
 use crate::{Fault, FaultKind, Faults, Machine, Root, Source};
 
@@ -43,7 +44,7 @@ pub const PROCESS_MEMORY_PERIOD: Duration = Duration::from_secs(10);
 /// What a pass may cost before it breaks off.
 const PASS: Duration = Duration::from_millis(20);
 /// After a pass it rests this many times as long as it took, which is 0.2 % of the time.
-const REST: u32 = 500;
+const REST: i64 = 500;
 
 /// The processes to look at, shared with whoever knows them.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +66,8 @@ pub struct ProcessMemorySource {
     list: Vec<(u32, u64)>,
     /// Where the last pass broke off.
     cursor: usize,
-    not_before: Option<Instant>,
+    /// On the clock of [`Moment::monotonic_nanos`].
+    not_before: i64,
     buffer: Vec<u8>,
     faults: Faults,
     rows: Rows<ProcessMemory>,
@@ -79,7 +81,7 @@ impl ProcessMemorySource {
             targets,
             list: Vec::new(),
             cursor: 0,
-            not_before: None,
+            not_before: i64::MIN,
             buffer: Vec::new(),
             faults: Faults::default(),
             rows: Rows::new(),
@@ -89,17 +91,21 @@ impl ProcessMemorySource {
 
 impl Source for ProcessMemorySource {
     fn read(&mut self, at: Moment) -> Result<(), Fault> {
-        let begin = Instant::now();
-        if self.not_before.is_some_and(|moment| begin < moment) {
+        if at.monotonic_nanos < self.not_before {
             return Ok(());
         }
+        let begin = Instant::now();
         self.list.clear();
         self.list.extend_from_slice(&self.targets.0.lock().unwrap_or_else(PoisonError::into_inner));
         for _ in 0..self.list.len() {
             self.cursor = (self.cursor + 1) % self.list.len();
-            let (pid, start_ticks) = self.list[self.cursor];
+            let (pid, start) = self.list[self.cursor];
+            // The list is as old as the tick before: the pid may be another process's by now.
+            if start_ticks(&self.machine, pid) != Some(start) {
+                continue;
+            }
             match self.machine.read(Root::Proc, &format!("{pid}/smaps_rollup"), &mut self.buffer) {
-                Ok(()) => write_row(&mut self.rows, at, pid, start_ticks, parse(&self.buffer)),
+                Ok(()) => write_row(&mut self.rows, at, pid, start, parse(&self.buffer)),
                 Err(fault) if fault.kind == FaultKind::Gone => {}
                 Err(fault) => self.faults.count(fault.kind),
             }
@@ -107,7 +113,8 @@ impl Source for ProcessMemorySource {
                 break;
             }
         }
-        self.not_before = Some(begin + begin.elapsed() * REST);
+        let rest = i64::try_from(begin.elapsed().as_nanos()).unwrap_or(i64::MAX).saturating_mul(REST);
+        self.not_before = at.monotonic_nanos.saturating_add(rest);
         Ok(())
     }
 

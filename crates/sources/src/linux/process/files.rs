@@ -93,12 +93,9 @@ impl Files {
     }
 
     fn count_descriptors(&self, pid: u32) -> Option<u64> {
-        if self.descriptors_counted {
-            return self.machine.size(Root::Proc, path_of(&mut [0; PATH], pid, "fd")).ok();
-        }
-        let path = path_of(&mut [0; PATH], pid, "fd").to_owned();
-        self.machine.open_at(Root::Proc, path.as_slice(), OFlags::DIRECTORY).ok()?;
-        Some(self.machine.names(Root::Proc, std::str::from_utf8(&path).ok()?).len() as u64)
+        let mut room = [0; PATH];
+        let path = path_of(&mut room, pid, "fd");
+        if self.descriptors_counted { self.machine.size(Root::Proc, path) } else { self.machine.count(Root::Proc, path) }.ok()
     }
 
     /// The bytes of a file of this process, as many as the buffer holds.

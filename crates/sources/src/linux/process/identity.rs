@@ -116,6 +116,7 @@ impl Identities {
     }
 
     /// Reads who it is, and adds a row unless that is what `known` says. Returns what to pass as `known` the next time.
+    /// A process that is about to end has neither arguments nor program any more: what it was stands.
     pub(super) fn look(&mut self, files: &mut Files, ticks: f64, at: Moment, who: Who<'_>, known: Option<u64>) -> u64 {
         let Identities { file, command_line, cgroup, executable, .. } = self;
         command_line.clear();
@@ -128,6 +129,9 @@ impl Identities {
         }
         if files.link(who.pid, "exe", executable).is_err() {
             executable.clear();
+        }
+        if let Some(known) = known.filter(|_| command_line.is_empty() && executable.is_empty()) {
+            return known;
         }
         let mut hasher = DefaultHasher::new();
         (&self.command_line, &self.cgroup, &self.executable, who.stat.name.as_bytes()).hash(&mut hasher);

@@ -3,10 +3,15 @@
 //! The kernel adds what a process used to its parent's children's share when the parent collects it, wait(2). So the sum over living processes of their
 //! own and their collected children's use is the truth, with three additions: what we collected ourselves, being the parent or the subreaper; what nobody
 //! will ever account for, because its parent ignores SIGCHLD or is not of the tree; and never going backwards, since the files are not read at one instant.
+//!
+//! Whether a process that is gone was collected, its parent's minor faults of collected children tell: every process has some, and they arrive whole.
+
+use std::cmp::Reverse;
 
 use barograph_model::{Bytes, Count, Counter, Gauge, Moment, Rows, Seconds, table};
 
 use super::parse::{Io, Stat};
+use super::watched::Watched;
 
 table! {
     /// The watched process tree as one: sums over its living processes, and over all that have ended.
@@ -95,14 +100,30 @@ pub(super) struct Gone {
     pub(super) pid: u32,
     pub(super) parent: u32,
     pub(super) used: Used,
+    /// It was there when this tick began, so its parent may have been read before it was collected.
+    pub(super) late: bool,
+    /// Minor faults that have arrived with its parent, and may be a part of its own.
+    pub(super) arrived: u64,
+}
+
+/// A process that is gone, and who is to account for it.
+#[derive(Clone, Copy)]
+struct Claim {
+    /// The nearest ancestor that is not gone itself, and how far it is.
+    ancestor: u32,
+    distance: usize,
+    /// Whether it, or one on the way to that ancestor, is late.
+    late: bool,
+    gone: Gone,
 }
 
 /// What the ledger asks about the parent of a process that is gone.
+#[derive(Clone, Copy)]
 pub(super) enum Parent {
-    /// Lives; its collected children's minor faults grew by this much since the last reading.
-    Alive { children_minor_faults: u64 },
-    /// We collected it, or we are it: what its children used is in the books.
-    Settled,
+    /// Was read at this tick; its collected children's minor faults grew by this much since the reading before.
+    Read { children_minor_faults: u64 },
+    /// Lives, and could not be read at this tick.
+    Unread,
     /// Not of the tree.
     Stranger,
 }
@@ -118,6 +139,24 @@ pub(super) struct Levels {
     pub(super) virtual_size: u64,
     pub(super) open_files: Option<u64>,
     pub(super) unreadable: u64,
+}
+
+impl Levels {
+    /// Adds a living process.
+    pub(super) fn add(&mut self, process: &Watched, page_size: u64) {
+        let resident = process.stat.resident_pages.saturating_mul(page_size);
+        self.processes += 1;
+        self.threads = self.threads.saturating_add(process.stat.threads);
+        self.resident = self.resident.saturating_add(resident);
+        self.largest_resident = self.largest_resident.max(resident);
+        self.virtual_size = self.virtual_size.saturating_add(process.stat.virtual_bytes);
+        self.unreadable += u64::from(process.io_failed);
+        // The kernel updates VmHWM late; what we saw ourselves is a lower bound for it.
+        let peak = process.detail.and_then(|detail| detail.status.peak_resident).unwrap_or(0).max(resident);
+        self.largest_peak_resident = self.largest_peak_resident.max(peak);
+        let open_files = process.detail.and_then(|detail| detail.open_files);
+        self.open_files = [self.open_files, open_files].into_iter().flatten().reduce(u64::saturating_add);
+    }
 }
 
 /// What the tree used from first to last, for the summary at the end.
@@ -155,15 +194,24 @@ pub(super) struct Ledger {
     shown: Used,
     before: Option<Used>,
     peak: Levels,
-    expected: Vec<(u32, Used)>,
+    /// Those who are gone and whose use is not in the books yet.
+    departed: Vec<Gone>,
+    /// Processes that we collected since the last row, and the minor faults of the children that those had collected.
+    settled: Vec<(u32, u64)>,
     pub(super) seen: u64,
     pub(super) rows: Rows<Job>,
 }
 
 impl Ledger {
-    /// We collected this process ourselves; these are its last values.
-    pub(super) fn collect(&mut self, used: Used) {
+    /// We collect this process ourselves; this is what it used, and its collected children's minor faults since it was last read.
+    pub(super) fn collect(&mut self, pid: u32, used: Used, children_minor_faults: u64) {
         self.collected.add(used);
+        self.settled.push((pid, children_minor_faults));
+    }
+
+    /// This process is gone.
+    pub(super) fn depart(&mut self, gone: Gone) {
+        self.departed.push(gone);
     }
 
     /// The kernel's word on the largest process among one that we collected and its descendants.
@@ -171,40 +219,66 @@ impl Ledger {
         self.peak.largest_peak_resident = self.peak.largest_peak_resident.max(bytes);
     }
 
-    /// Finds out for each process that is gone whether its use has reached a living parent's books, and keeps what has not.
-    pub(super) fn settle(&mut self, gone: &[Gone], parent: impl Fn(u32) -> Parent) {
-        self.expected.clear();
-        for process in gone {
-            let mut ancestor = process.parent;
-            // A parent that is gone too passed it on to its own parent. The chain is no longer than the list.
-            for _ in gone {
-                match gone.iter().find(|other| other.pid == ancestor) {
-                    Some(other) if !matches!(parent(ancestor), Parent::Settled) => ancestor = other.parent,
-                    _ => break,
-                }
-            }
-            match parent(ancestor) {
-                Parent::Settled => {}
-                Parent::Stranger => self.lost.add(process.used),
-                Parent::Alive { .. } => match self.expected.iter_mut().find(|(pid, _)| *pid == ancestor) {
-                    Some((_, used)) => used.add(process.used),
-                    None => self.expected.push((ancestor, process.used)),
-                },
+    /// Finds out for each process that is gone whether its use has reached the books of an ancestor, and keeps what never will. What may reach them
+    /// by the next tick counts as living until then.
+    pub(super) fn settle(&mut self, parent: impl Fn(u32) -> Parent) {
+        let mut claims = self.claims();
+        claims.sort_unstable_by_key(|claim| (claim.ancestor, claim.late, claim.distance, Reverse(claim.gone.used.minor_faults())));
+        self.settled.sort_unstable();
+        self.departed.clear();
+        for claims in claims.chunk_by(|a, b| a.ancestor == b.ancestor) {
+            let pid = claims[0].ancestor;
+            let settled = self.settled.binary_search_by_key(&pid, |&(settled, _)| settled).map(|index| self.settled[index].1);
+            let parent = settled.map_or_else(|_| parent(pid), |children_minor_faults| Parent::Read { children_minor_faults });
+            match parent {
+                Parent::Read { children_minor_faults } => self.settle_with(children_minor_faults, claims),
+                Parent::Unread => self.departed.extend(claims.iter().map(|claim| claim.gone)),
+                Parent::Stranger => claims.iter().for_each(|claim| self.lost.add(claim.gone.used)),
             }
         }
-        for (pid, used) in &self.expected {
-            // Every process faults some pages in, so these tell whether it was collected; half, because reading is not instantaneous.
-            if let Parent::Alive { children_minor_faults } = parent(*pid)
-                && children_minor_faults.saturating_mul(2) < used.minor_faults()
+        self.settled.clear();
+    }
+
+    /// Those who are gone, and who is to account for each.
+    fn claims(&mut self) -> Vec<Claim> {
+        self.departed.sort_unstable_by_key(|gone| gone.pid);
+        let departed = &self.departed;
+        let claim = |&gone: &Gone| {
+            let (mut ancestor, mut late, mut distance) = (gone.parent, gone.late, 0);
+            // A parent that is gone too passed it on to its own parent. The way is no longer than the list, even if pids were used again.
+            while distance < departed.len()
+                && let Ok(index) = departed.binary_search_by_key(&ancestor, |gone| gone.pid)
             {
-                self.lost.add(*used);
+                late |= departed[index].late;
+                ancestor = departed[index].parent;
+                distance += 1;
             }
+            Claim { ancestor, distance, late, gone }
+        };
+        departed.iter().map(claim).collect()
+    }
+
+    /// Who of these was collected, when so many minor faults have arrived with their ancestor: the nearest first, and of those the largest.
+    fn settle_with(&mut self, arrived: u64, claims: &[Claim]) {
+        let mut arrived = claims.iter().fold(arrived, |sum, claim| sum.saturating_add(claim.gone.arrived));
+        let first_left = self.departed.len();
+        for &Claim { late, gone, .. } in claims {
+            match arrived.checked_sub(gone.used.minor_faults()) {
+                Some(rest) => arrived = rest,
+                None if late => self.departed.push(Gone { late: false, arrived: 0, ..gone }),
+                None => self.lost.add(gone.used),
+            }
+        }
+        // Which ones have arrived is a guess where some are still to come; when all have, their sum will tell.
+        if let Some(left) = self.departed.get_mut(first_left) {
+            left.arrived = arrived;
         }
     }
 
     /// Writes the row of this tick. `living` is the use of all living processes of the tree.
     pub(super) fn row(&mut self, at: Moment, living: Used, levels: Levels, ticks_per_second: f64) {
         let mut now = living;
+        self.departed.iter().for_each(|gone| now.add(gone.used));
         now.add(self.collected);
         now.add(self.lost);
         self.shown.raise_to(now);
@@ -273,37 +347,102 @@ mod tests {
         used
     }
 
-    fn lost(gone: &[Gone], parent: impl Fn(u32) -> Parent) -> u64 {
-        let mut ledger = Ledger::default();
-        ledger.settle(gone, parent);
-        ledger.lost.0[0]
+    fn gone(pid: u32, parent: u32, ticks: u64, faults: u64) -> Gone {
+        Gone { pid, parent, used: used(ticks, faults), late: false, arrived: 0 }
+    }
+
+    fn late(gone: Gone) -> Gone {
+        Gone { late: true, ..gone }
+    }
+
+    /// A tree whose root is process 1, with so many faults of collected children that have arrived since the reading before.
+    fn root_has(faults: u64) -> impl Fn(u32) -> Parent {
+        move |pid| if pid == 1 { Parent::Read { children_minor_faults: faults } } else { Parent::Stranger }
+    }
+
+    /// The CPU time of those who were lost, and of those who may still be accounted for.
+    fn settled(ledger: &mut Ledger, gone: &[Gone], parent: impl Fn(u32) -> Parent) -> (u64, u64) {
+        gone.iter().for_each(|&gone| ledger.depart(gone));
+        ledger.settle(parent);
+        (ledger.lost.0[0], ledger.departed.iter().map(|gone| gone.used.0[0]).sum())
+    }
+
+    fn settled_at_once(gone: &[Gone], parent: impl Fn(u32) -> Parent) -> (u64, u64) {
+        settled(&mut Ledger::default(), gone, parent)
     }
 
     #[test]
     fn a_collected_child_is_not_counted_twice() {
-        let gone = [Gone { pid: 2, parent: 1, used: used(50, 100) }];
-        assert_eq!(lost(&gone, |_| Parent::Alive { children_minor_faults: 100 }), 0);
+        assert_eq!(settled_at_once(&[gone(2, 1, 50, 100)], root_has(100)), (0, 0));
+        assert_eq!(settled_at_once(&[late(gone(2, 1, 50, 100))], root_has(130)), (0, 0));
     }
 
     #[test]
     fn a_child_whose_parent_ignores_it_is_kept() {
-        let gone = [Gone { pid: 2, parent: 1, used: used(50, 100) }];
-        assert_eq!(lost(&gone, |_| Parent::Alive { children_minor_faults: 0 }), 50);
+        assert_eq!(settled_at_once(&[gone(2, 1, 50, 100)], root_has(0)), (50, 0));
+    }
+
+    #[test]
+    fn of_many_children_each_is_settled_by_itself() {
+        let children = [gone(2, 1, 1, 100), gone(3, 1, 10, 100), gone(4, 3, 100, 100)];
+        assert_eq!(settled_at_once(&children, root_has(310)), (0, 0));
+        assert_eq!(settled_at_once(&children, root_has(210)), (100, 0), "3 ignored its child 4");
     }
 
     #[test]
     fn a_grandchild_reaches_the_grandparent() {
-        let gone = [Gone { pid: 3, parent: 2, used: used(50, 100) }, Gone { pid: 2, parent: 1, used: used(5, 80) }];
-        let parent = |pid| if pid == 1 { Parent::Alive { children_minor_faults: 180 } } else { Parent::Stranger };
-        assert_eq!(lost(&gone, parent), 0);
-        let nobody = |_| Parent::Stranger;
-        assert_eq!(lost(&gone, nobody), 55, "no one of the tree is left to account for them");
+        let family = [gone(3, 2, 50, 100), gone(2, 1, 5, 80)];
+        assert_eq!(settled_at_once(&family, root_has(180)), (0, 0));
+        assert_eq!(settled_at_once(&family, |_| Parent::Stranger), (55, 0), "no one of the tree is left to account for them");
     }
 
     #[test]
-    fn what_a_collected_parent_knew_is_settled() {
-        let gone = [Gone { pid: 3, parent: 2, used: used(50, 100) }];
-        assert_eq!(lost(&gone, |_| Parent::Settled), 0);
+    fn who_vanished_after_its_parent_was_read_counts_as_living_until_the_next_tick() {
+        let mut ledger = Ledger::default();
+        assert_eq!(settled(&mut ledger, &[late(gone(2, 1, 50, 100))], root_has(0)), (0, 50));
+        assert_eq!(settled(&mut ledger, &[], root_has(120)), (0, 0), "now it has been collected");
+
+        let mut ledger = Ledger::default();
+        assert_eq!(settled(&mut ledger, &[late(gone(2, 1, 50, 100))], root_has(0)), (0, 50));
+        assert_eq!(settled(&mut ledger, &[], root_has(0)), (50, 0), "now it never will be");
+    }
+
+    #[test]
+    fn of_two_that_vanished_one_may_have_been_collected() {
+        let late = [late(gone(2, 1, 1, 20)), late(gone(3, 1, 10, 30))];
+        for (first, second, of_first) in [(20, 30, 10), (30, 20, 1), (41, 35, 1)] {
+            let mut ledger = Ledger::default();
+            assert_eq!(settled(&mut ledger, &late, root_has(first)), (0, of_first), "{first}");
+            assert_eq!(settled(&mut ledger, &[], root_has(second)), (0, 0), "{second}");
+        }
+    }
+
+    #[test]
+    fn a_child_waits_for_a_late_parent() {
+        let mut ledger = Ledger::default();
+        assert_eq!(settled(&mut ledger, &[gone(3, 2, 50, 100), late(gone(2, 1, 5, 80))], root_has(0)), (0, 55));
+        assert_eq!(settled(&mut ledger, &[], root_has(180)), (0, 0));
+    }
+
+    #[test]
+    fn a_parent_that_could_not_be_read_is_asked_again() {
+        let mut ledger = Ledger::default();
+        assert_eq!(settled(&mut ledger, &[gone(2, 1, 50, 100)], |_| Parent::Unread), (0, 50));
+        assert_eq!(settled(&mut ledger, &[], root_has(100)), (0, 0));
+    }
+
+    #[test]
+    fn what_a_parent_knew_that_we_collected_is_in_the_books() {
+        let mut ledger = Ledger::default();
+        ledger.collect(2, used(70, 300), 100);
+        assert_eq!(settled(&mut ledger, &[gone(3, 2, 50, 100)], |_| Parent::Stranger), (0, 0));
+        ledger.collect(2, used(70, 300), 0);
+        assert_eq!(settled(&mut ledger, &[gone(3, 2, 50, 100)], |_| Parent::Stranger), (50, 0), "it ignored its child");
+    }
+
+    #[test]
+    fn pids_in_a_circle_end() {
+        assert_eq!(settled_at_once(&[gone(2, 3, 1, 1), gone(3, 2, 1, 1)], root_has(0)), (2, 0));
     }
 
     #[test]

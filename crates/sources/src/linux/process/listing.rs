@@ -2,15 +2,16 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
 
+use barograph_model::Moment;
 use rustix::fs::{OFlags, RawDir, SeekFrom};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::scan::number;
 use crate::{Fault, Machine, Root};
 
 /// A listing may use 1/200 of the time (0.5 %): on a machine with thousands of processes, fast ticks do not list them each time.
-const SHARE_OF_TIME: u32 = 200;
+const SHARE_OF_TIME: i64 = 200;
 
 /// A process as the listing shows it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -26,21 +27,22 @@ pub(super) struct Listing {
     directory: OwnedFd,
     buffer: Vec<MaybeUninit<u8>>,
     entries: Vec<Entry>,
-    not_before: Option<Instant>,
+    /// On the clock of [`Moment::monotonic_nanos`].
+    not_before: i64,
 }
 
 impl Listing {
     pub(super) fn open(machine: &Machine) -> Result<Listing, Fault> {
         let directory = machine.open_at(Root::Proc, ".", OFlags::DIRECTORY).map_err(|errno| Fault::call(machine.path(Root::Proc, ""), errno))?;
-        Ok(Listing { directory, buffer: vec![MaybeUninit::uninit(); 32 * 1024], entries: Vec::new(), not_before: None })
+        Ok(Listing { directory, buffer: vec![MaybeUninit::uninit(); 32 * 1024], entries: Vec::new(), not_before: i64::MIN })
     }
 
     /// The processes now; `None` if the last listing was so dear that this tick does without.
-    pub(super) fn read(&mut self) -> Result<Option<&[Entry]>, Fault> {
-        let begin = Instant::now();
-        if self.not_before.is_some_and(|moment| begin < moment) {
+    pub(super) fn read(&mut self, at: Moment) -> Result<Option<&[Entry]>, Fault> {
+        if at.monotonic_nanos < self.not_before {
             return Ok(None);
         }
+        let begin = cpu_nanos();
         let fault = |errno| Fault::call("the listing of /proc", errno);
         rustix::fs::seek(&self.directory, SeekFrom::Start(0)).map_err(fault)?;
         self.entries.clear();
@@ -55,7 +57,14 @@ impl Listing {
         if !self.entries.is_sorted() {
             self.entries.sort_unstable();
         }
-        self.not_before = Some(begin + begin.elapsed() * SHARE_OF_TIME);
+        let rest = (cpu_nanos() - begin).saturating_mul(SHARE_OF_TIME);
+        self.not_before = at.monotonic_nanos.saturating_add(rest);
         Ok(Some(&self.entries))
     }
+}
+
+/// CPU time of this thread. By the clock on the wall, a listing that had to wait for its core would keep us from looking for as long as a short job lives.
+fn cpu_nanos() -> i64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }

@@ -55,9 +55,9 @@ pub(super) struct Stat {
 }
 
 impl Stat {
-    /// Whether it has ended and waits to be collected by its parent.
+    /// Whether it has ended and waits to be collected by its parent. While other threads run, only its main thread has ended.
     pub(super) fn is_zombie(&self) -> bool {
-        matches!(self.state, b'Z' | b'X')
+        matches!(self.state, b'Z' | b'X') && self.threads <= 1
     }
 }
 
@@ -202,7 +202,9 @@ pub(super) fn container(cgroup: &[u8]) -> Option<&[u8]> {
 /// The command line as one could type it: arguments with blanks or quotes in them stand in single quotes.
 pub(super) fn command_line(text: &[u8], into: &mut Vec<u8>) {
     into.clear();
-    let text = text.strip_suffix(b"\0").unwrap_or(text);
+    let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    // Programs that write a title over their arguments fill the rest with zeros: one or two arguments at the end may be empty, more are filling.
+    let text = if text.len() - end > 3 { &text[..end] } else { text.strip_suffix(b"\0").unwrap_or(text) };
     if text.is_empty() {
         return;
     }
@@ -301,7 +303,11 @@ mod tests {
         let mut line = Vec::new();
         command_line(b"sh\0-c\0echo 'a b'\0\0", &mut line);
         assert_eq!(line, b"sh -c 'echo '\\''a b'\\''' ''");
-        command_line(b"", &mut line);
-        assert!(line.is_empty());
+        for empty in [&b""[..], b"\0", b"\0\0\0\0\0"] {
+            command_line(empty, &mut line);
+            assert!(line.is_empty());
+        }
+        command_line(b"nginx: master process\0\0\0\0\0\0", &mut line);
+        assert_eq!(line, b"'nginx: master process'");
     }
 }

@@ -1,0 +1,193 @@
+//! Who came, who went, and who is of the job: a listing of /proc, and a reading of everyone who is watched.
+//!
+//! Parents are read before their children. So what a child used is seen with the child, or with the parent that has collected it, and never with both.
+
+use barograph_model::Moment;
+
+use super::ProcessSource;
+use super::files::Files;
+use super::watch::{Scope, Select};
+use super::watched::{Known, Standing, Watched};
+use crate::{Fault, FaultKind};
+
+impl ProcessSource {
+    /// Compares the listing with what is known: who is new comes in, who is missing goes. Says whether there was a listing at this tick.
+    pub(super) fn compare_listing(&mut self, at: Moment) -> Result<bool, Fault> {
+        let ProcessSource { listing, known, before, files, .. } = self;
+        let Some(entries) = listing.read(at)? else { return Ok(false) };
+        std::mem::swap(known, before);
+        let mut before = before.drain(..).peekable();
+        let mut missing = Vec::new();
+        for &entry in entries {
+            while let Some(old) = before.next_if(|old| old.entry.pid < entry.pid) {
+                if is_hidden(files, &old) { known.push(old) } else { missing.push(old) }
+            }
+            let standing = match before.next_if(|old| old.entry.pid == entry.pid) {
+                // With another inode the pid was used again, or the kernel had forgotten the inode.
+                Some(old) if old.entry.inode == entry.inode || is_there(files, &old) => old.standing,
+                Some(old) => {
+                    missing.push(old);
+                    Standing::New
+                }
+                None => Standing::New,
+            };
+            known.push(Known { entry, standing });
+        }
+        for old in before {
+            if is_hidden(files, &old) { known.push(old) } else { missing.push(old) }
+        }
+        for old in missing {
+            if let Standing::Watched(process) = old.standing {
+                self.depart(at, old.entry.pid, *process, false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes the end of a process. It is late if the listing of this tick still had it: then its parent may have been read before it was collected.
+    fn depart(&mut self, at: Moment, pid: u32, process: Watched, late: bool) {
+        if process.member {
+            self.ledger.depart(process.gone(pid, late));
+        }
+        if process.identity.is_some() {
+            self.identities.ended(at, self.machine.ticks_per_second as f64, process.who(pid), None);
+        }
+        self.files.release(process.kept);
+    }
+
+    /// Reads everyone who is watched, and meets who is new. Who can't be read because it is not there any more is gone.
+    pub(super) fn read_known(&mut self, at: Moment) {
+        self.turn += 1;
+        self.met.clear();
+        for index in 0..self.known.len() {
+            while let Some(ancestor) = self.unread_ancestor(index) {
+                self.read_one(at, ancestor);
+            }
+            self.read_one(at, index);
+        }
+        // Still new are those who vanished while we looked. Whoever has their pid now is met after the next listing.
+        self.known.retain(|known| !matches!(known.standing, Standing::New));
+    }
+
+    /// The farthest ancestor that is yet to be read, above parents that are. Pids begin anew at some point, so a parent may come after its child.
+    fn unread_ancestor(&self, index: usize) -> Option<usize> {
+        let parent = |index: usize| {
+            let (pid, child) = self.known[index].member()?;
+            let parent = (child.stat.parent > pid).then(|| self.find(child.stat.parent))??;
+            self.known[parent].member().filter(|(_, process)| process.turn != self.turn).map(|_| parent)
+        };
+        std::iter::successors(parent(index), |&ancestor| parent(ancestor)).last()
+    }
+
+    fn read_one(&mut self, at: Moment, index: usize) {
+        let pid = self.known[index].entry.pid;
+        let standing = std::mem::replace(&mut self.known[index].standing, Standing::New);
+        self.known[index].standing = match standing {
+            Standing::Stranger => Standing::Stranger,
+            Standing::New => self.meet(pid),
+            Standing::Watched(process) if process.turn == self.turn => Standing::Watched(process),
+            Standing::Watched(process) => self.read_again(at, pid, process),
+        };
+    }
+
+    fn meet(&mut self, pid: u32) -> Standing {
+        match self.files.stat(pid, None) {
+            Ok(stat) => {
+                self.met.push(pid);
+                Standing::Watched(Box::new(Watched::new(self.turn, stat)))
+            }
+            Err(FaultKind::Gone) => Standing::New,
+            Err(kind) => {
+                self.faults.count(kind);
+                // At a limit of ours it is tried again: it may be of the job.
+                if kind == FaultKind::Limit { Standing::New } else { Standing::Stranger }
+            }
+        }
+    }
+
+    fn read_again(&mut self, at: Moment, pid: u32, mut process: Box<Watched>) -> Standing {
+        match self.files.stat(pid, process.kept.as_ref()) {
+            Ok(stat) if stat.start_ticks == process.stat.start_ticks => {
+                process.advance(self.turn, stat);
+                self.read_io(at, pid, &mut process);
+                Standing::Watched(process)
+            }
+            Ok(_) | Err(FaultKind::Gone) => {
+                self.faults.count(FaultKind::Gone);
+                self.depart(at, pid, *process, true);
+                Standing::New
+            }
+            // A limit of ours, or a file that is not as it should be, says nothing about the process: it keeps what it had.
+            Err(kind) => {
+                self.faults.count(kind);
+                Standing::Watched(process)
+            }
+        }
+    }
+
+    pub(super) fn read_io(&mut self, at: Moment, pid: u32, process: &mut Watched) {
+        let wanted = process.member || process.selected || matches!(self.watch.select, Select::Everyone | Select::Busiest(_));
+        if !wanted || (process.io_failed && at.monotonic_nanos < process.detail_due) {
+            return;
+        }
+        let io = self.files.io(pid, process.kept.as_ref());
+        process.io_failed = io.is_err();
+        match io {
+            Ok(io) => process.io = Some(io),
+            Err(kind) => self.faults.count(kind),
+        }
+    }
+
+    /// Decides for those met at this tick whether they are of the job.
+    pub(super) fn find_members(&mut self, at: Moment) {
+        let met = std::mem::take(&mut self.met);
+        // A parent may come after its child, so it takes as many rounds as there are such pairs in a line.
+        while met.iter().filter(|&&pid| self.join(pid)).count() > 0 {}
+        for &pid in &met {
+            let Some(index) = self.find(pid) else { continue };
+            let Standing::Watched(mut process) = std::mem::replace(&mut self.known[index].standing, Standing::Stranger) else { continue };
+            if process.member || self.watch.scope == Scope::Machine {
+                process.kept = if process.member { self.files.keep(pid) } else { None };
+                self.read_io(at, pid, &mut process);
+                self.known[index].standing = Standing::Watched(process);
+            }
+        }
+        self.met = met;
+    }
+
+    /// Makes it a member if it is one and was not. Says whether it did.
+    fn join(&mut self, pid: u32) -> bool {
+        let Some(index) = self.find(pid) else { return false };
+        let Some((_, process)) = self.known[index].watched() else { return false };
+        let parent = process.stat.parent;
+        if process.member || pid == self.own_pid {
+            return false;
+        }
+        let is_ours = parent == self.own_pid && self.watch.adopts;
+        if is_ours && self.first && !self.foreign.contains(&pid) {
+            // A shell that became us by `exec` left us its children. They are not of the job, which is yet to begin.
+            self.foreign.push(pid);
+        }
+        // The roots were there when we were told of them: later their pids are other processes'.
+        let joins = self.first && self.watch.roots.contains(&pid)
+            || is_ours && !self.foreign.contains(&pid)
+            || self.find(parent).is_some_and(|parent| self.known[parent].member().is_some());
+        if joins && let Standing::Watched(process) = &mut self.known[index].standing {
+            process.member = true;
+            self.ledger.seen += 1;
+        }
+        joins
+    }
+}
+
+/// Whether a watched process is still the one that it was.
+fn is_there(files: &mut Files, known: &Known) -> bool {
+    known
+        .watched()
+        .is_some_and(|(pid, process)| files.stat(pid, process.kept.as_ref()).is_ok_and(|stat| stat.start_ticks == process.stat.start_ticks))
+}
+
+/// Whether it is not listed and yet there, as the option hidepid of proc(5) has it with processes of other users: its files are open since it was ours.
+fn is_hidden(files: &mut Files, known: &Known) -> bool {
+    known.watched().is_some_and(|(_, process)| process.kept.is_some()) && is_there(files, known)
+}

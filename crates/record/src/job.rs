@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
 
 use crate::system_call::{self, Arrived, Mask};
 
@@ -101,5 +103,16 @@ impl Attached {
     pub(crate) fn open(pid: u32) -> Attached {
         let pidfd = Pid::from_raw(pid.cast_signed()).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         Attached { pid, pidfd }
+    }
+
+    /// Whether it has ended. Where there is no pidfd_open(2) (before Linux 5.3), whether nobody has its pid.
+    pub(crate) fn has_ended(&self) -> bool {
+        match &self.pidfd {
+            Some(pidfd) => {
+                let mut ended = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
+                poll(&mut ended, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+            }
+            None => Pid::from_raw(self.pid.cast_signed()).is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH)),
+        }
     }
 }

@@ -321,6 +321,9 @@ impl Recorder {
         if let Job::Started { .. } = self.job
             && !arrived.from_kernel
         {
+            // Nobody who was born a moment ago is to be left behind.
+            self.panel.processes().list_anew();
+            self.tick();
             self.panel.processes().members().for_each(|pid| system_call::send(pid, arrived.signal));
         }
         self.stop.get_or_insert(Reason::Signal(arrived.signal));
@@ -375,9 +378,7 @@ impl Recorder {
         let Job::Attached(processes) = &mut self.job else { return };
         let mut ended = Vec::new();
         processes.retain(|process| {
-            let gone = process.pidfd.as_ref().is_some_and(|pidfd| {
-                poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
-            });
+            let gone = process.has_ended();
             ended.extend(gone.then_some(process.pid));
             !gone
         });
@@ -400,12 +401,15 @@ impl Recorder {
         }
     }
 
-    /// Ends a recording of attached processes when none of their tree is left.
+    /// Ends a recording when none of its tree is left, where no child of ours tells.
     fn see_end_of_tree(&mut self) {
-        let Job::Attached(processes) = &self.job else { return };
-        // Without pidfd_open(2) the end of a process is seen at a tick.
-        let watchable = processes.iter().any(|process| process.pidfd.is_some());
-        if !watchable && self.options.until != Until::Stopped && self.panel.processes().members().next().is_none() {
+        let over = match &self.job {
+            Job::None => false,
+            // Children that we had before the job stay when it has gone.
+            Job::Started { .. } => self.job_end.is_some() && self.options.until == Until::Tree && self.panel.processes().has_foreign_children(),
+            Job::Attached(processes) => processes.is_empty() && self.options.until == Until::Tree,
+        };
+        if over && self.panel.processes().members().next().is_none() {
             self.stop.get_or_insert(Reason::JobEnded);
         }
     }

@@ -36,9 +36,9 @@ table! {
         minor_faults: Counter<Count> = "stat minflt and cminflt, summed",
         /// Page faults that had to wait for a device.
         major_faults: Counter<Count> = "stat majflt and cmajflt, summed",
-        /// Bytes that the tree read by system calls, from caches, pipes and sockets too.
+        /// Bytes that the tree read by read(2) and its like, from caches and pipes too; recv(2) does not count.
         read: Counter<Bytes> = "io rchar, summed",
-        /// Bytes that the tree wrote by system calls, to caches, pipes and sockets too.
+        /// Bytes that the tree wrote by write(2) and its like, to caches and pipes too; send(2) does not count.
         written: Counter<Bytes> = "io wchar, summed",
         /// System calls of the tree that read.
         read_calls: Counter<Count> = "io syscr, summed",

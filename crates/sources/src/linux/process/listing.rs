@@ -37,6 +37,11 @@ impl Listing {
         Ok(Listing { directory, buffer: vec![MaybeUninit::uninit(); 32 * 1024], entries: Vec::new(), not_before: i64::MIN })
     }
 
+    /// The next reading lists whatever the last one cost.
+    pub(super) fn rest_no_more(&mut self) {
+        self.not_before = i64::MIN;
+    }
+
     /// The processes now; `None` if the last listing was so dear that this tick does without.
     pub(super) fn read(&mut self, at: Moment) -> Result<Option<&[Entry]>, Fault> {
         if at.monotonic_nanos < self.not_before {

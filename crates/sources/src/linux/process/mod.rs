@@ -44,6 +44,10 @@ table! {
         user: Counter<Seconds> = "stat utime",
         /// CPU time that the kernel spent on its behalf, all threads.
         system: Counter<Seconds> = "stat stime",
+        /// RAM that it has, pages shared with others included.
+        resident: Gauge<Bytes> = "stat rss",
+        /// Address space that it has, used or not.
+        virtual_size: Gauge<Bytes> = "stat vsize",
         /// CPU time in programs' code of children that it has collected, and of theirs.
         children_user: Counter<Seconds> = "stat cutime",
         /// CPU time in the kernel of children that it has collected, and of theirs.
@@ -52,19 +56,15 @@ table! {
         core: Id = "stat processor",
         /// Niceness: -20 is served first, 19 last.
         nice: Gauge<Level> = "stat nice",
-        /// RAM that it has, pages shared with others included.
-        resident: Gauge<Bytes> = "stat rss",
-        /// Address space that it has, used or not.
-        virtual_size: Gauge<Bytes> = "stat vsize",
         /// Page faults that needed no device.
         minor_faults: Counter<Count> = "stat minflt",
         /// Page faults that had to wait for a device.
         major_faults: Counter<Count> = "stat majflt",
         /// Time that it waited for block devices; absent where the kernel does not account for delays.
         io_delay: Counter<Seconds> = "stat delayacct_blkio_ticks",
-        /// Bytes that it and the children that it collected read by system calls, from caches, pipes and sockets too.
+        /// Bytes that it and the children that it collected read by read(2) and its like, from caches and pipes too; recv(2) does not count.
         read: Counter<Bytes> = "io rchar",
-        /// Bytes that it and the children that it collected wrote by system calls, to caches, pipes and sockets too.
+        /// Bytes that it and the children that it collected wrote by write(2) and its like, to caches and pipes too; send(2) does not count.
         written: Counter<Bytes> = "io wchar",
         /// System calls that read.
         read_calls: Counter<Count> = "io syscr",
@@ -165,6 +165,16 @@ impl ProcessSource {
             ledger: Ledger::default(),
             rows: Rows::new(),
         })
+    }
+
+    /// At the next reading nobody is overlooked, whatever listing all processes costs.
+    pub fn list_anew(&mut self) {
+        self.listing.rest_no_more();
+    }
+
+    /// Whether we have children that are not of the job, because we had them before it.
+    pub fn has_foreign_children(&self) -> bool {
+        !self.foreign.is_empty()
     }
 
     /// Living processes of the job, as of the last reading.

@@ -39,6 +39,8 @@ pub struct Facts {
     pub limits: Limits,
     /// The process that recorded.
     pub recorder: Process,
+    /// Whether the recorder holds a lock on the folder for as long as it lives. A file system may know no such locks.
+    pub locked: bool,
     /// The process that was watched with its descendants, if one was.
     pub root: Option<Process>,
     /// When the recording began.
@@ -76,6 +78,7 @@ impl Default for Facts {
             host: Host::default(),
             limits: Limits::default(),
             recorder: Process::default(),
+            locked: false,
             root: None,
             clock: Clock::default(),
             interval_seconds: 1.0,

@@ -83,6 +83,7 @@ impl Recording {
     pub fn create(folder: impl Into<PathBuf>, mut facts: Facts, options: Options) -> Result<Recording, Error> {
         let folder = make_folder(folder.into(), options)?;
         let lock = state::lock(&folder);
+        facts.locked = lock.is_some();
         if facts.id.is_empty() {
             facts.id = random_id();
         }

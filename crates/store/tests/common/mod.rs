@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use barograph_model::{Bytes, Count, Counter, Gauge, Id, Level, Moment, Rows, Seconds, Text, table};
-use barograph_store::{Clock, End, Facts, Host, Options, Query, Recording, Timeline};
+use barograph_store::{Clock, End, Facts, Options, Query, Recording, Timeline};
 use tempfile::TempDir;
 
 table! {
@@ -95,10 +95,7 @@ fn noise(tick: u64, pid: u64) -> f64 {
 
 pub(crate) fn facts() -> Facts {
     let clock = Clock { utc_nanos: at(0).utc_nanos, monotonic_nanos: at(0).monotonic_nanos, zone: "Europe/Berlin".into() };
-    // Of this boot: only then does the recorder's process count, and a dropped recording is not taken for one on another machine.
-    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned();
-    let host = Host { boot_id, ..Host::default() };
-    Facts { clock, host, command: Some(vec!["sleep".into(), "1".into()]), interval_seconds: 1.0, ..Facts::default() }
+    Facts { clock, command: Some(vec!["sleep".into(), "1".into()]), interval_seconds: 1.0, ..Facts::default() }
 }
 
 pub(crate) fn end(tick: i64) -> End {

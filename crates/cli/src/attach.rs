@@ -7,7 +7,7 @@ use anyhow::bail;
 use barograph_sources::{Machine, Root};
 use clap::Args;
 
-use crate::options::{MachineOptions, RecordingOptions, UntilOption};
+use crate::options::JobOptions;
 use crate::recording::{self, Request, Subject};
 
 /// Record processes that are already running, with all their descendants.
@@ -20,19 +20,15 @@ pub(crate) struct AttachArgs {
     /// Pids, or names of programs: every process of that name is watched.
     #[arg(required = true, value_name = "PID|NAME")]
     jobs: Vec<String>,
-    /// What ends the recording: root (the processes have ended), tree (and all their descendants), or a time.
-    #[arg(long, value_name = "WHEN", default_value = "tree")]
-    until: UntilOption,
     #[command(flatten)]
-    recording: RecordingOptions,
-    #[command(flatten)]
-    machine: MachineOptions,
+    job: JobOptions,
 }
 
 pub(crate) fn run(args: &AttachArgs) -> anyhow::Result<ExitCode> {
-    let machine = args.machine.open()?;
+    let machine = args.job.machine.open()?;
     let pids = find(&machine, &args.jobs)?;
-    let request = Request { machine, options: &args.recording, subject: Subject::Processes(&pids), until: args.until, stop: Box::new(|| None) };
+    let request =
+        Request { machine, options: &args.job.recording, subject: Subject::Processes(&pids), until: args.job.until, stop: Box::new(|| None) };
     recording::make(request)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,10 +5,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use barograph_record::Until;
 use barograph_sources::{Choice, Machine, Roots};
 use clap::Args;
+
+use crate::recording::Unrecordable;
 
 /// Where the machine is found.
 #[derive(Args, Debug, Clone)]
@@ -31,7 +32,7 @@ pub(crate) struct MachineOptions {
 impl MachineOptions {
     pub(crate) fn open(&self) -> anyhow::Result<Arc<Machine>> {
         let roots = Roots { proc: self.proc_root.clone(), sys: self.sys_root.clone(), etc: self.etc_root.clone(), mounts: self.mounts_root.clone() };
-        Ok(Arc::new(Machine::open(roots).context("can't look at the machine; --proc-root says where its /proc is")?))
+        Ok(Arc::new(Machine::open(roots).map_err(|fault| Unrecordable(fault.to_string()))?))
     }
 }
 
@@ -76,6 +77,18 @@ pub(crate) struct RecordingOptions {
     /// Each of these is for people; with _seconds, _bytes or _count after it (wall_seconds, peak_bytes, processes_count …) it is a plain number.
     #[arg(long, value_name = "FORMAT", conflicts_with_all = ["quiet", "json"])]
     pub(crate) summary: Option<String>,
+}
+
+/// What is said of a recording of a job.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct JobOptions {
+    /// What ends the recording: root (the job has ended), tree (and all its descendants), or a time.
+    #[arg(long, value_name = "WHEN", default_value = "tree")]
+    pub(crate) until: UntilOption,
+    #[command(flatten)]
+    pub(crate) recording: RecordingOptions,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
 }
 
 /// When a recording ends by itself, as it is typed: `root`, `tree` or a time.

@@ -5,10 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
 use barograph_model::{Batch, Sink};
 use barograph_record::{JobEnd, Outcome, Panel, PanelOptions, Reason, Recorder, Until};
-use barograph_sources::{Choice, Fault, FaultKind, HostFacts, LimitFacts, Machine, Scope, Select, Watch, user_name};
+use barograph_sources::{Choice, FaultKind, HostFacts, LimitFacts, Machine, Scope, Select, Watch, user_name};
 use barograph_store::{self as store, End, Facts, Notice, Recording, Totals};
 use jiff::tz::TimeZone;
 
@@ -69,12 +68,20 @@ pub(crate) struct Request<'a> {
     pub(crate) stop: Box<dyn FnMut() -> Option<String>>,
 }
 
+/// Why nothing can be recorded on this machine, whatever is asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("can't look at processes: {0}; is /proc mounted?")]
+pub(crate) struct Unrecordable(pub(crate) String);
+
 /// Records, says so, and returns what became of the job.
 pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let Request { machine, options, subject, until, stop } = request;
     let watch = subject.watch(options.processes.as_ref());
     let panel_options = PanelOptions { watch: watch.clone(), process_memory: subject.has_job() && !options.no_pss };
-    let panel = Panel::open(&machine, panel_options).map_err(explain_no_processes)?;
+    let panel = Panel::open(&machine, panel_options).map_err(|fault| match fault.kind {
+        FaultKind::Other => anyhow::anyhow!(fault),
+        _ => Unrecordable(fault.to_string()).into(),
+    })?;
     let record_options = barograph_record::Options {
         interval: options.interval,
         dense_start: !options.no_dense_start,
@@ -90,7 +97,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
             UntilOption::Job(_) => options.duration,
         },
     };
-    let mut recorder = Recorder::new(panel, record_options).context("can't watch signals")?;
+    let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("signals: {error}")))?;
     let root = match subject {
         Subject::Command(command) => Some(recorder.spawn(command)?),
         Subject::Processes(pids) | Subject::Machine { until_exit: pids } => {
@@ -112,11 +119,6 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };
     say(options, &outcome, subject.has_job(), &kept);
     Ok(outcome)
-}
-
-fn explain_no_processes(fault: Fault) -> anyhow::Error {
-    let hint = if fault.kind == FaultKind::Gone { "" } else { "; is /proc mounted?" };
-    anyhow::anyhow!("can't watch processes: {fault}{hint}")
 }
 
 fn describe_until(until: Until, duration: Option<std::time::Duration>) -> String {

@@ -1,13 +1,14 @@
 //! `barograph run`: starts a command and records it.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{self, ExitCode};
 
-use barograph_record::{JobEnd, SpawnError};
+use barograph_record::{Outcome, SpawnError};
 use clap::Args;
 
-use crate::options::{MachineOptions, RecordingOptions, UntilOption};
-use crate::recording::{self, Request, Subject};
+use crate::options::JobOptions;
+use crate::recording::{self, Request, Subject, Unrecordable};
 
 /// Run a command and record what it does to the machine.
 ///
@@ -25,31 +26,41 @@ pub(crate) struct RunArgs {
     /// The command and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-    /// What ends the recording: root (the command has ended), tree (and all its descendants), or a time.
-    #[arg(long, value_name = "WHEN", default_value = "tree")]
-    until: UntilOption,
     #[command(flatten)]
-    recording: RecordingOptions,
-    #[command(flatten)]
-    machine: MachineOptions,
+    job: JobOptions,
 }
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let request = Request {
-        machine: args.machine.open()?,
-        options: &args.recording,
-        subject: Subject::Command(&args.command),
-        until: args.until,
-        stop: Box::new(|| None),
-    };
-    match recording::make(request) {
-        Ok(outcome) => Ok(outcome.job_end.map_or(ExitCode::SUCCESS, |end: JobEnd| ExitCode::from(end.shell_code()))),
-        Err(error) => match error.downcast_ref::<SpawnError>() {
-            Some(spawn) => {
-                crate::complain(&error);
-                Ok(ExitCode::from(spawn.exit_code()))
+    match record(args) {
+        Ok(outcome) => Ok(outcome.job_end.map_or(ExitCode::SUCCESS, |end| ExitCode::from(end.shell_code()))),
+        Err(error) => {
+            crate::complain(&error);
+            if let Some(spawn) = error.downcast_ref::<SpawnError>() {
+                return Ok(ExitCode::from(spawn.exit_code()));
             }
-            None => Err(error),
-        },
+            if error.is::<Unrecordable>() {
+                return run_unrecorded(&args.command);
+            }
+            Ok(ExitCode::FAILURE)
+        }
     }
+}
+
+fn record(args: &RunArgs) -> anyhow::Result<Outcome> {
+    recording::make(Request {
+        machine: args.job.machine.open()?,
+        options: &args.job.recording,
+        subject: Subject::Command(&args.command),
+        until: args.job.until,
+        stop: Box::new(|| None),
+    })
+}
+
+/// Becomes the command: that we can't record is no reason for the job not to run.
+fn run_unrecorded(command: &[OsString]) -> anyhow::Result<ExitCode> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(ExitCode::FAILURE) };
+    let error = process::Command::new(program).args(arguments).exec();
+    let spawn = SpawnError::new(program, error);
+    crate::complain(&anyhow::anyhow!("{spawn}"));
+    Ok(ExitCode::from(spawn.exit_code()))
 }

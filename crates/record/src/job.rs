@@ -25,6 +25,15 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
+    /// What it means that execve(2) failed so for this program.
+    pub fn new(program: &OsStr, error: io::Error) -> SpawnError {
+        let name = program.to_string_lossy().into_owned();
+        match error.kind() {
+            io::ErrorKind::NotFound => SpawnError::NotFound(name),
+            _ => SpawnError::NotExecutable(name, error),
+        }
+    }
+
     /// The exit status that shells give for it.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -77,11 +86,8 @@ impl Signals {
 
     /// Starts a command with the mask that we had.
     pub(crate) fn spawn(&self, command: &[impl AsRef<OsStr>]) -> Result<u32, SpawnError> {
-        let name = || command.first().map(|name| name.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
-        system_call::spawn(command, self.before).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => SpawnError::NotFound(name()),
-            _ => SpawnError::NotExecutable(name(), error),
-        })
+        let program = command.first().map(AsRef::as_ref).unwrap_or_default();
+        system_call::spawn(command, self.before).map_err(|error| SpawnError::new(program, error))
     }
 }
 

@@ -94,3 +94,12 @@ fn mistakes_of_ours_are_told_before_the_job_starts() {
         assert!(!ran.stderr().is_empty() && !place.path("started").exists(), "{wrong:?}");
     }
 }
+
+#[test]
+fn where_nothing_can_be_recorded_the_job_runs_all_the_same() {
+    let place = Place::new();
+    let ran = place.run(&["--proc-root", "no-such-folder"], &["sh", "-c", "echo ran; exit 7"]);
+    assert_eq!((ran.code(), ran.stdout().as_str()), (7, "ran\n"));
+    assert!(ran.stderr().contains("no-such-folder"), "{}", ran.stderr());
+    assert_eq!(place.run(&["--proc-root", "no-such-folder"], &["no-such-program"]).code(), 127);
+}

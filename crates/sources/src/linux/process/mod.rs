@@ -134,7 +134,7 @@ impl ProcessSource {
         let identities = Identities::new(machine);
         let watched_user = match &watch.select {
             Select::User(name) => Some(identities.user_id(name).or_else(|| name.parse().ok()).ok_or_else(|| Fault {
-                kind: FaultKind::Gone,
+                kind: FaultKind::Other,
                 what: format!("user {name}").into(),
                 why: "there is no such user in /etc/passwd; try its number".into(),
             })?),

@@ -84,10 +84,16 @@ impl ProcessSource {
         let standing = std::mem::replace(&mut self.known[index].standing, Standing::New);
         self.known[index].standing = match standing {
             Standing::Stranger => Standing::Stranger,
+            Standing::New if self.first && self.only_adopts() => Standing::Stranger,
             Standing::New => self.meet(pid),
             Standing::Watched(process) if process.turn == self.turn => Standing::Watched(process),
             Standing::Watched(process) => self.read_again(at, pid, process),
         };
+    }
+
+    /// Whether those that are there before the job begins need no look: it is all about children that we will have, and we have none yet.
+    fn only_adopts(&self) -> bool {
+        self.watch.adopts && self.watch.roots.is_empty() && self.watch.scope == Scope::Tree && !self.had_children
     }
 
     fn meet(&mut self, pid: u32) -> Standing {

@@ -15,6 +15,8 @@ mod watched;
 use std::sync::Arc;
 
 use barograph_model::{Batch, Bytes, Count, Counter, Described, Gauge, Id, Level, Moment, Rows, Seconds, Table, Text, table};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions};
 
 use crate::{Fault, FaultKind, Faults, Machine, Root, Source};
 use files::Files;
@@ -118,7 +120,8 @@ pub struct ProcessSource {
     before: Vec<Known>,
     /// Pids of those met at this reading.
     met: Vec<u32>,
-    /// Children that we had before there was a job.
+    /// Whether we had children when this was opened, and those that we then saw: they are not of the job.
+    had_children: bool,
     foreign: Vec<u32>,
     busiest: Vec<(u64, u64, u32)>,
     left_out: u64,
@@ -157,6 +160,7 @@ impl ProcessSource {
             known: Vec::new(),
             before: Vec::new(),
             met: Vec::new(),
+            had_children: has_children(),
             foreign: Vec::new(),
             busiest: Vec::new(),
             left_out: 0,
@@ -380,6 +384,12 @@ impl Source for ProcessSource {
     fn faults(&self) -> Faults {
         self.faults
     }
+}
+
+/// Whether this process has any child, ended or not, waitid(2).
+fn has_children() -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(rustix::process::waitid(WaitId::All, look), Err(Errno::CHILD))
 }
 
 /// What the kernel's units stand for.

@@ -7,6 +7,8 @@ use crate::{Cell, Declared, Described, Field, Moment, Physical, Table, Text, Wor
 
 /// Texts that a column remembers from one emptying to the next, so that the same names need no new memory.
 const REMEMBERED_WORDS: usize = 4096;
+/// The same in bytes: command lines are long, and seldom come again.
+const REMEMBERED_BYTES: usize = 64 * 1024;
 
 /// The values of one metric, one for each row of its batch.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +75,7 @@ impl Column {
     fn clear(&mut self) {
         self.bits.clear();
         self.present.clear();
-        if self.words.len() > REMEMBERED_WORDS {
+        if self.words.len() > REMEMBERED_WORDS || self.words.bytes() > REMEMBERED_BYTES {
             self.words.clear();
         }
     }
@@ -275,6 +277,16 @@ mod tests {
         first.append(&second);
         let name = first.column("name").unwrap();
         assert_eq!((0..4).map(|row| name.text(row)).collect::<Vec<_>>(), [Some("a"), Some("b"), None, Some("a")]);
+    }
+
+    #[test]
+    fn long_texts_are_not_remembered_for_ever() {
+        let mut rows = Rows::<Sample>::new();
+        for number in 0..100 {
+            rows.row(NOON).text(Sample::name, format!("{number:02000}").as_bytes());
+        }
+        rows.clear();
+        assert!(rows.columns()[0].words.is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 pub struct Words {
     list: Vec<Box<str>>,
     index: HashMap<Box<str>, u32>,
+    bytes: usize,
 }
 
 impl Words {
@@ -22,6 +23,7 @@ impl Words {
         }
         let number = u32::try_from(self.list.len()).expect("fewer than 2^32 different texts");
         let text: Box<str> = text.into();
+        self.bytes += text.len();
         self.list.push(text.clone());
         self.index.insert(text, number);
         number
@@ -42,6 +44,11 @@ impl Words {
         self.list.len()
     }
 
+    /// How many bytes they have together.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -51,6 +58,7 @@ impl Words {
     pub fn clear(&mut self) {
         self.list.clear();
         self.index.clear();
+        self.bytes = 0;
     }
 }
 

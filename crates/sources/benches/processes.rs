@@ -55,8 +55,8 @@ struct Crowd {
 
 impl Crowd {
     fn start(count: usize) -> Crowd {
-        let script = format!("i=0; while [ $i -lt {count} ]; do sleep 100000 & echo $!; i=$((i+1)); done; echo; wait");
-        let mut shell = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
+        let script = format!("i=0; while [ $i -lt {count} ]; do sleep 900 & echo $!; i=$((i+1)); done; echo; wait");
+        let mut shell = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn().unwrap();
         let lines = BufReader::new(shell.stdout.take().unwrap()).lines().map(Result::unwrap);
         let pids: Vec<u32> = lines.take_while(|line| !line.is_empty()).map(|line| line.parse().unwrap()).collect();
         sleep(Duration::from_millis(500));

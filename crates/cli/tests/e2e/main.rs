@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
 mod commands;
+mod confined;
 mod crash;
 mod exit;
 mod harness;

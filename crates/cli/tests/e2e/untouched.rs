@@ -116,3 +116,20 @@ fn it_works_in_a_folder_that_is_gone() {
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(3), "fine\n"));
     assert!(text(&output.stderr).contains("nothing was recorded"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_job_can_be_stopped_and_taken_up_again() {
+    let place = Place::new();
+    let mut terminal = place.command(python());
+    terminal.args([job("job_control.py"), BAROGRAPH.to_owned(), "run".to_owned()]);
+    let output = finish(terminal);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let at = |step: &str| said[step].as_str().unwrap_or_default().to_owned();
+    assert!(at("stop").contains("Stopped"), "{said:#}");
+    // We stop with the job, so that the shell has the terminal again, and nobody records what does not run.
+    let states: Vec<char> =
+        at("states").lines().filter(|line| line.contains("barograph") || line.ends_with("sleep")).filter_map(|line| line.chars().next()).collect();
+    assert!(states.iter().filter(|state| **state == 'T').count() >= 2, "{said:#}");
+    assert!(at("status").contains("status=130"), "{said:#}");
+    assert_eq!(crate::harness::ended(&place.path("run.baro")).facts().end.clone().unwrap().exit.unwrap().signal, Some(2));
+}

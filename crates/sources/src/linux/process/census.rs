@@ -74,7 +74,7 @@ impl ProcessSource {
         let parent = |index: usize| {
             let (pid, child) = self.known[index].member()?;
             let parent = (child.stat.parent > pid).then(|| self.find(child.stat.parent))??;
-            self.known[parent].member().filter(|(_, process)| process.turn != self.turn).map(|_| parent)
+            self.known[parent].member().filter(|(_, process)| process.tried != self.turn).map(|_| parent)
         };
         std::iter::successors(parent(index), |&ancestor| parent(ancestor)).last()
     }
@@ -86,7 +86,7 @@ impl ProcessSource {
             Standing::Stranger => Standing::Stranger,
             Standing::New if self.first && self.only_adopts() => Standing::Stranger,
             Standing::New => self.meet(pid),
-            Standing::Watched(process) if process.turn == self.turn => Standing::Watched(process),
+            Standing::Watched(process) if process.tried == self.turn => Standing::Watched(process),
             Standing::Watched(process) => self.read_again(at, pid, process),
         };
     }
@@ -112,6 +112,7 @@ impl ProcessSource {
     }
 
     fn read_again(&mut self, at: Moment, pid: u32, mut process: Box<Watched>) -> Standing {
+        process.tried = self.turn;
         match self.files.stat(pid, process.kept.as_ref()) {
             Ok(stat) if stat.start_ticks == process.stat.start_ticks => {
                 process.advance(self.turn, stat);

@@ -27,8 +27,9 @@ pub(super) enum Standing {
 }
 
 pub(super) struct Watched {
-    /// Number of the reading at which `stat` was read.
+    /// Number of the reading at which `stat` was read, and of the one at which that was last tried.
     pub(super) turn: u64,
+    pub(super) tried: u64,
     /// In the job's tree; for good, whoever its parent becomes.
     pub(super) member: bool,
     pub(super) selected: bool,
@@ -77,6 +78,7 @@ impl Watched {
     pub(super) fn new(turn: u64, stat: Stat) -> Watched {
         Watched {
             turn,
+            tried: turn,
             member: false,
             selected: false,
             settled: false,

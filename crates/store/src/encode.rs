@@ -1,6 +1,6 @@
 //! How rows become a row group of Parquet: which encoding for which column, and one column at a time, so that no second copy of the rows is made.
 //!
-//! Chosen by measurement (PERF.md of the founders, section 6, and `examples/publish.rs`):
+//! Chosen by measurement (`examples/publish.rs` repeats it):
 //! - tables with one row a tick: DELTA_BINARY_PACKED for whole numbers, BYTE_STREAM_SPLIT for others;
 //! - tables keyed by process, device …: rows of a subject side by side, and BYTE_STREAM_SPLIT for all numbers;
 //! - texts and the times of keyed tables by dictionary: they repeat; other numbers never: a dictionary of them only grows;

@@ -1,6 +1,7 @@
 //! Narrow places: as pid 1, behind hidepid, with no room for a thread, with an interval longer than anybody waits.
 //!
 //! Most of these only root can make; others are told that the test was left out.
+#![allow(clippy::print_stderr, reason = "a test that was left out says so")]
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -32,8 +32,7 @@ impl Subject<'_> {
             Subject::Machine { .. } => (Vec::new(), false, Scope::Machine),
         };
         let select = choice.map_or(Select::Everyone, |choice| choice.select.clone());
-        // Processes that get no rows need not be read, but for the job's sums.
-        let scope = if matches!(select, Select::Nobody) { Scope::Tree } else { choice.and_then(|choice| choice.scope).unwrap_or(scope) };
+        let scope = choice.and_then(|choice| choice.scope).unwrap_or(scope);
         Watch { roots, adopts, scope, select }
     }
 
@@ -220,7 +219,14 @@ impl Target {
         created.unwrap_or_else(|error| Target::Nowhere(error.to_string()))
     }
 
-    fn recording(&mut self) -> Option<&mut Recording> {
+    fn recording(&self) -> Option<&Recording> {
+        match self {
+            Target::Folder(recording) | Target::Flat { recording, .. } => Some(recording),
+            Target::Nowhere(_) => None,
+        }
+    }
+
+    fn recording_mut(&mut self) -> Option<&mut Recording> {
         match self {
             Target::Folder(recording) | Target::Flat { recording, .. } => Some(recording),
             Target::Nowhere(_) => None,
@@ -232,25 +238,19 @@ impl Sink for Target {
     type Error = store::Error;
 
     fn take(&mut self, batch: &Batch) -> Result<(), store::Error> {
-        self.recording().map_or(Ok(()), |recording| recording.take(batch))
+        self.recording_mut().map_or(Ok(()), |recording| recording.take(batch))
     }
 
     fn publish(&mut self) -> Result<(), store::Error> {
-        self.recording().map_or(Ok(()), Recording::publish)
+        self.recording_mut().map_or(Ok(()), Recording::publish)
     }
 
     fn bytes_written(&self) -> u64 {
-        match self {
-            Target::Folder(recording) | Target::Flat { recording, .. } => recording.bytes_written(),
-            Target::Nowhere(_) => 0,
-        }
+        self.recording().map_or(0, Recording::bytes_written)
     }
 
     fn rows_lost(&self) -> u64 {
-        match self {
-            Target::Folder(recording) | Target::Flat { recording, .. } => recording.rows_lost(),
-            Target::Nowhere(_) => 0,
-        }
+        self.recording().map_or(0, Recording::rows_lost)
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use barograph_model::{Batch, Described, Kind, Physical, Table, Unit};
 use barograph_record::{Panel, PanelOptions};
-use barograph_sources::{Choice, Processes, Scope, Select, Watch};
+use barograph_sources::{Choice, Processes, Scope, Watch};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -61,8 +61,7 @@ pub(crate) fn run(args: &SnapshotArgs) -> anyhow::Result<ExitCode> {
 fn read_everything(args: &SnapshotArgs) -> anyhow::Result<Vec<Batch>> {
     let machine = args.machine.open()?;
     let select = args.processes.select.clone();
-    let scope = if matches!(select, Select::Nobody) { Scope::Tree } else { Scope::Machine };
-    let watch = Watch { roots: Vec::new(), adopts: false, scope, select };
+    let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select };
     let mut panel = Panel::open(&machine, PanelOptions { watch, process_memory: false }).context("can't look at the machine")?;
     let at = barograph_record::now();
     panel.read(at);

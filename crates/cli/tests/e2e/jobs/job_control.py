@@ -36,9 +36,10 @@ def type_in(keys, pattern):
 
 said = {}
 read_until("ready> ")
-said["start"] = type_in(f"{barograph} run -q -i 50ms -o {recording} -- sh -c 'echo begun; sleep 60'\n", "begun\r")
+# One process that waits: a shell that is just starting another would be in a state of its own.
+said["start"] = type_in(f"{barograph} run -q -i 50ms -o {recording} -- sh -c 'echo begun; read word'\n", "begun\r")
 said["stop"] = type_in("\x1a", "Stopped.*\n.*ready> ")
-said["states"] = type_in("ps -o stat=,comm= | grep -E 'barograph|sleep'; echo looked\n", "looked\r\n.*ready> ")
+said["states"] = type_in("ps -o stat=,comm= | grep -wE 'barograph|sh'; echo looked\n", "looked\r\n.*ready> ")
 os.write(terminal, b"fg\n")
 time.sleep(0.5)
 said["end"] = type_in("\x03", "ready> ")

@@ -183,7 +183,7 @@ impl ProcessSource {
 
     /// Living processes of the job, as of the last reading.
     pub fn members(&self) -> impl Iterator<Item = u32> {
-        self.known.iter().filter_map(Known::member).filter(|(_, process)| !process.stat.is_zombie()).map(|(pid, _)| pid)
+        self.member_identities().map(|(pid, _)| pid)
     }
 
     /// The same by pid and start ticks.

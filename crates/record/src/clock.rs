@@ -7,22 +7,27 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// This moment on both clocks of a row.
 pub fn now() -> Moment {
-    Moment { utc_nanos: nanos(clock_gettime(ClockId::Realtime)), monotonic_nanos: nanos(clock_gettime(ClockId::Boottime)) }
+    Moment { utc_nanos: nanos_of(clock_gettime(ClockId::Realtime)), monotonic_nanos: nanos_of(clock_gettime(ClockId::Boottime)) }
 }
 
 /// Nanoseconds of the clock that deadlines are kept on: it neither steps nor counts time in suspend.
 pub(crate) fn deadline_nanos() -> i64 {
-    nanos(clock_gettime(ClockId::Monotonic))
+    nanos_of(clock_gettime(ClockId::Monotonic))
 }
 
 /// Time that the machine has been suspended since boot.
 pub(crate) fn suspended() -> Duration {
-    let asleep = nanos(clock_gettime(ClockId::Boottime)) - deadline_nanos();
+    let asleep = nanos_of(clock_gettime(ClockId::Boottime)) - deadline_nanos();
     let asleep = Duration::from_nanos(u64::try_from(asleep).unwrap_or(0));
     // The two clocks are read one after the other: less than a millisecond is no suspend.
     if asleep < Duration::from_millis(1) { Duration::ZERO } else { asleep }
 }
 
-fn nanos(time: Timespec) -> i64 {
+/// A length of time in nanoseconds; what does not fit, 292 years, is for ever.
+pub(crate) fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn nanos_of(time: Timespec) -> i64 {
     time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
 }

@@ -9,6 +9,7 @@ use barograph_sources::{
     Targets, Watch,
 };
 
+use crate::clock::nanos;
 use crate::slow::Slow;
 
 /// How the source of processes is called among the others.
@@ -27,6 +28,21 @@ struct Open {
     name: &'static str,
     source: Box<dyn Source>,
     cost: SourceCost,
+    /// In nanoseconds; 0 for at every tick.
+    period: i64,
+    due: i64,
+}
+
+impl Open {
+    /// Whether it is to be read at this tick.
+    fn is_due(&mut self, at: Moment) -> bool {
+        if at.monotonic_nanos < self.due {
+            return false;
+        }
+        // A little early, so that a tick that is a little early too is not passed over.
+        self.due = at.monotonic_nanos.saturating_add(self.period - self.period / 20);
+        true
+    }
 }
 
 /// The sources of a recording.
@@ -68,8 +84,10 @@ impl Panel {
     fn add(&mut self, machine: &Arc<Machine>, entry: &Entry) {
         let status = match (entry.open)(machine) {
             Ok(Some(source)) => {
+                let mut open = |source, period| self.open.push(Open { name: entry.name, source, cost: SourceCost::default(), period, due: i64::MIN });
                 match entry.cadence {
-                    Cadence::EachTick => self.open.push(Open { name: entry.name, source, cost: SourceCost::default() }),
+                    Cadence::EachTick => open(source, 0),
+                    Cadence::AtMost(period) => open(source, nanos(period)),
                     Cadence::Slow(period) => self.slow.push(Slow::new(entry.name, source, period, Duration::ZERO)),
                 }
                 "ok".to_owned()
@@ -90,16 +108,23 @@ impl Panel {
         &mut self.processes
     }
 
-    /// Reads everything that is read at each tick.
+    /// Reads everything that is due at this tick.
     pub fn read(&mut self, at: Moment) {
         // Processes come first: then what they used is part of what the machine is seen to have used.
         timed(&mut self.process_cost, || self.processes.read(at).is_err());
-        for Open { source, cost, .. } in &mut self.open {
-            timed(cost, || source.read(at).is_err());
+        for open in &mut self.open {
+            if open.is_due(at) {
+                timed(&mut open.cost, || open.source.read(at).is_err());
+            }
         }
         if let Some(targets) = &self.targets {
             targets.set(self.processes.member_identities());
         }
+    }
+
+    /// At the next tick everything is due but the slow sources: for the last one.
+    pub fn all_due(&mut self) {
+        self.open.iter_mut().for_each(|open| open.due = i64::MIN);
     }
 
     /// Sends out the slow sources that are due, each to its thread.

@@ -9,7 +9,7 @@ use barograph_model::{EventRow, Events, Moment, Rows, Sink};
 use barograph_sources::{Cost, Exit, Faults, JobTotals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::clock::{deadline_nanos, now, suspended};
+use crate::clock::{deadline_nanos, nanos, now, suspended};
 use crate::job::{Attached, JobEnd, Signals, SpawnError};
 use crate::panel::Panel;
 use crate::schedule::Schedule;
@@ -114,6 +114,7 @@ pub struct Recorder {
 impl Recorder {
     /// Takes over the signals of this process and reads everything once. No other thread may run yet.
     pub fn new(mut panel: Panel, options: Options) -> io::Result<Recorder> {
+        system_call::share_heap();
         let signals = Signals::watch()?;
         let began = now();
         panel.read(began);
@@ -145,6 +146,7 @@ impl Recorder {
         let _ = rustix::process::set_child_subreaper(rustix::process::getpid().into());
         self.began = now();
         let pid = self.signals.spawn(command)?;
+        self.panel.processes().began_with(pid);
         // Up to the moment of its execve(2), which is past now, the command shared our memory and its peak.
         self.peak_floor = system_call::own_peak_resident_bytes();
         self.job = Job::Started { pid };
@@ -175,6 +177,9 @@ impl Recorder {
     pub fn run<S: Sink + Send + 'static>(&mut self, sink: S, mut stop: impl FnMut() -> Option<String>) -> (Outcome, Option<S>) {
         let mut writer = Writer::new(sink);
         let end = self.options.duration.map(|duration| deadline_nanos().saturating_add(nanos(duration)));
+        // The first rows let the sink make its preparations while the job runs, and not at the end, when someone waits for us.
+        self.gather(&mut writer);
+        writer.send(false);
         let mut publish_due = deadline_nanos().saturating_add(nanos(self.options.write_interval));
         while self.stop.is_none() {
             let tick_due = self.schedule.deadline();
@@ -205,6 +210,10 @@ impl Recorder {
 
     fn end<S: Sink + Send + 'static>(&mut self, mut writer: Writer<S>) -> (Outcome, Option<S>) {
         self.cost.lateness = Duration::ZERO;
+        self.panel.all_due();
+        if self.no_children {
+            self.panel.processes().all_ended();
+        }
         self.tick();
         self.panel.read_own_sources(self.last_tick);
         let reason = self.stop.take().unwrap_or(Reason::JobEnded);
@@ -288,7 +297,7 @@ impl Recorder {
         self.publish_now = false;
         self.panel.read_own_sources(self.last_tick);
         self.panel.each_batch(&mut |batch| writer.gather(batch));
-        writer.publish();
+        writer.send(true);
     }
 
     fn hear_signals(&mut self) {
@@ -417,8 +426,4 @@ impl Recorder {
     fn event(&mut self, at: Moment, name: &str, detail: Option<&str>, pid: Option<u32>, duration_seconds: Option<f64>) {
         self.events.add(EventRow { at, by: "recorder", name, detail, pid: pid.map(u64::from), duration_seconds });
     }
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::clock::nanos;
+
 /// The first ticks of a recording come faster, so that a command of 300 ms still has a curve.
 const DENSE_MILLIS: [i64; 10] = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 
@@ -17,7 +19,7 @@ pub struct Schedule {
 impl Schedule {
     /// Ticks at every multiple of `interval` after `start`; with `dense`, at 10, 20, 50 ms … before the first of them too.
     pub fn new(start: i64, interval: Duration, dense: bool) -> Schedule {
-        let interval = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX).max(1);
+        let interval = nanos(interval).max(1);
         let mut schedule = Schedule { start, interval, dense, deadline: start };
         schedule.deadline = schedule.after(start);
         schedule

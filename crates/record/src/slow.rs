@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use barograph_model::{Batch, Moment};
 use barograph_sources::{Faults, Source, SourceCost};
 
+use crate::clock::nanos;
+
 type Errand = (Box<dyn Source>, Moment);
 type Answer = (Box<dyn Source>, bool, Duration);
 
@@ -27,7 +29,6 @@ pub(crate) struct Slow {
 impl Slow {
     /// The source is asked every `period`, for the first time `delay` after the first tick.
     pub(crate) fn new(name: &'static str, source: Box<dyn Source>, period: Duration, delay: Duration) -> Slow {
-        let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         Slow {
             name,
             cost: SourceCost::default(),

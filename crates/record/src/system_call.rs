@@ -37,6 +37,47 @@ extern "C" fn note_inheritance() {
 #[unsafe(link_section = ".init_array")]
 static NOTE_INHERITANCE: extern "C" fn() = note_inheritance;
 
+/// Lets all threads share one heap. Ours seldom allocate at the same time, and each heap of its own would keep what it needed at its busiest.
+pub(crate) fn share_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a number inside the allocator, before there is another thread.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// Gives back what is not in use at this moment: memory that was freed, and the pages of the program itself, which the kernel keeps in its cache and
+/// maps again, without reading them, where they are needed again.
+pub(crate) fn release_memory() {
+    extern "C" fn forget(object: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> c_int {
+        // SAFETY: the loader hands over a description that is good for the time of this call, with so many headers.
+        let (base, headers) = unsafe {
+            let object = &*object;
+            (object.dlpi_addr, std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()))
+        };
+        for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags == libc::PF_R | libc::PF_X) {
+            let page = rustix::param::page_size() as u64;
+            let begin = (base + header.p_vaddr) & !(page - 1);
+            let end = base + header.p_vaddr + header.p_memsz;
+            // SAFETY: these pages can't be written, so what is dropped comes back from the file as it was. That it fails does no harm.
+            unsafe {
+                libc::madvise(begin as *mut libc::c_void, (end - begin) as usize, libc::MADV_DONTNEED);
+            }
+        }
+        // Not 0: only the first object, which is the program.
+        1
+    }
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the allocator locks itself.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    // SAFETY: the function keeps to what dl_iterate_phdr(3) asks of it.
+    unsafe {
+        libc::dl_iterate_phdr(Some(forget), ptr::null_mut());
+    }
+}
+
 /// Asks for the exit status of children again if whoever started us wanted to know nothing of his, and we inherited that: the kernel would collect them.
 pub(crate) fn want_children() {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();

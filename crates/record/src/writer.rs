@@ -10,6 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use barograph_model::{Batch, Sink};
 
+use crate::system_call::release_memory;
+
 /// Rows that wait for a sink which does not answer; beyond, they are dropped and counted. About 64 MB of process rows.
 const MOST_WAITING_ROWS: usize = 200_000;
 
@@ -26,8 +28,8 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct Bundle {
     batches: Vec<Batch>,
-    /// Not to be published: whoever gets the sink back writes the end together with it.
-    last: bool,
+    /// Whether readers are to see it at once.
+    publish: bool,
 }
 
 impl Bundle {
@@ -79,8 +81,9 @@ impl<S: Sink + Send + 'static> Writer<S> {
         batch.clear();
     }
 
-    /// Sends what was gathered to the sink, to be published. Waits for nobody: while the sink is busy, rows go on gathering.
-    pub(crate) fn publish(&mut self) {
+    /// Sends what was gathered to the sink, to be published or not. Waits for nobody: while the sink is busy, rows go on gathering.
+    pub(crate) fn send(&mut self, publish: bool) {
+        self.bundle.publish = publish;
         match &mut self.hand {
             Hand::Here(sink) => put(sink, &mut self.bundle, &self.progress),
             Hand::Thread { to, back, .. } => {
@@ -106,8 +109,8 @@ impl<S: Sink + Send + 'static> Writer<S> {
         {
             self.spare = back.recv().ok();
         }
-        self.bundle.last = true;
-        self.publish();
+        // Whoever gets the sink back writes the end together with it.
+        self.send(false);
         let progress = Arc::clone(&self.progress);
         let dropped = self.dropped;
         let sink = match self.hand {
@@ -153,7 +156,11 @@ fn put<S: Sink>(sink: &mut S, bundle: &mut Bundle, progress: &Mutex<Progress>) {
         outcome = outcome.and(sink.take(batch));
         batch.clear();
     }
-    let outcome = if bundle.last { outcome } else { outcome.and_then(|()| sink.publish()) };
+    let outcome = if bundle.publish { outcome.and_then(|()| sink.publish()) } else { outcome };
+    if bundle.publish {
+        // What encoding took, memory and program, is not needed until the next time.
+        release_memory();
+    }
     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
     progress.written_bytes = sink.bytes_written();
     progress.rows_lost = sink.rows_lost();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatVfs};
 use rustix::io::Errno;
+use rustix::process::{Pid, getpid};
 
 use crate::Fault;
 
@@ -78,6 +79,11 @@ impl Machine {
     /// The roots that it was opened with.
     pub fn roots(&self) -> &Roots {
         &self.roots
+    }
+
+    /// Whether its /proc shows the processes that we know, ourselves among them: not that of another machine, a container's host, or a folder.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.link(Root::Proc, "self").and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) == Some(getpid())
     }
 
     /// The path of a file, for messages.

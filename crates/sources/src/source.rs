@@ -26,8 +26,15 @@ pub trait Source: Send {
 pub enum Cadence {
     /// At each tick, on the recorder's thread.
     EachTick,
+    /// At a tick on the recorder's thread, but no more often than this: where the kernel's numbers move no faster, or nobody looks closer.
+    AtMost(Duration),
     /// At most this often, on a thread of its own, because it may be slow or hang.
     Slow(Duration),
+}
+
+impl Cadence {
+    /// For what belongs to the machine and not to the job: ten times a second is a curve, and a hundred times is mostly our own cost.
+    pub(crate) const MACHINE: Cadence = Cadence::AtMost(Duration::from_millis(100));
 }
 
 /// Opens a source on a machine; `Ok(None)` where this machine has no such thing.

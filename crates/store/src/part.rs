@@ -16,7 +16,7 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use barograph_model::Table;
@@ -36,6 +36,9 @@ const PART_GROUPS: usize = 16;
 
 /// A state of this size leaves its holes out: not all that copies files keeps holes.
 const HOLED_BYTES: u64 = 2 * PART_BYTES;
+
+/// Bytes that go to the file at once.
+const BUFFER_BYTES: usize = 16 << 10;
 
 /// What a Parquet file begins and ends with.
 const MAGIC_BYTES: u64 = 4;
@@ -157,7 +160,9 @@ impl OpenPart {
     /// Writes the rows in memory behind the place where the copied bytes end, and the index of all row groups behind them. Returns the file's size.
     fn append(&self, target: &File, begin: u64, closed: &[RowGroupMetaData], effort: Effort) -> ParquetResult<u64> {
         (&*target).seek(SeekFrom::Start(begin))?;
-        let mut writer = self.shape.writer(target, effort)?;
+        // Parquet's writer hands on every column by itself, which of a few rows is a few dozen bytes.
+        let mut target = BufWriter::with_capacity(BUFFER_BYTES, target);
+        let mut writer = self.shape.writer(&mut target, effort)?;
         write_group(&mut writer, self.table, &self.group)?;
         writer.flush()?;
         let mut groups = closed.to_vec();
@@ -169,8 +174,9 @@ impl OpenPart {
         // By way of memory: the writer of the index drops its buffer without telling what the disk said to the last of it.
         let mut index = Vec::new();
         ParquetMetaDataWriter::new(&mut index, &metadata).finish()?;
-        (&*target).write_all(&index)?;
-        Ok((&*target).stream_position()?)
+        target.write_all(&index)?;
+        target.flush()?;
+        Ok(target.stream_position()?)
     }
 
     /// The state on disk.

@@ -57,7 +57,7 @@ table! {
     }
 }
 
-pub(super) const ENTRY: Entry = Entry { name: "disk", tables: &[Disk::TABLE], cadence: Cadence::EachTick, open };
+pub(super) const ENTRY: Entry = Entry { name: "disk", tables: &[Disk::TABLE], cadence: Cadence::MACHINE, open };
 
 struct DiskSource {
     machine: Arc<Machine>,

@@ -109,7 +109,7 @@ table! {
     }
 }
 
-pub(super) const ENTRY: Entry = Entry { name: "memory", tables: &[Memory::TABLE], cadence: Cadence::EachTick, open };
+pub(super) const ENTRY: Entry = Entry { name: "memory", tables: &[Memory::TABLE], cadence: Cadence::MACHINE, open };
 
 struct MemorySource {
     meminfo: KeptFile,

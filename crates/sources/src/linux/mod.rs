@@ -12,6 +12,7 @@ mod own;
 mod pressure;
 mod process;
 mod process_memory;
+mod protocols;
 mod system;
 
 use barograph_model::{Described, Events, Table};
@@ -23,16 +24,26 @@ pub use disk::Disk;
 pub use filesystem::Filesystem;
 pub use host::{HostFacts, LimitFacts};
 pub use memory::Memory;
-pub use network::{Network, Protocols};
+pub use network::Network;
 pub use own::{Cost, Own, OwnSource, OwnSources, SourceCost};
 pub use pressure::Pressure;
 pub use process::{Choice, Exit, Job, JobTotals, Process, ProcessSource, Processes, Scope, Select, Watch, start_ticks, user_name};
 pub use process_memory::{PROCESS_MEMORY_PERIOD, ProcessMemory, ProcessMemorySource, Targets};
+pub use protocols::Protocols;
 pub use system::{MeanCount, System};
 
 /// Every source of the machine. Order is meaning: documentation, page and report follow it.
-pub static SOURCES: &[Entry] =
-    &[cpu::ENTRY, system::ENTRY, memory::ENTRY, pressure::ENTRY, disk::ENTRY, filesystem::ENTRY, filesystem::NETWORK_ENTRY, network::ENTRY];
+pub static SOURCES: &[Entry] = &[
+    cpu::ENTRY,
+    system::ENTRY,
+    memory::ENTRY,
+    pressure::ENTRY,
+    disk::ENTRY,
+    filesystem::ENTRY,
+    filesystem::NETWORK_ENTRY,
+    network::ENTRY,
+    protocols::ENTRY,
+];
 
 /// Every table of a recording, in the same order: the job and its processes, the machine, events, and the recorder itself.
 pub fn tables() -> Vec<&'static Table> {

@@ -1,8 +1,8 @@
-//! Network interfaces, from /proc/net/dev, and what TCP and UDP count, from /proc/net/snmp and netstat.
+//! Network interfaces, from /proc/net/dev.
 
 use std::sync::Arc;
 
-use barograph_model::{Batch, Bytes, Count, Counter, Described, Gauge, Moment, Physical, Rows, Text, table};
+use barograph_model::{Batch, Bytes, Count, Counter, Described, Gauge, Moment, Rows, Text, table};
 
 use super::known::Known;
 use crate::scan::{complete, lines, number_or_fault, words};
@@ -49,110 +49,43 @@ table! {
     }
 }
 
-table! {
-    /// What TCP and UDP counted since the network namespace was made: for a machine, since boot; in a container, since its start.
-    pub Protocols = "protocols" in "/proc/net/snmp and /proc/net/netstat" {
-        /// Segments received over TCP, broken ones included.
-        tcp_received: Counter<Count> = "snmp Tcp InSegs",
-        /// Segments sent over TCP, those that were sent again not included.
-        tcp_sent: Counter<Count> = "snmp Tcp OutSegs",
-        /// Segments sent again over TCP because no answer came: packets get lost on the way.
-        tcp_retransmitted: Counter<Count> = "snmp Tcp RetransSegs",
-        /// Segments that arrived broken.
-        tcp_receive_errors: Counter<Count> = "snmp Tcp InErrs",
-        /// Segments sent that end a connection at once.
-        tcp_resets_sent: Counter<Count> = "snmp Tcp OutRsts",
-        /// Connections that were cut off while they were established.
-        tcp_established_resets: Counter<Count> = "snmp Tcp EstabResets",
-        /// Connections begun from here.
-        tcp_opened: Counter<Count> = "snmp Tcp ActiveOpens",
-        /// Connections begun from elsewhere and answered here.
-        tcp_accepted: Counter<Count> = "snmp Tcp PassiveOpens",
-        /// Attempts at a connection that failed.
-        tcp_failed: Counter<Count> = "snmp Tcp AttemptFails",
-        /// Connections that are established at this moment, those whose other side has closed included.
-        tcp_established: Gauge<Count> = "snmp Tcp CurrEstab",
-        /// Connections refused because a program did not accept the earlier ones fast enough.
-        tcp_listen_overflows: Counter<Count> = "netstat TcpExt ListenOverflows",
-        /// Connections that a listening socket lost for whatever reason, `tcp_listen_overflows` included.
-        tcp_listen_drops: Counter<Count> = "netstat TcpExt ListenDrops",
-        /// Datagrams delivered over UDP and IPv4.
-        udp_received: Counter<Count> = "snmp Udp InDatagrams",
-        /// Datagrams sent over UDP and IPv4.
-        udp_sent: Counter<Count> = "snmp Udp OutDatagrams",
-        /// Datagrams for a port where nobody listens, over UDP and IPv4.
-        udp_no_port: Counter<Count> = "snmp Udp NoPorts",
-        /// Datagrams that arrived and could not be delivered for another reason than `udp_no_port`, over UDP and IPv4. Includes
-        /// `udp_receive_buffer_errors`.
-        udp_receive_errors: Counter<Count> = "snmp Udp InErrors",
-        /// Datagrams dropped because the receiving program was too slow and its buffer full, over UDP and IPv4.
-        udp_receive_buffer_errors: Counter<Count> = "snmp Udp RcvbufErrors",
-        /// Datagrams that were not sent because the buffer of their sender was full, over UDP and IPv4.
-        udp_send_buffer_errors: Counter<Count> = "snmp Udp SndbufErrors",
-    }
-}
-
-pub(super) const ENTRY: Entry = Entry { name: "network", tables: &[Network::TABLE, Protocols::TABLE], cadence: Cadence::EachTick, open };
+pub(super) const ENTRY: Entry = Entry { name: "network", tables: &[Network::TABLE], cadence: Cadence::MACHINE, open };
 
 struct NetworkSource {
     interfaces: Interfaces,
-    dev: Option<KeptFile>,
-    protocols: Vec<(KeptFile, Keys)>,
+    dev: KeptFile,
     buffer: Vec<u8>,
     faults: Faults,
-    network: Rows<Network>,
-    protocol_rows: Rows<Protocols>,
+    rows: Rows<Network>,
 }
 
 fn open(machine: &Arc<Machine>) -> Result<Option<Box<dyn Source>>, Fault> {
-    let dev = keep(machine, "dev");
-    let protocols: Vec<_> = ["snmp", "netstat"].into_iter().filter_map(|file| Some((keep(machine, file)?, Keys::of_file(file)))).collect();
-    if dev.is_none() && protocols.is_empty() {
-        return Ok(None);
-    }
+    let Some(dev) = keep(machine, "dev") else { return Ok(None) };
     Ok(Some(Box::new(NetworkSource {
         interfaces: Interfaces { machine: machine.clone(), devices: Known::new(), any_device: false },
         dev,
-        protocols,
         buffer: Vec::new(),
         faults: Faults::default(),
-        network: Rows::new(),
-        protocol_rows: Rows::new(),
+        rows: Rows::new(),
     })))
 }
 
 /// /proc/net is a link to self/net, and shows the interfaces that its reader sees. Another machine's /proc (a container's host) is asked for what its
 /// first process sees.
-fn keep(machine: &Machine, file: &str) -> Option<KeptFile> {
+pub(super) fn keep(machine: &Machine, file: &str) -> Option<KeptFile> {
     let folders: &[&str] = if machine.roots().proc.as_os_str() == "/proc" { &["self/net", "net"] } else { &["1/net", "self/net", "net"] };
     folders.iter().find_map(|folder| machine.keep(Root::Proc, &format!("{folder}/{file}")).ok())
 }
 
 impl Source for NetworkSource {
     fn read(&mut self, at: Moment) -> Result<(), Fault> {
-        if let Some(dev) = &self.dev {
-            match dev.read(&mut self.buffer) {
-                Ok(()) => fill_interfaces(complete(&self.buffer), at, &mut self.interfaces, &mut self.network, &mut self.faults),
-                Err(fault) => self.faults.count(fault.kind),
-            }
-        }
-        if !self.protocols.is_empty() {
-            let mut row = self.protocol_rows.row(at);
-            for (file, keys) in &self.protocols {
-                match file.read(&mut self.buffer) {
-                    Ok(()) => parse_protocols(complete(&self.buffer), keys, &mut self.faults, |column, value| {
-                        row.set_int(column, value);
-                    }),
-                    Err(fault) => self.faults.count(fault.kind),
-                }
-            }
-        }
+        self.dev.read(&mut self.buffer)?;
+        fill_interfaces(complete(&self.buffer), at, &mut self.interfaces, &mut self.rows, &mut self.faults);
         Ok(())
     }
 
     fn each_batch(&mut self, visit: &mut dyn FnMut(&mut Batch)) {
-        visit(&mut self.network);
-        visit(&mut self.protocol_rows);
+        visit(&mut self.rows);
     }
 
     fn faults(&self) -> Faults {
@@ -230,45 +163,6 @@ fn parse_interface(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (!name.is_empty() && words(numbers).count() >= COLUMNS.len()).then_some((name, numbers))
 }
 
-/// The keys of one file that the declaration names: section, name, and column.
-struct Keys(Vec<(&'static [u8], &'static [u8], usize)>);
-
-impl Keys {
-    /// The declared metrics whose origin is `FILE SECTION KEY`.
-    fn of_file(file: &str) -> Keys {
-        let origins = Protocols::TABLE.metrics.iter().enumerate().filter_map(|(column, metric)| {
-            debug_assert_eq!(metric.physical, Physical::Int);
-            let (section, key) = metric.origin.strip_prefix(file)?.strip_prefix(' ')?.split_once(' ')?;
-            Some((section.as_bytes(), key.as_bytes(), column))
-        });
-        Keys(origins.collect())
-    }
-}
-
-/// Pairs of lines, `Tcp: InSegs OutSegs …` and `Tcp: 12 7 …`.
-fn parse_protocols(text: &[u8], keys: &Keys, faults: &mut Faults, mut set: impl FnMut(usize, u64)) {
-    let mut lines = lines(text);
-    while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
-        let (mut names, mut values) = (words(names), words(values));
-        let (section, again) = (names.next().unwrap_or_default(), values.next());
-        if Some(section) != again {
-            faults.count(FaultKind::Malformed);
-            return;
-        }
-        let wanted = keys.0.iter().filter(|(wanted, _, _)| section.strip_suffix(b":") == Some(wanted));
-        if wanted.clone().next().is_none() {
-            continue;
-        }
-        for (name, value) in names.zip(values) {
-            if let Some(&(_, _, column)) = wanted.clone().find(|(_, key, _)| *key == name)
-                && let Some(value) = number_or_fault(value, faults)
-            {
-                set(column, value);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,14 +182,5 @@ mod tests {
         places.sort_unstable();
         let declared: Vec<usize> = (Network::counted.index() + 1..Network::TABLE.metrics.len()).collect();
         assert_eq!(places, declared);
-    }
-
-    #[test]
-    fn protocols_are_found_by_section_and_name() {
-        let text = b"Tcp: MaxConn InSegs InErrs\nTcp: -1 12 x\nUdp: InErrors InSegs\nUdp: 3 4\nUdpLite: InErrors\nUdpLite: 9\nIp: Forwarding\n";
-        let (mut found, mut faults) = (Vec::new(), Faults::default());
-        parse_protocols(text, &Keys::of_file("snmp"), &mut faults, |column, value| found.push((Protocols::TABLE.metrics[column].name, value)));
-        assert_eq!(found, [("tcp_received", 12), ("udp_receive_errors", 3)]);
-        assert_eq!(faults.of(FaultKind::Malformed), 1);
     }
 }

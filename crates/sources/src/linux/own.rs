@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barograph_model::{Batch, Bytes, Count, Counter, Described, Gauge, Moment, Rows, Seconds, Table, Text, table};
-use rustix::process::{Pid, getpid};
 
 use crate::scan::{number, words};
 use crate::{FaultKind, Faults, KeptFile, Machine, Root};
@@ -110,10 +109,8 @@ pub struct OwnSource {
 impl OwnSource {
     /// Opens what tells our own memory; without it that column is absent.
     pub fn open(machine: &Arc<Machine>) -> OwnSource {
-        // Where /proc is another machine's or a container's, `self` may be nobody, or not us.
-        let is_us = machine.link(Root::Proc, "self").and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) == Some(getpid());
         OwnSource {
-            statm: machine.keep(Root::Proc, "self/statm").ok().filter(|_| is_us),
+            statm: if machine.is_ours() { machine.keep(Root::Proc, "self/statm").ok() } else { None },
             page_size: machine.page_size,
             buffer: Vec::new(),
             rows: Rows::new(),

@@ -27,7 +27,7 @@ table! {
     }
 }
 
-pub(super) const ENTRY: Entry = Entry { name: "pressure", tables: &[Pressure::TABLE], cadence: Cadence::EachTick, open };
+pub(super) const ENTRY: Entry = Entry { name: "pressure", tables: &[Pressure::TABLE], cadence: Cadence::MACHINE, open };
 
 /// A resource: its file, the cell of its line `some` and that of its line `full`.
 type Resource = (&'static str, Option<Field<Pressure, Counter<Seconds>>>, Field<Pressure, Counter<Seconds>>);

@@ -48,7 +48,7 @@ table! {
     }
 }
 
-pub(super) const ENTRY: Entry = Entry { name: "system", tables: &[System::TABLE], cadence: Cadence::EachTick, open };
+pub(super) const ENTRY: Entry = Entry { name: "system", tables: &[System::TABLE], cadence: Cadence::MACHINE, open };
 
 type Parse = fn(&[u8], &mut Row<'_, System>, &mut Faults);
 

@@ -59,7 +59,11 @@ impl ProcessSource {
     pub(super) fn read_known(&mut self, at: Moment) {
         self.turn += 1;
         self.met.clear();
+        let may_be_ours = self.began_with.take().and_then(|pid| self.listing.pids_since(pid)).unwrap_or(0..=u32::MAX);
         for index in 0..self.known.len() {
+            if !may_be_ours.contains(&self.known[index].entry.pid) {
+                self.known[index].standing = Standing::Stranger;
+            }
             while let Some(ancestor) = self.unread_ancestor(index) {
                 self.read_one(at, ancestor);
             }
@@ -84,7 +88,6 @@ impl ProcessSource {
         let standing = std::mem::replace(&mut self.known[index].standing, Standing::New);
         self.known[index].standing = match standing {
             Standing::Stranger => Standing::Stranger,
-            Standing::New if self.first && self.only_adopts() => Standing::Stranger,
             Standing::New => self.meet(pid),
             Standing::Watched(process) if process.tried == self.turn => Standing::Watched(process),
             Standing::Watched(process) => self.read_again(at, pid, process),
@@ -92,7 +95,7 @@ impl ProcessSource {
     }
 
     /// Whether those that are there before the job begins need no look: it is all about children that we will have, and we have none yet.
-    fn only_adopts(&self) -> bool {
+    pub(super) fn only_adopts(&self) -> bool {
         self.watch.adopts && self.watch.roots.is_empty() && self.watch.scope == Scope::Tree && !self.had_children
     }
 

@@ -1,17 +1,24 @@
 //! Who is there: the processes of /proc, in order of their pids, each with a mark that changes when the pid is used again.
+//!
+//! The kernel walks all processes for a listing, so one is made only if somebody may have come: a pid was given away since, the last word of
+//! /proc/loadavg, proc(5). Who has gone is seen when it is to be read.
 
 use std::mem::MaybeUninit;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
 use barograph_model::Moment;
 use rustix::fs::{OFlags, RawDir, SeekFrom};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::scan::number;
-use crate::{Fault, Machine, Root};
+use crate::scan::{number, words};
+use crate::{Fault, KeptFile, Machine, Root};
 
 /// A listing may use 1/200 of the time (0.5 %): on a machine with thousands of processes, fast ticks do not list them each time.
 const SHARE_OF_TIME: i64 = 200;
+
+/// After this time there is a listing in any case: a process may be made under a pid of choice, clone3(2), which the kernel does not count as given.
+const LONGEST_TRUST: i64 = 900_000_000;
 
 /// A process as the listing shows it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,22 +36,71 @@ pub(super) struct Listing {
     entries: Vec<Entry>,
     /// On the clock of [`Moment::monotonic_nanos`].
     not_before: i64,
+    trusted_until: i64,
+    newest: Newest,
+}
+
+/// The pid that was given away last.
+struct Newest {
+    /// `None` where /proc is another machine's: the kernel tells of the pids of who asks.
+    loadavg: Option<KeptFile>,
+    buffer: Vec<u8>,
+    pid: Option<u64>,
+    /// Whether it was this pid at two ticks: at the first its process may be listed too late.
+    settled: bool,
+}
+
+impl Newest {
+    fn open(machine: &Machine) -> Newest {
+        let loadavg = if machine.is_ours() { machine.keep(Root::Proc, "loadavg").ok() } else { None };
+        Newest { loadavg, buffer: Vec::new(), pid: None, settled: false }
+    }
+
+    fn read(&mut self) -> Option<u64> {
+        self.loadavg.as_ref()?.read(&mut self.buffer).ok()?;
+        words(&self.buffer).nth(4).and_then(number)
+    }
+
+    /// Whether anybody may have come since this was asked before.
+    fn has_changed(&mut self) -> bool {
+        let pid = self.read();
+        let is_same = pid.is_some() && std::mem::replace(&mut self.pid, pid) == pid;
+        !(std::mem::replace(&mut self.settled, is_same) && is_same)
+    }
 }
 
 impl Listing {
     pub(super) fn open(machine: &Machine) -> Result<Listing, Fault> {
         let directory = machine.open_at(Root::Proc, ".", OFlags::DIRECTORY).map_err(|errno| Fault::call(machine.path(Root::Proc, ""), errno))?;
-        Ok(Listing { directory, buffer: vec![MaybeUninit::uninit(); 32 * 1024], entries: Vec::new(), not_before: i64::MIN })
+        Ok(Listing {
+            directory,
+            buffer: vec![MaybeUninit::uninit(); 32 * 1024],
+            entries: Vec::new(),
+            not_before: i64::MIN,
+            trusted_until: i64::MIN,
+            newest: Newest::open(machine),
+        })
     }
 
-    /// The next reading lists whatever the last one cost.
+    /// The next reading lists whatever the last one cost and showed.
     pub(super) fn rest_no_more(&mut self) {
-        self.not_before = i64::MIN;
+        (self.not_before, self.trusted_until) = (i64::MIN, i64::MIN);
     }
 
-    /// The processes now; `None` if the last listing was so dear that this tick does without.
+    /// No reading lists any more.
+    pub(super) fn rest_for_good(&mut self) {
+        self.not_before = i64::MAX;
+    }
+
+    /// The pids that were given away since this one, as long as they have not begun anew at the smallest: all others are of older processes.
+    pub(super) fn pids_since(&mut self, pid: u32) -> Option<RangeInclusive<u32>> {
+        let newest = u32::try_from(self.newest.read()?).ok()?;
+        (newest >= pid).then_some(pid..=newest)
+    }
+
+    /// The processes now; `None` if nobody has come, or if the last listing was so dear that this tick does without.
     pub(super) fn read(&mut self, at: Moment) -> Result<Option<&[Entry]>, Fault> {
-        if at.monotonic_nanos < self.not_before {
+        if at.monotonic_nanos < self.not_before || (at.monotonic_nanos < self.trusted_until && !self.newest.has_changed()) {
             return Ok(None);
         }
         let begin = cpu_nanos();
@@ -64,6 +120,7 @@ impl Listing {
         }
         let rest = (cpu_nanos() - begin).saturating_mul(SHARE_OF_TIME);
         self.not_before = at.monotonic_nanos.saturating_add(rest);
+        self.trusted_until = at.monotonic_nanos.saturating_add(LONGEST_TRUST);
         Ok(Some(&self.entries))
     }
 }

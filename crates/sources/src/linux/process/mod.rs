@@ -115,6 +115,8 @@ pub struct ProcessSource {
     turn: u64,
     /// Nobody was listed yet.
     first: bool,
+    /// The job's first process, until the first listing after its birth.
+    began_with: Option<u32>,
     /// In the order of pids. `before` is empty between readings.
     known: Vec<Known>,
     before: Vec<Known>,
@@ -157,6 +159,7 @@ impl ProcessSource {
             files: Files::new(machine),
             turn: 0,
             first: true,
+            began_with: None,
             known: Vec::new(),
             before: Vec::new(),
             met: Vec::new(),
@@ -174,6 +177,18 @@ impl ProcessSource {
     /// At the next reading nobody is overlooked, whatever listing all processes costs.
     pub fn list_anew(&mut self) {
         self.listing.rest_no_more();
+    }
+
+    /// The job begins with this child of ours. Said at once, it spares a look at everyone who was there before.
+    pub fn began_with(&mut self, pid: u32) {
+        self.began_with = self.only_adopts().then_some(pid);
+    }
+
+    /// All of the job has ended: nobody new needs to be looked for.
+    pub fn all_ended(&mut self) {
+        if self.only_adopts() {
+            self.listing.rest_for_good();
+        }
     }
 
     /// Whether we have children that are not of the job, because we had them before it.
@@ -360,6 +375,11 @@ impl Source for ProcessSource {
     fn read(&mut self, at: Moment) -> Result<(), Fault> {
         let has_job = self.watch.adopts || !self.watch.roots.is_empty();
         if !has_job && self.watch.scope == Scope::Tree {
+            return Ok(());
+        }
+        if self.only_adopts() && std::mem::take(&mut self.first) {
+            // Listing a large machine would only hold up the job's begin.
+            self.write_job(at);
             return Ok(());
         }
         let listed = self.compare_listing(at);

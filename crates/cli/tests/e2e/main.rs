@@ -13,4 +13,6 @@ mod numbers;
 mod output;
 mod signals;
 mod tree;
+mod truth;
+mod truth_memory;
 mod untouched;

@@ -14,5 +14,6 @@ mod output;
 mod signals;
 mod tree;
 mod truth;
+mod truth_bytes;
 mod truth_memory;
 mod untouched;

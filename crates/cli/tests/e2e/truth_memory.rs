@@ -1,5 +1,7 @@
 //! Memory against what the kernel tells the job itself: VmHWM, getrusage(2), and smaps_rollup.
 
+#![allow(clippy::print_stderr, reason = "a comparison that was left out says so")]
+
 use barograph_store::Frame;
 
 use crate::harness::{Place, Ran, finish, job, python, rows};

@@ -9,6 +9,7 @@ use barograph_sources::{
     Targets, Watch,
 };
 
+use crate::clock::monotonic_nanos;
 use crate::slow::Slow;
 
 /// How the source of processes is called among the others.
@@ -93,9 +94,9 @@ impl Panel {
     /// Reads everything that is read at each tick.
     pub fn read(&mut self, at: Moment) {
         // Processes come first: then what they used is part of what the machine is seen to have used.
-        timed(&mut self.process_cost, || self.processes.read(at).is_err());
+        timed(&mut self.process_cost, || self.processes.read(by_now(at)).is_err());
         for Open { source, cost, .. } in &mut self.open {
-            timed(cost, || source.read(at).is_err());
+            timed(cost, || source.read(by_now(at)).is_err());
         }
         if let Some(targets) = &self.targets {
             targets.set(self.processes.member_identities());
@@ -145,6 +146,12 @@ impl Panel {
         self.slow.iter_mut().for_each(|slow| slow.each_batch(visit));
         self.own.each_batch(visit);
     }
+}
+
+/// The same tick, and when its next source is read: on a busy machine that may be as long after the tick began as ticks lie apart, and rates are worked
+/// out on it.
+fn by_now(at: Moment) -> Moment {
+    Moment { monotonic_nanos: monotonic_nanos(), ..at }
 }
 
 fn timed(cost: &mut SourceCost, read: impl FnOnce() -> bool) {

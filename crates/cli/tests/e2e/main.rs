@@ -16,4 +16,5 @@ mod tree;
 mod truth;
 mod truth_bytes;
 mod truth_memory;
+mod truth_unprivileged;
 mod untouched;

@@ -170,14 +170,10 @@ pub struct JobTotals {
     pub peak_resident_bytes: Option<u64>,
     /// The most RAM that a single process used, as the kernel kept it, in bytes.
     pub largest_peak_resident_bytes: Option<u64>,
-    /// Bytes read by system calls.
-    pub read_bytes: u64,
-    /// Bytes written by system calls.
-    pub written_bytes: u64,
-    /// Bytes that devices delivered.
-    pub storage_read_bytes: u64,
-    /// Bytes sent to devices.
-    pub storage_written_bytes: u64,
+    /// Bytes read by system calls; `None` if nobody's could be read.
+    pub read_bytes: Option<u64>,
+    /// Bytes written by system calls, likewise.
+    pub written_bytes: Option<u64>,
     /// The most processes that were alive at one reading.
     pub processes_peak: u64,
     /// Processes that were seen at all.
@@ -298,6 +294,8 @@ impl Ledger {
         self.before.get_or_insert(self.shown);
         self.raise_peaks(levels);
         let [user, system] = self.seconds(self.shown, ticks_per_second);
+        let io_is_known = self.io_is_known();
+        let io = |sum: u64| io_is_known.then_some(sum);
         let [_, _, minor, major, read, written, read_calls, write_calls, storage_read, storage_written] = self.shown.0;
         self.rows
             .row(at)
@@ -311,12 +309,12 @@ impl Ledger {
             .set(Job::virtual_size, levels.virtual_size)
             .set(Job::minor_faults, minor)
             .set(Job::major_faults, major)
-            .set(Job::read, read)
-            .set(Job::written, written)
-            .set(Job::read_calls, read_calls)
-            .set(Job::write_calls, write_calls)
-            .set(Job::storage_read, storage_read)
-            .set(Job::storage_written, storage_written)
+            .set(Job::read, io(read))
+            .set(Job::written, io(written))
+            .set(Job::read_calls, io(read_calls))
+            .set(Job::write_calls, io(write_calls))
+            .set(Job::storage_read, io(storage_read))
+            .set(Job::storage_written, io(storage_written))
             .set(Job::open_files, levels.open_files)
             .set(Job::unreadable, levels.unreadable);
     }
@@ -324,6 +322,11 @@ impl Ledger {
     /// User and system time of so many ticks and of what we know beyond them.
     fn seconds(&self, used: Used, ticks_per_second: f64) -> [f64; 2] {
         [0, 1].map(|index| used.0[index] as f64 / ticks_per_second + self.rests[index] as f64 / 1e6)
+    }
+
+    /// Where some of the input and output may not be read and the rest is nothing, its sum is not zero but unknown.
+    fn io_is_known(&self) -> bool {
+        self.peak.unreadable == 0 || self.shown.0[4..].iter().any(|&sum| sum > 0)
     }
 
     fn raise_peaks(&mut self, levels: Levels) {
@@ -345,10 +348,8 @@ impl Ledger {
             system_seconds,
             peak_resident_bytes: seen(self.peak.resident),
             largest_peak_resident_bytes: seen(self.peak.largest_peak_resident),
-            read_bytes: used(4),
-            written_bytes: used(5),
-            storage_read_bytes: used(8),
-            storage_written_bytes: used(9),
+            read_bytes: self.io_is_known().then(|| used(4)),
+            written_bytes: self.io_is_known().then(|| used(5)),
             processes_peak: self.peak.processes,
             processes_seen: self.seen,
             unreadable_peak: self.peak.unreadable,

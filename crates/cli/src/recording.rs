@@ -330,8 +330,8 @@ fn totals_of(outcome: &Outcome, has_job: bool) -> Totals {
         system_seconds: Some(job.system_seconds.max(exit.system_seconds)),
         peak_resident_bytes: job.peak_resident_bytes.max(largest),
         peak_process_resident_bytes: largest,
-        read_bytes: Some(job.read_bytes),
-        written_bytes: Some(job.written_bytes),
+        read_bytes: job.read_bytes,
+        written_bytes: job.written_bytes,
         processes_peak: Some(job.processes_peak),
         processes_seen: Some(job.processes_seen),
         ..wall

@@ -1,6 +1,6 @@
 //! A point in time, on the two clocks that every row carries.
 
-/// When something was read or happened.
+/// When something was read or happened. Rows of one tick share the first, and those of one source both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// Nanoseconds since 1970-01-01 00:00 UTC. Steps when somebody sets the clock.

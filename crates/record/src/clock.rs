@@ -7,7 +7,12 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// This moment on both clocks of a row.
 pub fn now() -> Moment {
-    Moment { utc_nanos: nanos_of(clock_gettime(ClockId::Realtime)), monotonic_nanos: nanos_of(clock_gettime(ClockId::Boottime)) }
+    Moment { utc_nanos: nanos_of(clock_gettime(ClockId::Realtime)), monotonic_nanos: monotonic_nanos() }
+}
+
+/// The clock of [`Moment::monotonic_nanos`].
+pub(crate) fn monotonic_nanos() -> i64 {
+    nanos_of(clock_gettime(ClockId::Boottime))
 }
 
 /// Nanoseconds of the clock that deadlines are kept on: it neither steps nor counts time in suspend.
@@ -17,7 +22,7 @@ pub(crate) fn deadline_nanos() -> i64 {
 
 /// Time that the machine has been suspended since boot.
 pub(crate) fn suspended() -> Duration {
-    let asleep = nanos_of(clock_gettime(ClockId::Boottime)) - deadline_nanos();
+    let asleep = monotonic_nanos() - deadline_nanos();
     let asleep = Duration::from_nanos(u64::try_from(asleep).unwrap_or(0));
     // The two clocks are read one after the other: less than a millisecond is no suspend.
     if asleep < Duration::from_millis(1) { Duration::ZERO } else { asleep }

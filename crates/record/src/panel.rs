@@ -9,7 +9,7 @@ use barograph_sources::{
     Targets, Watch,
 };
 
-use crate::clock::nanos;
+use crate::clock::{monotonic_nanos, nanos};
 use crate::slow::Slow;
 
 /// How the source of processes is called among the others.
@@ -111,10 +111,10 @@ impl Panel {
     /// Reads everything that is due at this tick.
     pub fn read(&mut self, at: Moment) {
         // Processes come first: then what they used is part of what the machine is seen to have used.
-        timed(&mut self.process_cost, || self.processes.read(at).is_err());
+        timed(&mut self.process_cost, || self.processes.read(by_now(at)).is_err());
         for open in &mut self.open {
             if open.is_due(at) {
-                timed(&mut open.cost, || open.source.read(at).is_err());
+                timed(&mut open.cost, || open.source.read(by_now(at)).is_err());
             }
         }
         if let Some(targets) = &self.targets {
@@ -170,6 +170,12 @@ impl Panel {
         self.slow.iter_mut().for_each(|slow| slow.each_batch(visit));
         self.own.each_batch(visit);
     }
+}
+
+/// The same tick, and when its next source is read: on a busy machine that may be as long after the tick began as ticks lie apart, and rates are worked
+/// out on it.
+fn by_now(at: Moment) -> Moment {
+    Moment { monotonic_nanos: monotonic_nanos(), ..at }
 }
 
 fn timed(cost: &mut SourceCost, read: impl FnOnce() -> bool) {

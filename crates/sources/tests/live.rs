@@ -3,6 +3,7 @@
 //! Nothing here depends on how fast or busy the machine is. The tests take turns, as they look at the descriptors and limits of this process.
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+#![allow(clippy::print_stderr, reason = "a test that was left out says so")]
 #![allow(unsafe_code, reason = "an allocator that counts, wait4(2) and fork(2) are unsafe by nature")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -445,13 +446,14 @@ fn a_lack_of_descriptors_is_not_the_end_of_a_process() {
 
 const SHARED_BYTES: usize = 64 << 20;
 
-/// Not a test, but a program for the next one: a process with much memory that ten children share.
+/// Not a test, but a program for the next two: a process with so much memory that so many children share, in pages of the smallest size.
 #[test]
-fn shares_memory_with_ten_children() {
-    if std::env::var_os("BAROGRAPH_SHARES_MEMORY").is_none() {
-        return;
-    }
-    let memory = vec![1u8; SHARED_BYTES];
+fn shares_memory_with_children() {
+    let Ok(asked) = std::env::var("BAROGRAPH_SHARES_MEMORY") else { return };
+    let (bytes, children) = asked.split_once(' ').unwrap();
+    // SAFETY: this prctl(2) takes numbers alone, and concerns this process alone.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) }, 0);
+    let memory = vec![1u8; bytes.parse().unwrap()];
     let fork = || {
         // SAFETY: the child, in which no other thread lives on, does nothing but sleep; it is ended by its parent.
         unsafe {
@@ -463,7 +465,7 @@ fn shares_memory_with_ten_children() {
             }
         }
     };
-    let children: Vec<i32> = (0..10).map(|_| fork()).collect();
+    let children: Vec<i32> = (0..children.parse().unwrap()).map(|_| fork()).collect();
     let mut out = std::io::stdout();
     writeln!(out, "\nready").unwrap();
     out.flush().unwrap();
@@ -478,13 +480,19 @@ fn shares_memory_with_ten_children() {
     assert!(memory.iter().all(|&byte| byte == 1));
 }
 
+/// A process with so much memory, and so many children that share it. It ends when it can't hear us any more.
+fn family_that_shares(bytes: usize, children: u32) -> Shell {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "shares_memory_with_children", "--nocapture"]).env("BAROGRAPH_SHARES_MEMORY", format!("{bytes} {children}"));
+    let mut parent = Shell::of(&mut command);
+    while parent.hear() != "ready" {}
+    parent
+}
+
 #[test]
 fn memory_that_ten_children_share_is_counted_once_as_pss() {
     let _turn = alone();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "shares_memory_with_ten_children", "--nocapture"]).env("BAROGRAPH_SHARES_MEMORY", "1");
-    let mut parent = Shell::of(&mut command);
-    while parent.hear() != "ready" {}
+    let mut parent = family_that_shares(SHARED_BYTES, 10);
     let mut source = tree_of(vec![parent.pid()]);
     source.read(at(0.0)).unwrap();
     assert_eq!(source.members().count(), 11);
@@ -510,6 +518,45 @@ fn memory_that_ten_children_share_is_counted_once_as_pss() {
     assert_eq!(sizes.len(), 11);
     let sum: usize = sizes.values().sum();
     assert!((SHARED_BYTES..SHARED_BYTES + (32 << 20)).contains(&sum), "the sum of PSS is {sum}");
+    parent.to = None;
+    parent.child.wait().unwrap();
+}
+
+#[test]
+fn page_tables_of_large_processes_are_walked_a_few_at_a_time() {
+    let _turn = alone();
+    let mut parent = family_that_shares(512 << 20, 40);
+    let mut processes = tree_of(vec![parent.pid()]);
+    processes.read(at(0.0)).unwrap();
+    let all: Vec<u32> = processes.members().collect();
+    assert_eq!(all.len(), 41);
+    let begin = std::time::Instant::now();
+    all.iter().for_each(|pid| drop(fs::read(format!("/proc/{pid}/smaps_rollup")).unwrap()));
+    let (whole, targets) = (begin.elapsed(), Targets::default());
+    targets.set(processes.member_identities());
+    let mut memory = ProcessMemorySource::new(&this_machine(), targets);
+    let mut pass = |second: f64| -> Vec<u32> {
+        memory.read(at(second)).unwrap();
+        rows_of(&mut memory, "process_memory").iter().map(|row| row["pid"].parse().unwrap()).collect()
+    };
+    let mut seen = pass(1.0);
+    if whole > Duration::from_millis(60) {
+        assert!((1..all.len()).contains(&seen.len()), "{} of {} in one pass, though all take {whole:?}", seen.len(), all.len());
+        // A pass of 20 ms rests for 10 s.
+        assert_eq!(pass(9.0), [0; 0], "it did not rest");
+    } else {
+        eprintln!("left out: this machine walks the page tables of 20 GiB in {whole:?}, which is no strain");
+    }
+    // Each pass goes on where the last one broke off.
+    for number in 1..=all.len() {
+        if seen.len() >= all.len() {
+            break;
+        }
+        seen.extend(pass(number as f64 * 100_000.0));
+    }
+    seen.truncate(all.len());
+    seen.sort_unstable();
+    assert_eq!(seen, all, "each once, before anybody twice");
     parent.to = None;
     parent.child.wait().unwrap();
 }

@@ -23,12 +23,14 @@ pub struct Figure {
     table: &'static Table,
     plus: Vec<&'static Metric>,
     minus: Vec<&'static Metric>,
+    /// What makes up the whole together with `plus`, and what the whole is worth.
+    whole: Option<(Vec<&'static Metric>, &'static Metric)>,
 }
 
 impl Figure {
     /// One column.
     pub fn of<T: Described, K>(field: Field<T, K>) -> Figure {
-        Figure { table: T::TABLE, plus: vec![&T::TABLE.metrics[field.index()]], minus: Vec::new() }
+        Figure { table: T::TABLE, plus: vec![&T::TABLE.metrics[field.index()]], minus: Vec::new(), whole: None }
     }
 
     /// And another one of the same table. It does not count where no row has it.
@@ -47,6 +49,16 @@ impl Figure {
         self
     }
 
+    /// Its rate as a share of what these and it grew by together, times this level, of a table without keys. Who counts all time of all cores, in ticks,
+    /// then has no more of it than there are cores, however short the time.
+    #[must_use]
+    pub fn share_with<T: Described, K, L, const N: usize>(mut self, others: [Field<T, K>; N], worth: Field<T, L>) -> Figure {
+        debug_assert!(T::TABLE.name == self.table.name && self.table.key_metrics().is_empty());
+        let metric = |index: usize| &T::TABLE.metrics[index];
+        self.whole = Some((others.map(|field| metric(field.index())).to_vec(), metric(worth.index())));
+        self
+    }
+
     /// Its table.
     pub fn table(&self) -> &'static Table {
         self.table
@@ -54,7 +66,8 @@ impl Figure {
 
     /// The metrics that it is made of.
     pub fn metrics(&self) -> impl Iterator<Item = &'static Metric> {
-        self.plus.iter().chain(&self.minus).copied()
+        let whole = self.whole.iter().flat_map(|(others, worth)| others.iter().chain([worth]));
+        self.plus.iter().chain(&self.minus).chain(whole).copied()
     }
 
     /// The unit of its columns; that of the series is this per second if it is a counter.
@@ -101,7 +114,30 @@ impl Figure {
             let raw = rows.iter().map(|&row| at(row));
             if self.is_counter() { rates(raw, stale_nanos, least) } else { levels(raw, stale_nanos) }
         };
-        Series::sum(self.is_counter(), subjects.values().map(of_one).collect())
+        let series = Series::sum(self.is_counter(), subjects.values().map(of_one).collect());
+        match &self.whole {
+            Some((others, worth)) => self.share(&series, others, worth, frame, stale_nanos),
+            None => series,
+        }
+    }
+
+    /// The rates of this series as shares of the whole, where that is known.
+    fn share(&self, series: &Series, others: &[&'static Metric], worth: &Metric, frame: &Frame, stale_nanos: i64) -> Series {
+        let plus = self.plus.iter().chain(others).copied().collect();
+        let whole = Figure { plus, minus: Vec::new(), whole: None, table: self.table }.series(frame, stale_nanos);
+        let whole: BTreeMap<(i64, i64), f64> =
+            whole.points.iter().filter_map(|point| Some(((point.since_nanos, point.monotonic_nanos), point.value.value()?))).collect();
+        let worth: BTreeMap<i64, f64> =
+            frame.monotonic().iter().copied().zip(frame.floats(&worth.column())).filter_map(|(nanos, worth)| Some((nanos, worth?))).collect();
+        let share = |point: &Point| {
+            let whole = whole.get(&(point.since_nanos, point.monotonic_nanos)).filter(|whole| **whole > 0.0);
+            let value = match (point.value, whole, worth.get(&point.monotonic_nanos)) {
+                (Rate::Value(rate), Some(whole), Some(worth)) => Rate::Value(rate / whole * worth),
+                (value, ..) => value,
+            };
+            Point { value, ..*point }
+        };
+        Series { is_rate: series.is_rate, points: series.points.iter().map(share).collect() }
     }
 
     fn counted(&self) -> Option<&'static Metric> {
@@ -370,7 +406,10 @@ pub fn gaps(frame: &Frame, stale_nanos: i64) -> Vec<Gap> {
 
 #[cfg(test)]
 mod tests {
+    use barograph_model::{Count, Counter, Gauge, Moment, Rows, Seconds, Sink, table};
+
     use super::*;
+    use crate::{Facts, Options, Recording, Timeline};
 
     fn row(millis: i64, value: impl Into<Option<f64>>) -> Raw {
         Raw { utc_nanos: millis * 1_000_000, monotonic_nanos: millis * 1_000_000, value: value.into() }
@@ -419,6 +458,42 @@ mod tests {
         let stats = of(&rows).stats().unwrap();
         assert!((0.9..1.1).contains(&stats.peak.unwrap().value), "{stats:?}");
         assert_eq!(stats.total, Some(0.64));
+    }
+
+    table! {
+        /// A core's time, in whole ticks.
+        Times = "times" in "nowhere" {
+            /// At work.
+            busy: Counter<Seconds> = "counted",
+            /// At rest.
+            idle: Counter<Seconds> = "counted",
+            /// How many there are.
+            cores: Gauge<Count> = "counted",
+        }
+    }
+
+    #[test]
+    fn a_share_of_all_ticks_is_never_more_than_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recording = Recording::create(folder.path().join("run.baro"), Facts::default(), Options::default()).unwrap();
+        let mut rows = Rows::<Times>::new();
+        // Two cores at work all the time, then half of it: the kernel counts whole ticks, and the readings are early or late by some of them.
+        for (millis, busy, idle) in [(0, 5.0, 1.0), (100, 5.21, 1.0), (205, 5.40, 1.0), (305, 5.5, 1.1), (405, 5.6, 1.0)] {
+            let at = Moment { utc_nanos: millis * 1_000_000, monotonic_nanos: millis * 1_000_000 };
+            rows.row(at).set(Times::busy, busy).set(Times::idle, idle).set(Times::cores, 2_u64);
+        }
+        recording.take(&rows).unwrap();
+        recording.publish().unwrap();
+        let timeline = Timeline::open(folder.path().join("run.baro")).unwrap();
+        let values = |figure: &Figure| -> Vec<f64> {
+            let frame = timeline.frame("times", &Figure::query([figure], None, None)).unwrap();
+            figure.series(&frame, i64::MAX).points.iter().filter_map(|point| point.value.value()).collect()
+        };
+        let plain = Figure::of(Times::busy);
+        assert!(values(&plain)[0] > 2.09, "{:?}", values(&plain));
+        let share = plain.clone().share_with([Times::idle], Times::cores);
+        assert_eq!(values(&share).iter().map(|cores| (cores * 1e6).round() / 1e6).collect::<Vec<_>>(), [2.0, 2.0, 1.0, 1.0], "a whole that went backwards is none");
+        assert_eq!(share.metrics().count(), 3);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What a reader of the numbers should know, in plain words: what is missing, what was refused, what the watching itself cost.
 
+use std::collections::BTreeMap;
+
 use barograph_model::{Described, Field};
-use barograph_sources::{Job, Memory, Own};
+use barograph_sources::{Job, Memory, Own, ProcessMemory};
 use barograph_store::{Frame, Query, State, Timeline, gaps, stale_nanos};
 
 use super::{Group, Span, Ticks, frame, headlines};
@@ -47,6 +49,7 @@ pub(super) fn notes(timeline: &Timeline, span: &Span, ticks: &Ticks, groups: &[G
         of_own(&mut notes, &Watching { own: &own, span });
     }
     of_job(&mut notes, timeline, span, groups);
+    of_shared_memory(&mut notes, timeline, groups, &all)?;
     of_kills(&mut notes, timeline, &all)?;
     of_facts(&mut notes, timeline);
     for damage in timeline.damaged() {
@@ -186,10 +189,40 @@ fn of_job(notes: &mut Notes, timeline: &Timeline, span: &Span, groups: &[Group])
             false,
         );
     }
-    if of(headlines::PROCESSES).and_then(|stats| stats.peak).is_some_and(|peak| peak.value > 1.0) {
-        let text = "Memory of the job is the sum of what its processes have in RAM; pages that they share count for each of them.".to_owned();
-        notes.add("shared_memory", 1, text, false);
+}
+
+/// That the job's memory is a sum in which shared pages count for each process; and what it would be if they counted once, where that is known.
+fn of_shared_memory(notes: &mut Notes, timeline: &Timeline, groups: &[Group], all: &Query) -> anyhow::Result<()> {
+    let processes = groups.iter().flat_map(|group| &group.lines).find(|(line, _)| line.key == headlines::PROCESSES);
+    if !processes.and_then(|(_, stats)| stats.peak).is_some_and(|peak| peak.value > 1.0) {
+        return Ok(());
     }
+    let mut text = "Memory of the job is the sum of what its processes have in RAM; pages that they share count for each of them.".to_owned();
+    if let Some((once, each)) = counted_once(timeline, all)? {
+        text += &format!(" With each page counted once (PSS) it was {} when that sum was {}.", human::byte_amount(once), human::byte_amount(each));
+    }
+    notes.add("shared_memory", 1, text, false);
+    Ok(())
+}
+
+/// The highest sum of proportional sets, and of the resident ones at the same tick. Only a pass that came to all living processes has such a sum.
+fn counted_once(timeline: &Timeline, all: &Query) -> anyhow::Result<Option<(f64, f64)>> {
+    let proportional = ProcessMemory::TABLE.metrics[ProcessMemory::proportional.index()].column();
+    let [processes, resident] = [Job::processes.index(), Job::resident.index()].map(|index| Job::TABLE.metrics[index].column());
+    let Some(parts) = frame(timeline, ProcessMemory::TABLE.name, &all.clone().columns([proportional.clone()]))? else { return Ok(None) };
+    let Some(job) = frame(timeline, Job::TABLE.name, &all.clone().columns([processes.clone(), resident.clone()]))? else { return Ok(None) };
+    let mut passes: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+    for (time, bytes) in parts.times().iter().zip(parts.floats(&proportional)) {
+        let (count, sum) = passes.entry(*time).or_default();
+        *count += 1.0;
+        *sum += bytes.unwrap_or(f64::NAN);
+    }
+    let (alive, resident) = (job.floats(&processes), job.floats(&resident));
+    let at_tick = |(row, time): (usize, &i64)| {
+        let (count, once) = passes.get(time)?;
+        (alive[row] == Some(*count) && once.is_finite()).then_some((*once, resident[row]?))
+    };
+    Ok(job.times().iter().enumerate().filter_map(at_tick).max_by(|a, b| a.0.total_cmp(&b.0)))
 }
 
 fn of_kills(notes: &mut Notes, timeline: &Timeline, all: &Query) -> anyhow::Result<()> {

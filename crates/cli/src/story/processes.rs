@@ -120,7 +120,7 @@ pub(crate) fn top(timeline: &Timeline, span: &Span, count: usize) -> anyhow::Res
     let rest = lines.split_off(count.min(lines.len()));
     identify(timeline, span, &mut lines)?;
     lines.sort_by(used_more);
-    Ok(Top { lines, others: rest.len(), others_cpu_seconds: rest.iter().map(|line| line.cpu_seconds).sum() })
+    Ok(Top { lines, others: rest.len(), others_cpu_seconds: rest.iter().fold(0.0, |sum, line| sum + line.cpu_seconds) })
 }
 
 fn process(subject: &Subject, watched: &Watched, span: &Span, ticks_per_second: f64) -> ProcessLine {

@@ -13,4 +13,8 @@ mod numbers;
 mod output;
 mod signals;
 mod tree;
+mod truth;
+mod truth_bytes;
+mod truth_memory;
+mod truth_unprivileged;
 mod untouched;

@@ -143,12 +143,31 @@ fn both_clocks_agree() {
     let ran = place.run(&["-i", "20ms"], &["sleep", "0.3"]);
     let timeline = ran.timeline();
     let clock = timeline.facts().clock.clone();
+    let apart = |table: &str| -> Vec<i64> {
+        let frame = rows(&timeline, table).unwrap();
+        let both = frame.times().iter().zip(frame.monotonic());
+        both.map(|(utc, monotonic)| (monotonic - clock.monotonic_nanos) - (utc - clock.utc_nanos)).collect()
+    };
     for table in timeline.tables().unwrap() {
-        let frame = rows(&timeline, &table.name).unwrap();
-        for (utc, monotonic) in frame.times().iter().zip(frame.monotonic()) {
-            let apart = (utc - clock.utc_nanos) - (monotonic - clock.monotonic_nanos);
-            // The machine's clock may be slewed meanwhile, not more than this.
-            assert!(apart.abs() < 50_000_000, "{}: {apart} ns", table.name);
-        }
+        // The machine's clock may be slewed meanwhile, not more than this. A source is read after its tick has begun.
+        assert!(apart(&table.name).iter().all(|nanos| *nanos > -50_000_000), "{}: {:?}", table.name, apart(&table.name));
+    }
+    assert!(apart("own").iter().all(|nanos| *nanos < 50_000_000), "{:?}", apart("own"));
+}
+
+#[test]
+fn rows_say_when_their_source_was_read() {
+    let place = Place::new();
+    let ran = place.run(&["-i", "20ms"], &["sleep", "0.3"]);
+    let timeline = ran.timeline();
+    let ticks = |table: &str| {
+        let frame = rows(&timeline, table).unwrap();
+        frame.times().iter().copied().zip(frame.monotonic().iter().copied()).collect::<std::collections::BTreeMap<i64, i64>>()
+    };
+    let (own, job, cpu, memory) = (ticks("own"), ticks("job"), ticks("cpu"), ticks("memory"));
+    assert!(own.len() >= 5);
+    for (time, tick) in own {
+        // One after the other, and all of one tick.
+        assert!(tick < job[&time] && job[&time] < cpu[&time] && cpu[&time] < memory[&time], "{tick} {} {} {}", job[&time], cpu[&time], memory[&time]);
     }
 }

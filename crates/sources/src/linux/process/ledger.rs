@@ -170,14 +170,10 @@ pub struct JobTotals {
     pub peak_resident_bytes: Option<u64>,
     /// The most RAM that a single process used, as the kernel kept it, in bytes.
     pub largest_peak_resident_bytes: Option<u64>,
-    /// Bytes read by system calls.
-    pub read_bytes: u64,
-    /// Bytes written by system calls.
-    pub written_bytes: u64,
-    /// Bytes that devices delivered.
-    pub storage_read_bytes: u64,
-    /// Bytes sent to devices.
-    pub storage_written_bytes: u64,
+    /// Bytes read by system calls; `None` if nobody's could be read.
+    pub read_bytes: Option<u64>,
+    /// Bytes written by system calls, likewise.
+    pub written_bytes: Option<u64>,
     /// The most processes that were alive at one reading.
     pub processes_peak: u64,
     /// Processes that were seen at all.
@@ -190,6 +186,10 @@ pub struct JobTotals {
 #[derive(Default)]
 pub(super) struct Ledger {
     collected: Used,
+    /// Whom we are about to collect, and what it used.
+    collecting: Option<(u32, Used)>,
+    /// Microseconds of user and system time that those whom we collected had used beyond whole clock ticks: all of it, for a process of a few milliseconds.
+    rests: [u64; 2],
     lost: Used,
     shown: Used,
     before: Option<Used>,
@@ -206,7 +206,16 @@ impl Ledger {
     /// We collect this process ourselves; this is what it used, and its collected children's minor faults since it was last read.
     pub(super) fn collect(&mut self, pid: u32, used: Used, children_minor_faults: u64) {
         self.collected.add(used);
+        self.collecting = Some((pid, used));
         self.settled.push((pid, children_minor_faults));
+    }
+
+    /// It was collected, and wait4(2) told its times to the microsecond.
+    pub(super) fn time_exactly(&mut self, pid: u32, [user, system]: [f64; 2], ticks_per_second: f64) {
+        let Some((_, used)) = self.collecting.take_if(|(collecting, _)| *collecting == pid) else { return };
+        for (rest, (seconds, ticks)) in self.rests.iter_mut().zip([(user, used.0[0]), (system, used.0[1])]) {
+            *rest += ((seconds - ticks as f64 / ticks_per_second).max(0.0) * 1e6).round() as u64;
+        }
     }
 
     /// This process is gone.
@@ -284,27 +293,40 @@ impl Ledger {
         self.shown.raise_to(now);
         self.before.get_or_insert(self.shown);
         self.raise_peaks(levels);
-        let [user, system, minor, major, read, written, read_calls, write_calls, storage_read, storage_written] = self.shown.0;
+        let [user, system] = self.seconds(self.shown, ticks_per_second);
+        let io_is_known = self.io_is_known();
+        let io = |sum: u64| io_is_known.then_some(sum);
+        let [_, _, minor, major, read, written, read_calls, write_calls, storage_read, storage_written] = self.shown.0;
         self.rows
             .row(at)
             .set(Job::processes, levels.processes)
             .set(Job::threads, levels.threads)
-            .set(Job::user, user as f64 / ticks_per_second)
-            .set(Job::system, system as f64 / ticks_per_second)
+            .set(Job::user, user)
+            .set(Job::system, system)
             .set(Job::resident, levels.resident)
             .set(Job::largest_resident, levels.largest_resident)
             .set(Job::largest_peak_resident, (self.peak.largest_peak_resident > 0).then_some(self.peak.largest_peak_resident))
             .set(Job::virtual_size, levels.virtual_size)
             .set(Job::minor_faults, minor)
             .set(Job::major_faults, major)
-            .set(Job::read, read)
-            .set(Job::written, written)
-            .set(Job::read_calls, read_calls)
-            .set(Job::write_calls, write_calls)
-            .set(Job::storage_read, storage_read)
-            .set(Job::storage_written, storage_written)
+            .set(Job::read, io(read))
+            .set(Job::written, io(written))
+            .set(Job::read_calls, io(read_calls))
+            .set(Job::write_calls, io(write_calls))
+            .set(Job::storage_read, io(storage_read))
+            .set(Job::storage_written, io(storage_written))
             .set(Job::open_files, levels.open_files)
             .set(Job::unreadable, levels.unreadable);
+    }
+
+    /// User and system time of so many ticks and of what we know beyond them.
+    fn seconds(&self, used: Used, ticks_per_second: f64) -> [f64; 2] {
+        [0, 1].map(|index| used.0[index] as f64 / ticks_per_second + self.rests[index] as f64 / 1e6)
+    }
+
+    /// Where some of the input and output may not be read and the rest is nothing, its sum is not zero but unknown.
+    fn io_is_known(&self) -> bool {
+        self.peak.unreadable == 0 || self.shown.0[4..].iter().any(|&sum| sum > 0)
     }
 
     fn raise_peaks(&mut self, levels: Levels) {
@@ -320,15 +342,14 @@ impl Ledger {
         let before = self.before.unwrap_or_default().0;
         let used = |index: usize| self.shown.0[index].saturating_sub(before[index]);
         let seen = |bytes: u64| (bytes > 0).then_some(bytes);
+        let [user_seconds, system_seconds] = self.seconds(Used(std::array::from_fn(used)), ticks_per_second);
         JobTotals {
-            user_seconds: used(0) as f64 / ticks_per_second,
-            system_seconds: used(1) as f64 / ticks_per_second,
+            user_seconds,
+            system_seconds,
             peak_resident_bytes: seen(self.peak.resident),
             largest_peak_resident_bytes: seen(self.peak.largest_peak_resident),
-            read_bytes: used(4),
-            written_bytes: used(5),
-            storage_read_bytes: used(8),
-            storage_written_bytes: used(9),
+            read_bytes: self.io_is_known().then(|| used(4)),
+            written_bytes: self.io_is_known().then(|| used(5)),
             processes_peak: self.peak.processes,
             processes_seen: self.seen,
             unreadable_peak: self.peak.unreadable,
@@ -438,6 +459,23 @@ mod tests {
         assert_eq!(settled(&mut ledger, &[gone(3, 2, 50, 100)], |_| Parent::Stranger), (0, 0));
         ledger.collect(2, used(70, 300), 0);
         assert_eq!(settled(&mut ledger, &[gone(3, 2, 50, 100)], |_| Parent::Stranger), (50, 0), "it ignored its child");
+    }
+
+    #[test]
+    fn those_whom_we_collect_are_timed_beyond_whole_ticks() {
+        let mut ledger = Ledger::default();
+        ledger.row(Moment::default(), used(100, 1), Levels::default(), 100.0);
+        for pid in 2..12 {
+            ledger.collect(pid, used(u64::from(pid % 2), 1), 0);
+            ledger.time_exactly(pid, [0.013, 0.002], 100.0);
+            ledger.time_exactly(pid, [0.013, 0.002], 100.0);
+        }
+        ledger.time_exactly(99, [5.0, 5.0], 100.0);
+        ledger.row(Moment::default(), used(100, 1), Levels::default(), 100.0);
+        let totals = ledger.totals(100.0);
+        assert!((totals.user_seconds - 0.13).abs() < 1e-9 && (totals.system_seconds - 0.02).abs() < 1e-9, "{totals:?}");
+        let user = ledger.rows.column("user_seconds").unwrap();
+        assert!((user.float(1).unwrap() - 1.13).abs() < 1e-9);
     }
 
     #[test]

@@ -252,6 +252,7 @@ impl ProcessSource {
 
     /// Notes how a child of ours ended, after it was collected.
     pub fn collected(&mut self, at: Moment, pid: u32, exit: Exit) {
+        self.ledger.time_exactly(pid, [exit.user_seconds, exit.system_seconds], self.ticks());
         if let Some(bytes) = exit.peak_resident_bytes {
             self.ledger.peak_of_process(bytes);
         }

@@ -1,0 +1,26 @@
+"""So many processes each use so many seconds of CPU time and then live on for a while, so that somebody sees them after their work.
+
+Prints what all used, by getrusage(2).
+"""
+
+import os
+import resource
+import sys
+import time
+
+count, seconds = int(sys.argv[1]), float(sys.argv[2])
+
+
+def burn():
+    while time.process_time() < seconds:
+        sum(range(1000))
+    time.sleep(0.3)
+    os._exit(0)
+
+
+children = [pid for pid in (os.fork() for _ in range(count)) if pid or burn()]
+for pid in children:
+    os.waitpid(pid, 0)
+used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(sum(usage.ru_utime + usage.ru_stime for usage in used), flush=True)
+os._exit(0)

@@ -24,7 +24,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData};
 
 use crate::Error;
-use crate::disk::{Durability, temporary};
+use crate::disk::{self, Durability, temporary};
 use crate::encode::{Effort, Shape, write_group};
 use crate::group::Group;
 
@@ -52,6 +52,8 @@ pub(crate) struct OpenPart {
     number: u32,
     /// Whether a state of this number is on disk.
     on_disk: bool,
+    /// Whether a name in the folder may not survive a power cut yet.
+    name_unsynced: bool,
     /// Row groups at the beginning of the file that are no longer in memory.
     closed: usize,
 }
@@ -83,11 +85,18 @@ impl OpenPart {
     pub(crate) fn new(table: &'static Table, recording: &Path, id: &str) -> Result<OpenPart, Error> {
         let folder = recording.join(table.name);
         let shape = Shape::new(table, id).map_err(|source| Error::part(&folder, source))?;
-        Ok(OpenPart { table, group: Group::new(table), dirty: false, shape, folder, folder_made: false, number: 0, on_disk: false, closed: 0 })
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+        Ok(OpenPart {
+            table,
+            group: Group::new(table),
+            dirty: false,
+            shape,
+            folder,
+            folder_made: false,
+            number: 0,
+            on_disk: false,
+            name_unsynced: false,
+            closed: 0,
+        })
     }
 
     /// Writes the part with all rows in memory as its last row group, under its hidden name. Closing means: for good.
@@ -110,7 +119,7 @@ impl OpenPart {
             let _ = fs::remove_file(&staged.hidden);
             return Err(Error::disk(&staged.path, source));
         }
-        (self.dirty, self.on_disk) = (false, true);
+        (self.dirty, self.on_disk, self.name_unsynced) = (false, true, true);
         if staged.closes {
             self.group.clear();
             self.closed += 1;
@@ -119,6 +128,15 @@ impl OpenPart {
             }
         }
         Ok(staged.written)
+    }
+
+    /// Makes the names of all states safe that were committed; of those, too, for which that failed before.
+    pub(crate) fn sync_names(&mut self) -> Result<(), Error> {
+        if self.name_unsynced {
+            disk::sync_folder(&self.folder)?;
+            self.name_unsynced = false;
+        }
+        Ok(())
     }
 
     fn leave(&mut self) {

@@ -133,7 +133,9 @@ impl Recording {
         self.facts.end = Some(end);
         self.facts_dirty = true;
         let facts = self.write_facts(durability);
-        tables.and(facts)
+        // No publish may have come before the end.
+        let name = if durability == Durability::PowerCut && !self.names_synced { self.sync_name() } else { Ok(()) };
+        tables.and(facts).and(name)
     }
 
     /// What a recording that ends at this moment of the monotonic clock owes its reader.
@@ -185,8 +187,9 @@ impl Recording {
             }
         }
         if durability == Durability::PowerCut {
-            for (index, _) in &staged {
-                result = result.and(disk::sync_folder(self.parts[*index].folder()));
+            for part in &mut self.parts {
+                let synced = part.sync_names();
+                result = result.and(synced);
             }
         }
         self.failing = result.is_err();
@@ -205,12 +208,23 @@ impl Recording {
     /// Makes the names of the folders safe, once, and puts the reserve aside.
     fn sync_names(&mut self) -> Result<(), Error> {
         if !self.names_synced {
-            disk::sync_folder(self.folder.parent().unwrap_or(Path::new(".")))?;
+            self.sync_name()?;
             // On a disk that is full already it is too late for this; the tables say so, and their errors tell.
             let _ = fs::write(self.folder.join(RESERVE_FILE), [0; RESERVE_BYTES]);
         }
         disk::sync_folder(&self.folder)?;
         self.names_synced = true;
+        Ok(())
+    }
+
+    /// Makes the recording's own name safe, and those of the folders above it: they may have been made for it. One that we may not read was not.
+    fn sync_name(&self) -> Result<(), Error> {
+        for folder in self.folder.ancestors().skip(1) {
+            match disk::sync_folder(folder) {
+                Err(Error::Disk { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced?,
+            }
+        }
         Ok(())
     }
 

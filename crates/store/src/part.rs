@@ -46,6 +46,8 @@ pub(crate) struct OpenPart {
     pub(crate) group: Group,
     /// Whether there are rows that no file holds.
     pub(crate) dirty: bool,
+    /// The first so many of the rows in memory are the last row group of the file as well.
+    written: usize,
     shape: Shape,
     folder: PathBuf,
     folder_made: bool,
@@ -89,6 +91,7 @@ impl OpenPart {
             table,
             group: Group::new(table),
             dirty: false,
+            written: 0,
             shape,
             folder,
             folder_made: false,
@@ -120,14 +123,32 @@ impl OpenPart {
             return Err(Error::disk(&staged.path, source));
         }
         (self.dirty, self.on_disk, self.name_unsynced) = (false, true, true);
+        self.written = self.group.len();
         if staged.closes {
             self.group.clear();
+            self.written = 0;
             self.closed += 1;
             if staged.bytes >= PART_BYTES || self.closed >= PART_GROUPS {
                 self.leave();
             }
         }
         Ok(staged.written)
+    }
+
+    /// Rows that no file holds.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.group.len() - self.written
+    }
+
+    /// Makes room in memory where the disk takes nothing. Rows that the file has are left to it: its last row group counts as closed. Else the oldest
+    /// are dropped. Returns how many were.
+    pub(crate) fn make_room(&mut self) -> usize {
+        if self.written == 0 {
+            return self.group.drop_oldest();
+        }
+        self.group.forget(std::mem::take(&mut self.written));
+        self.closed += 1;
+        0
     }
 
     /// Makes the names of all states safe that were committed; of those, too, for which that failed before.
@@ -141,7 +162,7 @@ impl OpenPart {
 
     fn leave(&mut self) {
         self.number += 1;
-        (self.on_disk, self.closed) = (false, 0);
+        (self.on_disk, self.closed, self.written) = (false, 0, 0);
     }
 
     fn path(&self) -> PathBuf {

@@ -67,6 +67,7 @@ pub struct Recording {
     facts_dirty: bool,
     /// Whether the names of the recording and of its tables are safe from a power cut.
     names_synced: bool,
+    reserved: bool,
     parts: Vec<OpenPart>,
     taken: usize,
     failing: bool,
@@ -92,6 +93,7 @@ impl Recording {
             facts,
             facts_dirty: true,
             names_synced: false,
+            reserved: false,
             parts: Vec::new(),
             taken: 0,
             failing: false,
@@ -207,12 +209,17 @@ impl Recording {
         Ok(())
     }
 
-    /// Makes the names of the folders safe, once, and puts the reserve aside.
+    /// Puts the reserve aside, before the tables can take the room. Where there is none, each publish tries again.
+    fn put_reserve_aside(&mut self) {
+        if !self.reserved {
+            self.reserved = fs::write(self.folder.join(RESERVE_FILE), [0; RESERVE_BYTES]).is_ok();
+        }
+    }
+
+    /// Makes the names of the folders safe, once.
     fn sync_names(&mut self) -> Result<(), Error> {
         if !self.names_synced {
             self.sync_name()?;
-            // On a disk that is full already it is too late for this; the tables say so, and their errors tell.
-            let _ = fs::write(self.folder.join(RESERVE_FILE), [0; RESERVE_BYTES]);
         }
         disk::sync_folder(&self.folder)?;
         self.names_synced = true;
@@ -275,6 +282,7 @@ impl Sink for Recording {
 
     /// Writes the rows that no file holds yet, and syncs them.
     fn publish(&mut self) -> Result<(), Error> {
+        self.put_reserve_aside();
         // If as much comes again, will it fit?
         let full = self.waiting() + std::mem::take(&mut self.taken) > BUDGET;
         let tables = self.write(Durability::PowerCut, |part| {

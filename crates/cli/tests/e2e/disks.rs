@@ -105,7 +105,8 @@ fn a_disk_that_fills_up_and_gets_room_again_costs_nothing() {
     let (_, why) = notice(&timeline, "write_error").unwrap();
     assert!(why.contains("make room"), "{why}");
     let own = rows(&timeline, "own").unwrap();
-    let ticks: Vec<_> = own.ints("ticks_count").into_iter().flatten().collect();
+    let ticks: Vec<_> = own.ints("ticks").into_iter().flatten().collect();
+    assert_eq!(ticks.len(), own.len());
     assert!(ticks.windows(2).all(|pair| pair[1] == pair[0] + 1), "each tick has its row");
 }
 

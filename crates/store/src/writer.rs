@@ -254,7 +254,7 @@ impl Sink for Recording {
         if batch.is_empty() {
             return Ok(());
         }
-        let known = self.parts.iter().position(|part| std::ptr::eq(part.table, batch.table()));
+        let known = self.parts.iter().position(|part| part.table.is(batch.table()));
         let index = match known {
             Some(index) => index,
             None => {

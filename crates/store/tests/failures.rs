@@ -135,7 +135,6 @@ fn rows_that_were_published_survive_a_disk_that_fails_for_long() {
     let times = timeline.frame("process", &barograph_store::Query::all()).unwrap().times().to_vec();
     assert!(times.len() >= 3300 && times[..3300].iter().copied().eq((0..3300).map(|row| common::at(row / 100).utc_nanos)), "{}", times.len());
     let kept = times.len() as u64;
-    drop(take);
     assert_eq!(kept + recording.rows_lost(), tick.unsigned_abs() * 100, "each row is kept or counted as lost");
 }
 

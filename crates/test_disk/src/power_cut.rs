@@ -61,6 +61,12 @@ impl PowerCut {
         self.history.len()
     }
 
+    /// When the first and the last change was made, in nanoseconds since boot.
+    pub fn time(&self) -> (i64, i64) {
+        let at = |event: Option<&Arc<Event>>| event.map_or(0, |event| event.boot_nanos);
+        (at(self.history.first()), at(self.history.last()))
+    }
+
     /// The last moment up to this time since boot, in nanoseconds.
     pub fn moment_at(&self, boot_nanos: i64) -> usize {
         self.history.partition_point(|event| event.boot_nanos <= boot_nanos)

@@ -119,10 +119,10 @@ fn so_far(timeline: &Timeline) -> anyhow::Result<(Option<f64>, Option<f64>, Opti
     let facts = timeline.facts();
     let mut last = None;
     for table in timeline.tables()? {
-        let range = table.range.map(|(_, last)| last);
+        let range = table.monotonic_range.map(|(_, last)| last);
         last = last.max(range);
     }
-    let wall = last.map(|last| (last - facts.clock.utc_nanos) as f64 / 1e9);
+    let wall = last.map(|last| (last - facts.clock.monotonic_nanos) as f64 / 1e9);
     if !timeline.has_table(Job::TABLE.name) {
         return Ok((wall, None, None));
     }

@@ -137,7 +137,7 @@ impl Batch {
     /// # Panics
     /// If the tables differ: that is a mistake in the caller.
     pub fn append(&mut self, other: &Batch) {
-        assert!(std::ptr::eq(self.table, other.table), "rows of {} do not fit {}", other.table.name, self.table.name);
+        assert!(self.table.is(other.table), "rows of {} do not fit {}", other.table.name, self.table.name);
         self.utc_nanos.extend_from_slice(&other.utc_nanos);
         self.monotonic_nanos.extend_from_slice(&other.monotonic_nanos);
         for ((column, other), metric) in self.columns.iter_mut().zip(&other.columns).zip(self.table.metrics) {

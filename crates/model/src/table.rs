@@ -56,6 +56,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether both are the same table. Its address does not tell: a declaration has one in each crate that uses it.
+    pub fn is(&self, other: &Table) -> bool {
+        self.name == other.name
+    }
+
     /// What it tells, for people.
     pub fn help(&self) -> &'static str {
         self.doc.trim_ascii()

@@ -137,11 +137,11 @@ impl Panel {
         self.slow.iter_mut().for_each(|slow| slow.read_here(at));
     }
 
-    /// Writes the recorder's own row; `cost.faults` is filled in here.
+    /// Writes the recorder's own row, the last one of a tick; `cost.faults` is filled in here.
     pub fn read_own(&mut self, at: Moment, mut cost: Cost) {
         cost.faults = self.faults();
         cost.processes_left_out = self.processes.left_out();
-        self.own.read(at, &cost);
+        self.own.read(by_now(at), &cost);
     }
 
     /// Writes what each source has cost.

@@ -427,3 +427,100 @@ impl Recorder {
         self.events.add(EventRow { at, by: "recorder", name, detail, pid: pid.map(u64::from), duration_seconds });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use barograph_model::{Batch, Described};
+    use barograph_sources::{Machine, Own, Roots, Scope, Select, Watch};
+
+    use super::*;
+    use crate::clock::test as clocks;
+    use crate::panel::PanelOptions;
+
+    const HOUR: i64 = 3_600_000_000_000;
+
+    /// Keeps all that it is given.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<Batch>>>);
+
+    impl Sink for Kept {
+        type Error = Infallible;
+
+        fn take(&mut self, batch: &Batch) -> Result<(), Infallible> {
+            self.0.lock().unwrap().push(batch.clone());
+            Ok(())
+        }
+
+        fn publish(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        fn bytes_written(&self) -> u64 {
+            0
+        }
+
+        fn rows_lost(&self) -> u64 {
+            0
+        }
+    }
+
+    impl Kept {
+        fn of<T: Described>(&self) -> Batch {
+            let mut all = Batch::new(T::TABLE);
+            self.0.lock().unwrap().iter().filter(|batch| batch.table().is(T::TABLE)).for_each(|batch| all.append(batch));
+            all
+        }
+    }
+
+    fn steps(times: &[i64]) -> Vec<i64> {
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    #[test]
+    fn a_clock_that_is_set_and_a_machine_that_sleeps_hold_up_no_tick_and_make_no_burst() {
+        let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
+        let panel = Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false }).unwrap();
+        let interval = Duration::from_millis(10);
+        let options = Options { interval, dense_start: false, write_interval: interval * 5, until: Until::Stopped, duration: None };
+        let mut recorder = Recorder::new(panel, options).unwrap();
+        let (kept, mut asked) = (Kept::default(), 0);
+        let (outcome, _) = recorder.run(kept.clone(), || {
+            asked += 1;
+            match asked {
+                5 => clocks::set_utc(-HOUR),
+                10 => clocks::set_utc(2 * HOUR),
+                15 => clocks::sleep(HOUR),
+                _ => {}
+            }
+            (asked == 20).then(|| "enough".to_owned())
+        });
+        let own = kept.of::<Own>();
+        // The first reading, twenty ticks, and the end.
+        assert_eq!((outcome.ticks, own.len()), (22, 22));
+        // A burst to catch up with an hour would be 360,000; what a busy machine holds up is less.
+        assert!(outcome.missed_ticks < 10_000, "{}", outcome.missed_ticks);
+        let (monotonic, utc) = (steps(own.monotonic_nanos()), steps(own.utc_nanos()));
+        assert!(monotonic.iter().all(|step| *step > 0), "{monotonic:?}");
+        for (tick, (monotonic, utc)) in monotonic.iter().zip(&utc).enumerate() {
+            let (slept, set) =
+                (if tick == 15 { HOUR } else { 0 }, [(5, -HOUR), (10, 2 * HOUR)].iter().find(|(at, _)| *at == tick).map_or(0, |set| set.1));
+            let tenth = HOUR / 10;
+            assert!((slept..slept + tenth).contains(monotonic), "tick {tick}: {monotonic}");
+            assert!((utc - monotonic - set).abs() < tenth, "tick {tick}: {utc} and {monotonic}");
+        }
+        let suspended = own.column("suspended_seconds").unwrap();
+        let slept = suspended.float(21).unwrap() - suspended.float(14).unwrap();
+        assert!((3600.0..3960.0).contains(&slept), "{slept}");
+        let events = kept.of::<Events>();
+        let named = |name: &str| (0..events.len()).filter(|row| events.column("name").unwrap().text(*row) == Some(name)).collect::<Vec<_>>();
+        let gaps: Vec<f64> = named("gap").iter().map(|row| events.column("duration_seconds").unwrap().float(*row).unwrap()).collect();
+        let long = gaps.iter().filter(|seconds| **seconds > 1800.0).count();
+        assert_eq!(long, 1, "{gaps:?}");
+        let gap = named("gap").into_iter().find(|row| events.column("duration_seconds").unwrap().float(*row) > Some(1800.0)).unwrap();
+        let last_before = own.monotonic_nanos()[14]..own.monotonic_nanos()[15];
+        assert!(last_before.contains(&events.monotonic_nanos()[gap]), "it begins with the last tick before");
+    }
+}

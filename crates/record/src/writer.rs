@@ -34,7 +34,7 @@ struct Bundle {
 
 impl Bundle {
     fn add(&mut self, batch: &Batch) {
-        match self.batches.iter_mut().find(|own| std::ptr::eq(own.table(), batch.table())) {
+        match self.batches.iter_mut().find(|own| own.table().is(batch.table())) {
             Some(own) => own.append(batch),
             None => self.batches.push(batch.clone()),
         }

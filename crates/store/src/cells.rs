@@ -88,6 +88,17 @@ impl Cells {
         self.bytes -= forgotten.map(|block| BLOCK_BYTES + block.above.len()).sum::<usize>();
     }
 
+    /// Forgets the first cells, however many; the others are packed anew.
+    pub(crate) fn forget(&mut self, rows: usize) {
+        let before = std::mem::take(self);
+        for row in rows..before.blocks.len() * BLOCK + before.tail.len() {
+            let (bits, present) = (before.bits(row), before.is_present(row));
+            let text = u32::try_from(bits).ok().and_then(|number| before.words.get(number)).filter(|_| present);
+            let bits = text.map_or(bits, |text| self.intern(text));
+            self.push(bits, present);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.blocks.clear();
         self.tail.clear();
@@ -131,11 +142,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_comes_back(cells in prop::collection::vec(prop::option::of(number()), 0..300), forget in 0_usize..6) {
+        fn what_is_packed_comes_back(cells in prop::collection::vec(prop::option::of(number()), 0..300), forget in 0_usize..6, more in 0_usize..200) {
             let mut packed = Cells::default();
             cells.iter().for_each(|cell| packed.push(cell.unwrap_or(0), cell.is_some()));
             packed.forget_blocks(forget);
             let left = &cells[(forget.min(cells.len() / BLOCK)) * BLOCK..];
+            let left = &left[more.min(left.len())..];
+            packed.forget(more);
             let back: Vec<_> = (0..left.len()).map(|row| packed.is_present(row).then(|| packed.bits(row))).collect();
             prop_assert_eq!(back, left);
         }

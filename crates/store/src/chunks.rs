@@ -17,12 +17,11 @@ pub struct Chunks<'a> {
 impl Timeline {
     /// The rows that are asked for, in pieces of about so many rows. At least one piece comes, if need be an empty one: it has the columns.
     pub fn chunks(&self, table: &str, query: &Query, rows: u64) -> Result<Chunks<'_>, Error> {
-        let info = self.table(table)?;
-        let (first, last) = info.range.unwrap_or((0, 0));
-        let begin = query.from.unwrap_or(first).max(first);
-        let end = query.to.unwrap_or(last).min(last).max(begin);
-        let pieces = i64::try_from(info.rows / rows.max(1)).unwrap_or(i64::MAX).saturating_add(1);
-        let step = (last.saturating_sub(first) / pieces).saturating_add(1);
+        // By the monotonic clock: rows of one piece are then all earlier than those of the next, whatever became of UTC.
+        let (found, range) = self.extent(table, query)?;
+        let (begin, end) = range.unwrap_or((0, 0));
+        let pieces = i64::try_from(found / rows.max(1)).unwrap_or(i64::MAX).saturating_add(1);
+        let step = (end.saturating_sub(begin) / pieces).saturating_add(1);
         Ok(Chunks { timeline: self, table: table.to_owned(), query: query.clone(), begin, next: begin, end, step })
     }
 }
@@ -42,7 +41,7 @@ impl Iterator for Chunks<'_> {
             return None;
         }
         let to = self.next.saturating_add(self.step - 1).min(self.end);
-        let query = self.query.clone().between(Some(self.next), Some(to));
+        let query = self.query.clone().monotonic(self.next, to);
         self.next = to.saturating_add(1);
         Some(self.timeline.frame(&self.table, &query))
     }

@@ -49,6 +49,12 @@ impl Group {
         self.all_columns().for_each(Cells::clear);
     }
 
+    /// Forgets the first rows, which are on disk for good.
+    pub(crate) fn forget(&mut self, rows: usize) {
+        self.len = self.len.saturating_sub(rows);
+        self.all_columns().for_each(|cells| cells.forget(rows));
+    }
+
     /// Drops the oldest quarter of the rows, for a disk that takes none. Returns how many.
     pub(crate) fn drop_oldest(&mut self) -> usize {
         let blocks = (self.len / BLOCK).div_ceil(4);
@@ -136,6 +142,20 @@ mod tests {
         group.clear();
         group.push(&batch(&[(3, None, None), (7, None, None)]));
         assert_eq!(group.order(), None, "nothing to do");
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_its_texts_along() {
+        let mut group = Group::new(Sample::TABLE);
+        for row in 0..100 {
+            let name = format!("name {row}");
+            group.push(&batch(&[(row, Some(row), (row % 3 > 0).then_some(name.as_str()))]));
+        }
+        group.forget(70);
+        let names = &group.columns[2];
+        let name = |row: usize| names.is_present(row).then(|| names.words.get(u32::try_from(names.bits(row)).unwrap()).unwrap());
+        assert_eq!((group.len(), group.columns[1].bits(0), names.words.len()), (30, 70, 20));
+        assert_eq!([name(0), name(1), name(2), name(29)], [Some("name 70"), Some("name 71"), None, None]);
     }
 
     #[test]

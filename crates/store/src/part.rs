@@ -24,7 +24,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData};
 
 use crate::Error;
-use crate::disk::{Durability, temporary};
+use crate::disk::{self, Durability, temporary};
 use crate::encode::{Effort, Shape, write_group};
 use crate::group::Group;
 
@@ -49,12 +49,16 @@ pub(crate) struct OpenPart {
     pub(crate) group: Group,
     /// Whether there are rows that no file holds.
     pub(crate) dirty: bool,
+    /// The first so many of the rows in memory are the last row group of the file as well.
+    written: usize,
     shape: Shape,
     folder: PathBuf,
     folder_made: bool,
     number: u32,
     /// Whether a state of this number is on disk.
     on_disk: bool,
+    /// Whether a name in the folder may not survive a power cut yet.
+    name_unsynced: bool,
     /// Row groups at the beginning of the file that are no longer in memory.
     closed: usize,
 }
@@ -86,11 +90,19 @@ impl OpenPart {
     pub(crate) fn new(table: &'static Table, recording: &Path, id: &str) -> Result<OpenPart, Error> {
         let folder = recording.join(table.name);
         let shape = Shape::new(table, id).map_err(|source| Error::part(&folder, source))?;
-        Ok(OpenPart { table, group: Group::new(table), dirty: false, shape, folder, folder_made: false, number: 0, on_disk: false, closed: 0 })
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+        Ok(OpenPart {
+            table,
+            group: Group::new(table),
+            dirty: false,
+            written: 0,
+            shape,
+            folder,
+            folder_made: false,
+            number: 0,
+            on_disk: false,
+            name_unsynced: false,
+            closed: 0,
+        })
     }
 
     /// Writes the part with all rows in memory as its last row group, under its hidden name. Closing means: for good.
@@ -113,9 +125,11 @@ impl OpenPart {
             let _ = fs::remove_file(&staged.hidden);
             return Err(Error::disk(&staged.path, source));
         }
-        (self.dirty, self.on_disk) = (false, true);
+        (self.dirty, self.on_disk, self.name_unsynced) = (false, true, true);
+        self.written = self.group.len();
         if staged.closes {
             self.group.clear();
+            self.written = 0;
             self.closed += 1;
             if staged.bytes >= PART_BYTES || self.closed >= PART_GROUPS {
                 self.leave();
@@ -124,9 +138,34 @@ impl OpenPart {
         Ok(staged.written)
     }
 
+    /// Rows that no file holds.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.group.len() - self.written
+    }
+
+    /// Makes room in memory where the disk takes nothing. Rows that the file has are left to it: its last row group counts as closed. Else the oldest
+    /// are dropped. Returns how many were.
+    pub(crate) fn make_room(&mut self) -> usize {
+        if self.written == 0 {
+            return self.group.drop_oldest();
+        }
+        self.group.forget(std::mem::take(&mut self.written));
+        self.closed += 1;
+        0
+    }
+
+    /// Makes the names of all states safe that were committed; of those, too, for which that failed before.
+    pub(crate) fn sync_names(&mut self) -> Result<(), Error> {
+        if self.name_unsynced {
+            disk::sync_folder(&self.folder)?;
+            self.name_unsynced = false;
+        }
+        Ok(())
+    }
+
     fn leave(&mut self) {
         self.number += 1;
-        (self.on_disk, self.closed) = (false, 0);
+        (self.on_disk, self.closed, self.written) = (false, 0, 0);
     }
 
     fn path(&self) -> PathBuf {

@@ -94,11 +94,19 @@ impl Part {
         pairs.iter().find(|pair| pair.key.strip_prefix("barograph.") == Some(key))?.value.clone()
     }
 
-    /// UTC time of the first and last row.
-    pub(crate) fn range(&self) -> Option<(i64, i64)> {
-        let column = self.schema().index_of(TIME).ok()?;
+    /// The earliest and latest time of its rows in this column: UTC or monotonic.
+    pub(crate) fn range(&self, clock: &str) -> Option<(i64, i64)> {
+        let column = self.schema().index_of(clock).ok()?;
         let ranges = self.groups().filter_map(|group| int_range(group, column));
-        ranges.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
+        ranges.reduce(wider)
+    }
+
+    /// How many rows the query can find at most, and the monotonic times between which they lie.
+    pub(crate) fn extent(&self, query: &Query) -> (u64, Option<(i64, i64)>) {
+        let groups = || self.groups().filter(|group| self.may_match(group, query));
+        let column = self.schema().index_of(MONOTONIC).ok();
+        let ranges = groups().filter_map(|group| int_range(group, column?));
+        (groups().map(|group| group.num_rows().unsigned_abs()).sum(), ranges.reduce(wider))
     }
 
     /// The rows that the query asks for, in the order of the file.
@@ -115,7 +123,7 @@ impl Part {
             builder = builder.with_projection(self.projection([TIME, MONOTONIC].into_iter().chain(columns.iter().map(String::as_str))));
         }
         if query.restricts_rows() {
-            let columns = [TIME].into_iter().chain(query.filtered_columns());
+            let columns = [TIME, MONOTONIC].into_iter().chain(query.filtered_columns());
             let (mask, query) = (self.projection(columns), query.clone());
             let predicate = ArrowPredicateFn::new(mask, move |batch| matching(&batch, &query));
             builder = builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)]));
@@ -136,18 +144,24 @@ impl Part {
     fn may_match(&self, group: &RowGroupMetaData, query: &Query) -> bool {
         let range = |column: &str| self.schema().index_of(column).ok().and_then(|index| int_range(group, index));
         let in_time = range(TIME).is_none_or(|(first, last)| query.from.is_none_or(|from| last >= from) && query.to.is_none_or(|to| first <= to));
-        in_time && query.equal.iter().all(|(column, value)| range(column).is_none_or(|(low, high)| (low..=high).contains(value)))
+        let in_monotonic = query.monotonic.is_none_or(|(from, to)| range(MONOTONIC).is_none_or(|(first, last)| last >= from && first <= to));
+        in_time && in_monotonic && query.equal.iter().all(|(column, value)| range(column).is_none_or(|(low, high)| (low..=high).contains(value)))
     }
 }
 
 impl Query {
     fn restricts_rows(&self) -> bool {
-        self.from.is_some() || self.to.is_some() || self.filtered_columns().next().is_some()
+        self.from.is_some() || self.to.is_some() || self.monotonic.is_some() || self.filtered_columns().next().is_some()
     }
 
     fn filtered_columns(&self) -> impl Iterator<Item = &str> {
         self.equal.iter().map(|(column, _)| column.as_str()).chain(self.equal_text.iter().map(|(column, _)| column.as_str()))
     }
+}
+
+/// The range that holds both.
+pub(crate) fn wider(one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
+    (one.0.min(other.0), one.1.max(other.1))
 }
 
 /// Smallest and largest value of a column of whole numbers in a row group, where the file says them.
@@ -165,6 +179,11 @@ fn matching(batch: &RecordBatch, query: &Query) -> Result<BooleanArray, ArrowErr
         for (keep, &time) in keep.iter_mut().zip(times.values()) {
             *keep = query.from.is_none_or(|from| time >= from) && query.to.is_none_or(|to| time <= to);
         }
+    }
+    if let Some((from, to)) = query.monotonic
+        && let Some(times) = batch.column_by_name(MONOTONIC).and_then(|array| array.as_primitive_opt::<Int64Type>())
+    {
+        keep.iter_mut().zip(times.values()).for_each(|(keep, time)| *keep &= (from..=to).contains(time));
     }
     for (column, wanted) in &query.equal {
         match batch.column_by_name(column).and_then(|array| array.as_primitive_opt::<Int64Type>()) {

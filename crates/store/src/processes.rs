@@ -47,7 +47,9 @@ impl Timeline {
     pub fn processes_at(&self, utc_nanos: i64) -> Result<ProcessesAt, Error> {
         let window = (2.0 * self.facts().interval_seconds).max(SHORTEST_WINDOW_SECONDS) * 1e9;
         let samples = self.frame_or_empty(SAMPLES, &Query::all().between(Some(utc_nanos.saturating_sub(window as i64)), Some(utc_nanos)))?;
-        let identities = self.frame_or_empty(IDENTITIES, &Query::all().between(None, Some(utc_nanos)))?;
+        // By the monotonic clock: where UTC was set back, a process may have been named at what is now a later time.
+        let last = samples.monotonic().last().copied().unwrap_or(i64::MIN);
+        let identities = self.frame_or_empty(IDENTITIES, &Query::all().monotonic(i64::MIN, last))?;
         let mut last: Vec<(Key, u64)> = last_rows(&samples).into_iter().collect();
         last.sort_unstable();
         let known = last_rows(&identities);

@@ -7,6 +7,8 @@ pub struct Query {
     pub from: Option<i64>,
     /// Rows at or before this UTC time, in nanoseconds since 1970.
     pub to: Option<i64>,
+    /// Rows at or after, and at or before, these times of the monotonic clock. UTC may have been set, and have come twice.
+    pub(crate) monotonic: Option<(i64, i64)>,
     /// Only these columns, in this order; both times always come with them. A column that no part has is left out.
     pub columns: Option<Vec<String>>,
     /// Only rows in which these whole-number columns have these values, such as `pid` and `start_ticks`.
@@ -25,6 +27,13 @@ impl Query {
     #[must_use]
     pub fn between(mut self, from: Option<i64>, to: Option<i64>) -> Query {
         (self.from, self.to) = (from, to);
+        self
+    }
+
+    /// Of those, only the rows between these times of the monotonic clock, both ends included.
+    #[must_use]
+    pub(crate) fn monotonic(mut self, from: i64, to: i64) -> Query {
+        self.monotonic = Some((from, to));
         self
     }
 

@@ -12,7 +12,7 @@ use arrow_select::take::take_record_batch;
 use parquet::errors::ParquetError;
 
 use crate::parts::{self, Part};
-use crate::schema::{FieldInfo, time_fields};
+use crate::schema::{FieldInfo, MONOTONIC, TIME, time_fields};
 use crate::{Bucket, Error, Facts, Frame, Query, State, state, thin};
 
 /// Where `repair` puts what can't be read.
@@ -43,8 +43,10 @@ pub struct TableInfo {
     pub bytes: u64,
     /// How many parts it has.
     pub parts: usize,
-    /// UTC time of its first and last row, in nanoseconds since 1970.
+    /// The earliest and latest UTC time of its rows, in nanoseconds since 1970.
     pub range: Option<(i64, i64)>,
+    /// The same on the monotonic clock. UTC may have been set meanwhile; this tells how long it was.
+    pub monotonic_range: Option<(i64, i64)>,
     /// Its columns, both times left out.
     pub fields: Vec<FieldInfo>,
 }
@@ -108,17 +110,28 @@ impl Timeline {
             bytes: 0,
             parts: 0,
             range: None,
+            monotonic_range: None,
             fields: Vec::new(),
         };
         let parts = self.collect(name, |part| {
             let said = |key: &str| part.said(key).filter(|said| !said.is_empty());
-            Ok((part.rows(), part.bytes, part.range(), FieldInfo::of_schema(part.schema()), said("help"), said("keys"), said("counted")))
+            Ok((
+                part.rows(),
+                part.bytes,
+                [TIME, MONOTONIC].map(|clock| part.range(clock)),
+                FieldInfo::of_schema(part.schema()),
+                said("help"),
+                said("keys"),
+                said("counted"),
+            ))
         })?;
-        for (rows, bytes, range, fields, help, keys, counted) in parts {
+        let join = |all: Option<(i64, i64)>, one: Option<(i64, i64)>| [all, one].into_iter().flatten().reduce(parts::wider);
+        for (rows, bytes, [range, monotonic_range], fields, help, keys, counted) in parts {
             info.rows += rows;
             info.bytes += bytes;
             info.parts += 1;
-            info.range = [info.range, range].into_iter().flatten().reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
+            info.range = join(info.range, range);
+            info.monotonic_range = join(info.monotonic_range, monotonic_range);
             let new: Vec<FieldInfo> = fields.into_iter().filter(|field| info.fields.iter().all(|known| known.name != field.name)).collect();
             info.fields.extend(new);
             info.help = help.unwrap_or(info.help);
@@ -128,12 +141,20 @@ impl Timeline {
         Ok(info)
     }
 
+    /// How many rows of a table the query can find at most, and the monotonic times between which they lie.
+    pub(crate) fn extent(&self, table: &str, query: &Query) -> Result<(u64, Option<(i64, i64)>), Error> {
+        let parts = self.collect(table, |part| Ok(part.extent(query)))?;
+        let rows = parts.iter().map(|(rows, _)| rows).sum();
+        Ok((rows, parts.into_iter().filter_map(|(_, range)| range).reduce(parts::wider)))
+    }
+
     /// Whether there is such a table.
     pub fn has_table(&self, name: &str) -> bool {
         self.table_names().is_ok_and(|names| names.iter().any(|known| known == name))
     }
 
-    /// The rows that are asked for, in the order of time; rows of the same time in the order in which they were written.
+    /// The rows that are asked for, in the order of time, which is that of the monotonic clock: somebody may have set the other one back. Rows of the
+    /// same time come in the order in which they were written.
     pub fn frame(&self, table: &str, query: &Query) -> Result<Frame, Error> {
         let parts = self.collect(table, |part| {
             let batches = part.read(query)?;
@@ -145,7 +166,7 @@ impl Timeline {
         let conformed: Result<Vec<RecordBatch>, _> = parts.iter().flat_map(|(_, batches)| batches).map(|batch| conform(batch, &schema)).collect();
         let all = concat_batches(&schema, &conformed.map_err(failed)?).map_err(failed)?;
         let frame = Frame::new(all);
-        match time_order(frame.times()) {
+        match order_of(frame.monotonic()) {
             None => Ok(frame),
             Some(order) => Ok(Frame::new(take_record_batch(frame.batch(), &UInt64Array::from(order)).map_err(failed)?)),
         }
@@ -163,8 +184,13 @@ impl Timeline {
         if !frame.is_numeric(column) {
             return Err(Error::NotNumeric { table: table.to_owned(), column: column.to_owned() });
         }
-        let (Some(&first), Some(&last)) = (frame.times().first(), frame.times().last()) else { return Ok(Vec::new()) };
-        Ok(thin(frame.times(), &frame.floats(column), query.from.unwrap_or(first), query.to.unwrap_or(last), buckets))
+        let (mut times, mut values) = (frame.times().to_vec(), frame.floats(column));
+        // A picture goes by UTC, in which two moments may be the same.
+        if let Some(order) = order_of(&times) {
+            (times, values) = order.iter().map(|&row| (times[row as usize], values[row as usize])).unzip();
+        }
+        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return Ok(Vec::new()) };
+        Ok(thin(&times, &values, query.from.unwrap_or(first), query.to.unwrap_or(last), buckets))
     }
 
     /// The parts that could not be read since the recording was opened.
@@ -228,8 +254,8 @@ fn conform(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch, arr
     RecordBatch::try_new_with_options(schema.clone(), columns, &RecordBatchOptions::new().with_row_count(Some(batch.num_rows())))
 }
 
-/// The order of time, if the rows do not have it already.
-fn time_order(times: &[i64]) -> Option<Vec<u64>> {
+/// The order of these times, if they do not have it already.
+fn order_of(times: &[i64]) -> Option<Vec<u64>> {
     if times.is_sorted() {
         return None;
     }

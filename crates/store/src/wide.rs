@@ -25,6 +25,9 @@ pub struct Wide<'a> {
     schema: SchemaRef,
     /// The table whose rows are the ticks.
     ticks: Option<String>,
+    /// The rows that were asked for, by UTC.
+    asked: Query,
+    /// All other times are of the monotonic clock: pieces are then one after the other, whatever became of UTC.
     begin: i64,
     next: i64,
     /// Rows from this time on are yet to be given to a tick.
@@ -48,10 +51,12 @@ impl Timeline {
     pub fn wide(&self, order: &[&str], from: Option<i64>, to: Option<i64>) -> Result<Wide<'_>, Error> {
         let mut tables = self.tables()?;
         tables.sort_by_key(|table| order.iter().position(|name| *name == table.name).unwrap_or(usize::MAX));
-        let ticks = tables.iter().filter(|table| is_each_tick(table)).max_by_key(|table| table.rows).cloned();
-        let (first, last) = ticks.as_ref().and_then(|table| table.range).unwrap_or((0, -1));
-        let begin = from.unwrap_or(first).max(first);
-        let pieces = ticks.as_ref().map_or(1, |table| i64::try_from(table.rows / ROWS).unwrap_or(i64::MAX).saturating_add(1));
+        // Of those with a row at each tick, the one that is read last: all rows of a tick have come then.
+        let ticks = tables.iter().filter(|table| is_each_tick(table)).max_by_key(|table| (table.rows, table.monotonic_range)).cloned();
+        let asked = Query::all().between(from, to);
+        let (rows, range) = ticks.as_ref().map_or(Ok((0, None)), |table| self.extent(&table.name, &asked))?;
+        let (begin, end) = range.unwrap_or((0, -1));
+        let pieces = i64::try_from(rows / ROWS).unwrap_or(i64::MAX).saturating_add(1);
         let mut fields: Vec<Field> = time_fields().to_vec();
         let mut sources = Vec::new();
         for table in tables {
@@ -72,11 +77,12 @@ impl Timeline {
             tables: sources,
             schema: Arc::new(Schema::new(fields)),
             ticks: ticks.map(|table| table.name),
+            asked,
             begin,
             next: begin,
             rows_from: begin,
-            end: to.unwrap_or(last).min(last),
-            step: (last.saturating_sub(first) / pieces).saturating_add(1),
+            end,
+            step: (end.saturating_sub(begin) / pieces).saturating_add(1),
         })
     }
 }
@@ -93,18 +99,19 @@ impl Wide<'_> {
     }
 
     fn piece(&mut self, name: &str, from: i64, to: i64) -> Result<RecordBatch, Error> {
-        let ticks = self.timeline.frame(name, &Query::all().columns(Vec::<String>::new()).between(Some(from), Some(to)))?;
+        let ticks = self.timeline.frame(name, &self.asked.clone().columns(Vec::<String>::new()).monotonic(from, to))?;
         // Rows after the last tick of a piece belong to the first one of the next. Those after the very last tick go to that.
-        let rows_to = if to >= self.end { to } else { ticks.times().last().copied().unwrap_or(self.rows_from - 1) };
-        let rows_from = std::mem::replace(&mut self.rows_from, rows_to + 1);
+        let rows_to = if to >= self.end { to } else { ticks.monotonic().last().copied().unwrap_or(self.rows_from - 1) };
+        let rows_from = self.rows_from;
         let mut arrays: Vec<ArrayRef> = vec![
             Arc::new(TimestampNanosecondArray::from(ticks.times().to_vec()).with_timezone("UTC")),
             Arc::new(Int64Array::from(ticks.monotonic().to_vec())),
         ];
         for source in &self.tables {
-            let query = Query::all().columns(source.columns.iter().chain(&source.counted).cloned()).between(Some(rows_from), Some(rows_to));
-            arrays.extend(source.arrays(&self.timeline.frame(&source.name, &query)?, ticks.times()));
+            let query = self.asked.clone().columns(source.columns.iter().chain(&source.counted).cloned()).monotonic(rows_from, rows_to);
+            arrays.extend(source.arrays(&self.timeline.frame(&source.name, &query)?, ticks.monotonic()));
         }
+        self.rows_from = rows_to + 1;
         let failed = |error| Error::part(&self.timeline.folder().join(name), parquet::errors::ParquetError::from(error));
         RecordBatch::try_new(self.schema.clone(), arrays).map_err(failed)
     }
@@ -130,7 +137,7 @@ impl Source {
         let counted = self.counted.as_ref().map(|column| frame.ints(column));
         let counts = |row: usize| counted.as_ref().is_none_or(|counted| counted[row] == Some(1));
         // A row that lies between two ticks, from a source on a thread of its own, belongs to the later one.
-        let place = |row: usize| Some(ticks.partition_point(|tick| *tick < frame.times()[row]).min(ticks.len().checked_sub(1)?));
+        let place = |row: usize| Some(ticks.partition_point(|tick| *tick < frame.monotonic()[row]).min(ticks.len().checked_sub(1)?));
         let rows: Vec<(usize, usize)> = (0..frame.len()).filter(|row| counts(*row)).filter_map(|row| Some((row, place(row)?))).collect();
         let summed = self.counted.is_some();
         let array = |(column, is_whole): (&String, &bool)| -> ArrayRef {
@@ -233,6 +240,33 @@ mod tests {
 
     fn at(tick: i64) -> Moment {
         Moment { utc_nanos: tick * 1000, monotonic_nanos: tick * 1000 }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_mixes_no_ticks() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recording = Recording::create(folder.path().join("run.baro"), Facts::default(), Options::default()).unwrap();
+        let (mut garden, mut trees) = (Rows::<Garden>::new(), Rows::<Trees>::new());
+        for tick in 0..10_u64 {
+            let at = at(tick.cast_signed());
+            // Set back at the sixth tick, to where it was in the middle of the second.
+            let at = Moment { utc_nanos: at.utc_nanos - if tick > 5 { 4500 } else { 0 }, ..at };
+            garden.row(at).set(Garden::flowers, tick);
+            trees.row(at).text(Trees::tree, b"old".as_slice()).set(Trees::counted, 1).set(Trees::apples, tick * 10);
+        }
+        for batch in [&*garden, &trees] {
+            recording.take(batch).unwrap();
+        }
+        recording.publish().unwrap();
+        let timeline = Timeline::open(folder.path().join("run.baro")).unwrap();
+        let whole = |from, to| {
+            let mut wide = timeline.wide(&[Garden::TABLE.name], from, to).unwrap();
+            let pieces: Vec<RecordBatch> = wide.by_ref().map(Result::unwrap).collect();
+            let rows = arrow_select::concat::concat_batches(wide.schema(), &pieces).unwrap();
+            [2, 3].map(|column| rows.column(column).as_primitive::<Int64Type>().iter().flatten().collect::<Vec<_>>())
+        };
+        assert_eq!(whole(None, None), [(0..10).collect::<Vec<_>>(), (0..10).map(|tick| tick * 10).collect()]);
+        assert_eq!(whole(Some(2500), Some(3500)), [[3, 7, 8], [30, 70, 80]], "what had that time on the wall");
     }
 
     #[test]

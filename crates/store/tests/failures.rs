@@ -4,12 +4,14 @@
 mod common;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use barograph_model::Sink;
 use barograph_store::{Durability, Error, Options, Recording, Timeline};
+use barograph_test_disk::{Operation, TestDisk};
 use common::{check, end, facts, machine, processes, recording};
 
 /// A file system in memory of this size, until it is dropped.
@@ -101,6 +103,57 @@ fn a_disk_that_stays_full_bounds_memory_and_still_takes_the_end() {
     let kept = timeline.table("process").unwrap().rows;
     assert!(kept > 0 && kept + recording.rows_lost() <= taken, "{kept} kept, {} lost of {taken}", recording.rows_lost());
     assert_eq!(timeline.damaged(), []);
+}
+
+#[test]
+fn rows_that_were_published_survive_a_disk_that_fails_for_long() {
+    let disk = match TestDisk::mount() {
+        Ok(disk) => disk,
+        Err(error) => return eprintln!("skipped: no file system can be mounted here: {error}"),
+    };
+    let path = disk.path().join("run.baro");
+    let mut recording = Recording::create(&path, facts(), Options::default()).unwrap();
+    let mut tick = 0;
+    let mut take = |recording: &mut Recording, ticks: i64| {
+        for _ in 0..ticks {
+            recording.take(&machine(tick)).unwrap();
+            recording.take(&processes(tick, 100)).unwrap();
+            tick += 1;
+        }
+    };
+    take(&mut recording, 33);
+    recording.publish().unwrap();
+    disk.fail(Operation::SyncFile, ErrorKind::Other);
+    while recording.rows_lost() == 0 {
+        take(&mut recording, 10);
+        assert!(recording.publish().is_err());
+    }
+    disk.heal();
+    take(&mut recording, 10);
+    recording.publish().unwrap();
+    let timeline = Timeline::open(&path).unwrap();
+    let times = timeline.frame("process", &barograph_store::Query::all()).unwrap().times().to_vec();
+    assert!(times.len() >= 3300 && times[..3300].iter().copied().eq((0..3300).map(|row| common::at(row / 100).utc_nanos)), "{}", times.len());
+    let kept = times.len() as u64;
+    assert_eq!(kept + recording.rows_lost(), tick.unsigned_abs() * 100, "each row is kept or counted as lost");
+}
+
+#[test]
+fn rows_that_the_end_found_no_room_for_are_counted() {
+    let (_folder, path, mut recording) = recording();
+    for tick in 0..30 {
+        recording.take(&processes(tick, 10)).unwrap();
+        if tick == 9 {
+            recording.publish().unwrap();
+            // The folder of the table takes no new file; the facts are still written.
+            fs::create_dir(path.join("process/.000000.parquet.tmp")).unwrap();
+        }
+    }
+    assert!(recording.finish(end(30), Durability::PowerCut).is_err());
+    let timeline = Timeline::open(&path).unwrap();
+    assert_eq!(timeline.table("process").unwrap().rows, 100);
+    let notice = &timeline.facts().notices[0];
+    assert_eq!((notice.name.as_str(), notice.count), ("rows_lost", 200));
 }
 
 #[test]

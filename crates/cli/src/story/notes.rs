@@ -9,6 +9,9 @@ use barograph_store::{Frame, Query, State, Timeline, gaps, stale_nanos};
 use super::{Group, Span, Ticks, frame, headlines};
 use crate::human;
 
+/// UTC is corrected by small steps all the time; what is larger, in nanoseconds, is worth telling.
+const CLOCK_WAS_SET: i64 = 1_000_000_000;
+
 /// Something that a reader should know.
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
@@ -43,6 +46,7 @@ pub(super) fn notes(timeline: &Timeline, span: &Span, ticks: &Ticks, groups: &[G
     of_state(&mut notes, timeline, span);
     if let Some(frame) = ticks.frame() {
         of_gaps(&mut notes, frame, timeline.facts());
+        of_clock(&mut notes, frame, timeline.facts());
     }
     let all = Query::all().between(span.asked.0, span.asked.1);
     if let Some(own) = frame(timeline, Own::TABLE.name, &all)? {
@@ -94,6 +98,20 @@ fn of_gaps(notes: &mut Notes, ticks: &Frame, facts: &barograph_store::Facts) {
         many => format!("There are {many} gaps without readings, the longest of {length} at {at}: totals include them, rates and curves do not."),
     };
     notes.warn("gaps", gaps.len() as u64, text);
+}
+
+/// Both clocks go on in suspend, so that they differ by another amount only when UTC was set.
+fn of_clock(notes: &mut Notes, ticks: &Frame, facts: &barograph_store::Facts) {
+    let differences: Vec<(i64, i64)> = ticks.times().iter().zip(ticks.monotonic()).map(|(utc, monotonic)| (utc - monotonic, *monotonic)).collect();
+    let steps = differences.windows(2).map(|pair| (pair[1].0 - pair[0].0, pair[1].1)).filter(|(step, _)| step.abs() >= CLOCK_WAS_SET);
+    let steps: Vec<(i64, i64)> = steps.collect();
+    let Some((step, at)) = steps.iter().max_by_key(|(step, _)| step.abs()) else { return };
+    let (length, way) = (human::seconds(step.abs() as f64 / 1e9), if *step < 0 { "back" } else { "forward" });
+    let at = human::since_start((at - facts.clock.monotonic_nanos) as f64 / 1e9);
+    let times = if steps.len() == 1 { String::new() } else { format!(" {} times, most", steps.len()) };
+    let text =
+        format!("The clock was set{times} {way} by {length} at {at}: times of day before and after do not compare; lengths and rates are right.");
+    notes.warn("clock_set", steps.len() as u64, text);
 }
 
 /// The recorder's own rows.

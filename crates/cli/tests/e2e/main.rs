@@ -6,6 +6,7 @@
 mod commands;
 mod confined;
 mod crash;
+mod disks;
 mod exit;
 mod harness;
 mod hostile;

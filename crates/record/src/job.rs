@@ -6,12 +6,27 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
+use rustix::process::{Pid, PidfdFlags, getpid, getsid, pidfd_open, test_kill_process};
 
 use crate::system_call::{self, Arrived, Mask};
 
-/// Signals that end or concern the job. SIGCHLD tells of children; the stop signals of a terminal stay as they are, so that we stop with the job.
-const WATCHED: [i32; 8] = [libc::SIGCHLD, libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
+/// Signals that are left as they are: those that can't be blocked, those of our own faults, and two that do nothing unless asked for.
+const LEFT: [i32; 11] = [
+    libc::SIGKILL,
+    libc::SIGSTOP,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGSYS,
+    libc::SIGPIPE,
+    libc::SIGURG,
+];
+
+/// What a terminal stops a group with.
+pub(crate) const STOPS: [i32; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 
 /// Why a command could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +37,9 @@ pub enum SpawnError {
     /// It is there, and can't be executed.
     #[error("{0}: can't be executed: {1}")]
     NotExecutable(String, io::Error),
+    /// There is no room for a process beside us.
+    #[error("there is no room for a process beside us: {0}")]
+    NoRoom(io::Error),
 }
 
 impl SpawnError {
@@ -30,6 +48,7 @@ impl SpawnError {
         let name = program.to_string_lossy().into_owned();
         match error.kind() {
             io::ErrorKind::NotFound => SpawnError::NotFound(name),
+            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => SpawnError::NoRoom(error),
             _ => SpawnError::NotExecutable(name, error),
         }
     }
@@ -38,9 +57,14 @@ impl SpawnError {
     pub fn exit_code(&self) -> u8 {
         match self {
             SpawnError::NotFound(_) => 127,
-            SpawnError::NotExecutable(..) => 126,
+            SpawnError::NotExecutable(..) | SpawnError::NoRoom(_) => 126,
         }
     }
+}
+
+/// Becomes this command, as a shell's `exec` does; returns only if that fails.
+pub fn become_command(command: &[impl AsRef<OsStr>]) -> SpawnError {
+    SpawnError::new(command.first().map(AsRef::as_ref).unwrap_or_default(), system_call::execute(command))
 }
 
 /// How the root process of a job ended.
@@ -66,14 +90,21 @@ impl JobEnd {
 pub(crate) struct Signals {
     descriptor: OwnedFd,
     before: Mask,
+    /// Those that whoever started us wanted ignored, a bit for each.
+    ignored: u64,
 }
 
 impl Signals {
     /// Must be called before any thread is started, so that all of them leave the signals to us.
     pub(crate) fn watch() -> io::Result<Signals> {
-        let (descriptor, before) = system_call::block(&WATCHED)?;
-        system_call::want_children();
-        Ok(Signals { descriptor, before })
+        let all = 1..=libc::SIGRTMAX();
+        let ignored = all.clone().filter(|&signal| system_call::is_ignored(signal)).fold(0, |set, signal| set | bit(signal));
+        // Who does not stop, as whoever started us wanted it, has no stop to see.
+        let heeded = |signal: &i32| !STOPS.contains(signal) || ignored & bit(*signal) == 0 && !system_call::is_blocked(*signal);
+        let watched: Vec<i32> = all.filter(|signal| !LEFT.contains(signal)).filter(heeded).collect();
+        let (descriptor, before) = system_call::block(&watched)?;
+        system_call::heed_children(true);
+        Ok(Signals { descriptor, before, ignored })
     }
 
     pub(crate) fn next(&self) -> Option<Arrived> {
@@ -84,19 +115,37 @@ impl Signals {
         self.descriptor.as_fd()
     }
 
-    /// Starts a command with the mask that we had.
+    /// Whether a signal is none of our business: what was to be ignored when we were started. Shells start what is to run in the background so, that
+    /// Ctrl-C is not for it; a SIGINT that somebody sends on purpose is.
+    pub(crate) fn is_ignored(&self, arrived: Arrived) -> bool {
+        let keyboard = [libc::SIGINT, libc::SIGQUIT].contains(&arrived.signal);
+        self.ignored & bit(arrived.signal) != 0 && (arrived.from_kernel || !keyboard)
+    }
+
+    /// Starts a command with the mask and the ignored signals that we had.
     pub(crate) fn spawn(&self, command: &[impl AsRef<OsStr>]) -> Result<u32, SpawnError> {
         let program = command.first().map(AsRef::as_ref).unwrap_or_default();
-        system_call::spawn(command, self.before).map_err(|error| SpawnError::new(program, error))
+        let heedless = self.ignored & bit(libc::SIGCHLD) != 0;
+        system_call::spawn(command, self.before, heedless).map_err(|error| SpawnError::new(program, error))
     }
+}
+
+fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
 }
 
 impl Drop for Signals {
     fn drop(&mut self) {
         // Signals that arrived at the very end would otherwise be delivered now, and end us before we can say how the job ended.
         while self.next().is_some() {}
+        system_call::heed_children(self.ignored & bit(libc::SIGCHLD) == 0);
         system_call::restore(self.before);
     }
+}
+
+/// Whether we lead our session: then we alone are told when its terminal hangs up.
+pub(crate) fn leads_session() -> bool {
+    getsid(None).is_ok_and(|session| session == getpid())
 }
 
 /// A process that was running before us: known to be gone as soon as it is.

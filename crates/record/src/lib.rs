@@ -13,7 +13,7 @@ mod system_call;
 mod writer;
 
 pub use clock::now;
-pub use job::{JobEnd, SpawnError};
+pub use job::{JobEnd, SpawnError, become_command};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;

@@ -25,11 +25,7 @@ extern "C" fn note_inheritance() {
             CLOSED_STREAMS.fetch_or(1 << stream, Ordering::Relaxed);
         }
     }
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: sigaction with a null new action only writes the old one, into a struct of the right type; zeroes are a valid value of it.
-    let ignored =
-        unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) == 0 && action.assume_init().sa_sigaction == libc::SIG_IGN };
-    PIPE_WAS_IGNORED.store(ignored, Ordering::Relaxed);
+    PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
 }
 
 // SAFETY: the section holds pointers to functions that the loader calls before `main`; this one touches nothing that needs a runtime.
@@ -37,17 +33,38 @@ extern "C" fn note_inheritance() {
 #[unsafe(link_section = ".init_array")]
 static NOTE_INHERITANCE: extern "C" fn() = note_inheritance;
 
-/// Asks for the exit status of children again if whoever started us wanted to know nothing of his, and we inherited that: the kernel would collect them.
-pub(crate) fn want_children() {
+/// Asks for the exit status of children, or leaves it to the kernel to collect them, as one inherits it from a parent that wants to know nothing of his.
+pub(crate) fn heed_children(heed: bool) {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the structs are of the right type, and zeroes are a valid value: no flags, an empty mask, the default action.
+    // SAFETY: the struct is of the right type, and zeroes are a valid value of it: no flags, an empty mask.
     unsafe {
-        if libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr()) == 0 {
-            let ours = action.assume_init_mut();
-            ours.sa_sigaction = libc::SIG_DFL;
-            ours.sa_flags &= !libc::SA_NOCLDWAIT;
-            libc::sigaction(libc::SIGCHLD, ours, ptr::null_mut());
-        }
+        action.assume_init_mut().sa_sigaction = if heed { libc::SIG_DFL } else { libc::SIG_IGN };
+        libc::sigaction(libc::SIGCHLD, action.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Whether this process ignores a signal.
+pub(crate) fn is_ignored(signal: c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: sigaction with a null new action only writes the old one, into a struct of the right type; zeroes are a valid value of it.
+    unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0 && action.assume_init().sa_sigaction == libc::SIG_IGN }
+}
+
+/// Whether this thread blocks a signal.
+pub(crate) fn is_blocked(signal: c_int) -> bool {
+    let mut mask = signal_set(&[]);
+    // SAFETY: with a null new mask the old one is only read, into a set of the right type.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &mut mask) == 0 && libc::sigismember(&mask, signal) == 1 }
+}
+
+/// Stops this process as a signal of the terminal would that [`block`] has blocked. Comes back when it is continued.
+pub(crate) fn stop_by(signal: c_int) {
+    let set = signal_set(&[signal]);
+    // SAFETY: the set is initialized; raise takes a number, and what it raises is delivered to this thread before it returns.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+        libc::raise(signal);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
     }
 }
 
@@ -100,6 +117,8 @@ pub(crate) struct Arrived {
     pub(crate) signal: c_int,
     /// Made by the kernel, as for Ctrl-C on a terminal, where the whole group has got it already.
     pub(crate) from_kernel: bool,
+    /// Who sent it; 0 if it was nobody, or nobody whom we could see.
+    pub(crate) sender: u32,
 }
 
 /// The next signal of a descriptor of [`block`], if one has arrived.
@@ -111,14 +130,16 @@ pub(crate) fn next_signal(descriptor: &OwnedFd) -> Option<Arrived> {
     }
     // SAFETY: the kernel has filled all bytes of the struct, which holds numbers only; read_unaligned needs no alignment.
     let info: libc::signalfd_siginfo = unsafe { ptr::read_unaligned(info.as_ptr().cast()) };
-    Some(Arrived { signal: c_int::try_from(info.ssi_signo).ok()?, from_kernel: info.ssi_code == libc::SI_KERNEL })
+    Some(Arrived { signal: c_int::try_from(info.ssi_signo).ok()?, from_kernel: info.ssi_code == libc::SI_KERNEL, sender: info.ssi_pid })
 }
 
 /// Starts a program as a shell would: found in PATH, with our environment, descriptors and limits, and the signal mask that we were started with.
-/// Returns its pid. The error is that of execve(2).
-pub(crate) fn spawn(command: &[impl AsRef<OsStr>], mask: Mask) -> io::Result<u32> {
-    let arguments: Vec<CString> =
-        command.iter().map(|argument| CString::new(argument.as_ref().as_bytes())).collect::<Result<_, _>>().map_err(io::Error::other)?;
+/// A heedless one ignores its children. Returns its pid. The error is that of execve(2).
+pub(crate) fn spawn(command: &[impl AsRef<OsStr>], mask: Mask, heedless: bool) -> io::Result<u32> {
+    let arguments = c_strings(command)?;
+    if heedless {
+        return fork_heedless(&arguments, mask);
+    }
     match spawn_arguments(&arguments, mask) {
         // A script without a first line that names its interpreter is the shell's, as execvp(3) has it.
         Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
@@ -130,13 +151,73 @@ pub(crate) fn spawn(command: &[impl AsRef<OsStr>], mask: Mask) -> io::Result<u32
     }
 }
 
+fn c_strings(command: &[impl AsRef<OsStr>]) -> io::Result<Vec<CString>> {
+    command.iter().map(|argument| CString::new(argument.as_ref().as_bytes())).collect::<Result<_, _>>().map_err(io::Error::other)
+}
+
+fn pointers(arguments: &[CString]) -> Vec<*mut c_char> {
+    arguments.iter().map(|argument| argument.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
+}
+
+/// Becomes a program, with what Rust's runtime changed put back. Returns only if that fails.
+pub(crate) fn execute(command: &[impl AsRef<OsStr>]) -> io::Error {
+    match c_strings(command) {
+        Ok(arguments) if !arguments.is_empty() => execute_pointers(&pointers(&arguments)),
+        Ok(_) => io::Error::from_raw_os_error(libc::ENOENT),
+        Err(error) => error,
+    }
+}
+
+/// Takes no memory, so that it may follow a fork(2).
+fn execute_pointers(arguments: &[*mut c_char]) -> io::Error {
+    let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
+    // SAFETY: the pointers are to C strings that live through the call, and end with null. Streams that were closed at our start are nobody's.
+    unsafe {
+        if !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        }
+        for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
+            libc::close(stream);
+        }
+        libc::execvp(arguments[0], arguments.as_ptr().cast());
+    }
+    io::Error::last_os_error()
+}
+
+/// Starts a program that ignores its children, as we were started. posix_spawn(3) knows no way to, and ignoring ours for that long might lose the end of a
+/// short one.
+fn fork_heedless(arguments: &[CString], mask: Mask) -> io::Result<u32> {
+    let (failure, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let pointers = pointers(arguments);
+    // SAFETY: no other thread runs yet; up to its execve(2) or end the child only makes system calls.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        heed_children(false);
+        restore(mask);
+        let error = execute_pointers(&pointers).raw_os_error().unwrap_or(libc::EINVAL);
+        let _ = rustix::io::write(&tell, &error.to_ne_bytes());
+        // SAFETY: ends the child at once, without what the parent would do at its end.
+        unsafe { libc::_exit(127) }
+    }
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    drop(tell);
+    let mut error = [0; 4];
+    if rustix::io::retry_on_intr(|| rustix::io::read(&failure, &mut error))? < error.len() {
+        return Ok(pid.cast_unsigned());
+    }
+    // SAFETY: waits for a child that is about to end; nobody asks for its status.
+    unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+    Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(error)))
+}
+
 fn spawn_arguments(arguments: &[CString], mask: Mask) -> io::Result<u32> {
     unsafe extern "C" {
         static environ: *const *mut c_char;
     }
     let Some(program) = arguments.first() else { return Err(io::Error::from_raw_os_error(libc::ENOENT)) };
-    let mut pointers: Vec<*mut c_char> = arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
-    pointers.push(ptr::null_mut());
+    let pointers = pointers(arguments);
     let reset: &[c_int] = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { &[] } else { &[libc::SIGPIPE] };
     let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
     let (mut attributes, mut actions) = (MaybeUninit::uninit(), MaybeUninit::uninit());
@@ -183,6 +264,26 @@ pub(crate) fn ended_child() -> Children {
         (0, 0) => Children::Running,
         (0, pid) => Children::Ended(pid.cast_unsigned()),
         _ => Children::None,
+    }
+}
+
+/// That a child was stopped or continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// By this signal.
+    Stopped(c_int),
+    Continued,
+}
+
+/// Whether a child has been stopped or continued since we last asked.
+pub(crate) fn paused_or_continued(pid: u32) -> Option<Pause> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: waitid fills in a struct of the right type, in which pid and status are valid for a child; with nothing to tell it leaves the zeroes.
+    unsafe {
+        let outcome = libc::waitid(libc::P_PID, pid, info.as_mut_ptr(), libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG);
+        let info = info.assume_init();
+        let pause = || if info.si_code == libc::CLD_CONTINUED { Pause::Continued } else { Pause::Stopped(info.si_status()) };
+        (outcome == 0 && info.si_pid() != 0).then(pause)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use barograph_record::{Outcome, SpawnError, become_command};
+use barograph_record::{Outcome, SpawnError, become_command, care_for};
 use clap::Args;
 
 use crate::options::JobOptions;
@@ -46,6 +46,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn record(args: &RunArgs) -> anyhow::Result<Outcome> {
+    care_for(&args.command);
     recording::make(Request {
         machine: args.job.machine.open()?,
         options: &args.job.recording,

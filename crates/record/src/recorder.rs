@@ -10,7 +10,8 @@ use barograph_sources::{Cost, Exit, Faults, JobTotals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::clock::{deadline_nanos, now, suspended};
-use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, leads_session};
+use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
+use crate::last_stand;
 use crate::panel::Panel;
 use crate::schedule::Schedule;
 use crate::system_call::{self, Arrived, Children, Pause};
@@ -157,6 +158,7 @@ impl Recorder {
         let _ = rustix::process::set_child_subreaper(rustix::process::getpid().into());
         self.began = now();
         let pid = self.signals.spawn(command)?;
+        last_stand::begin(pid, &self.signals, self.options.until == Until::Tree);
         // Up to the moment of its execve(2), which is past now, the command shared our memory and its peak.
         self.peak_floor = system_call::own_peak_resident_bytes();
         self.job = Job::Started { pid };
@@ -345,14 +347,8 @@ impl Recorder {
 
     /// Whether a signal was not for us alone.
     fn has_reached_the_job(&mut self, arrived: Arrived) -> bool {
-        if arrived.from_kernel {
-            // What a terminal sends goes to the group that is in front, with two exceptions: its end is told to who leads the session, and a timer that
-            // was set before we were started is that of this process.
-            let ours_alone = arrived.signal == libc::SIGALRM || arrived.signal == libc::SIGHUP && leads_session();
-            return !ours_alone;
-        }
         // Who of the job signals its whole group (`kill 0`) has thought of itself.
-        arrived.sender != 0 && self.panel.processes().members().any(|pid| pid == arrived.sender)
+        has_reached_the_group(arrived) || arrived.sender != 0 && self.panel.processes().members().any(|pid| pid == arrived.sender)
     }
 
     /// Stops when the command is stopped from the terminal, so that a shell sees that and takes the terminal back; nobody records what does not run.
@@ -456,7 +452,8 @@ impl Recorder {
             let at = now();
             self.panel.processes().collected(at, pid, exit);
             if matches!(self.job, Job::Started { pid: root } if root == pid) {
-                let end = collected.signal.map_or(JobEnd::Code(collected.code.unwrap_or(0)), JobEnd::Signal);
+                let end = collected.end();
+                last_stand::ended(end);
                 root_ended = true;
                 self.job_end = Some(end);
                 self.exit = Some(exit);

@@ -1,15 +1,19 @@
 //! System calls that no safe library offers: starting the job, its signals, and collecting it. All unsafe code of the project is here.
 #![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use libc::{c_char, c_int, pid_t};
+
+use crate::job::JobEnd;
+use crate::last_stand;
 
 /// Whether SIGPIPE was ignored when this process began. Rust's runtime ignores it before `main`, and a job must not inherit that.
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
@@ -95,11 +99,14 @@ pub(crate) fn block(signals: &[c_int]) -> io::Result<(OwnedFd, Mask)> {
         if error != 0 {
             return Err(io::Error::from_raw_os_error(error));
         }
+        let before = Mask(before.assume_init());
         let descriptor = libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
         if descriptor < 0 {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            restore(before);
+            return Err(error);
         }
-        Ok((OwnedFd::from_raw_fd(descriptor), Mask(before.assume_init())))
+        Ok((OwnedFd::from_raw_fd(descriptor), before))
     }
 }
 
@@ -122,7 +129,7 @@ pub(crate) struct Arrived {
 }
 
 /// The next signal of a descriptor of [`block`], if one has arrived.
-pub(crate) fn next_signal(descriptor: &OwnedFd) -> Option<Arrived> {
+pub(crate) fn next_signal(descriptor: BorrowedFd<'_>) -> Option<Arrived> {
     let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
     let read = rustix::io::read(descriptor, &mut info).ok()?;
     if read != info.len() {
@@ -133,112 +140,164 @@ pub(crate) fn next_signal(descriptor: &OwnedFd) -> Option<Arrived> {
     Some(Arrived { signal: c_int::try_from(info.ssi_signo).ok()?, from_kernel: info.ssi_code == libc::SI_KERNEL, sender: info.ssi_pid })
 }
 
-/// Starts a program as a shell would: found in PATH, with our environment, descriptors and limits, and the signal mask that we were started with.
-/// A heedless one ignores its children. Returns its pid. The error is that of execve(2).
-pub(crate) fn spawn(command: &[impl AsRef<OsStr>], mask: Mask, heedless: bool) -> io::Result<u32> {
-    let arguments = c_strings(command)?;
-    if heedless {
-        return fork_heedless(&arguments, mask);
+/// A program and its arguments, as execve(2) wants them.
+pub(crate) struct Command {
+    /// They point into `_arguments`, and end with null.
+    pointers: Vec<*const c_char>,
+    _arguments: Vec<CString>,
+}
+
+// SAFETY: the pointers lead into strings that the struct owns and nobody changes.
+unsafe impl Send for Command {}
+// SAFETY: as above; nothing can be changed through a shared reference.
+unsafe impl Sync for Command {}
+
+impl Command {
+    pub(crate) fn new(command: &[impl AsRef<OsStr>]) -> io::Result<Command> {
+        let arguments = command.iter().map(|argument| CString::new(argument.as_ref().as_bytes()).map_err(io::Error::other));
+        Command::of(arguments.collect::<Result<_, _>>()?)
     }
-    match spawn_arguments(&arguments, mask) {
-        // A script without a first line that names its interpreter is the shell's, as execvp(3) has it.
-        Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
-            let mut of_shell = vec![c"/bin/sh".to_owned()];
-            of_shell.extend(arguments);
-            spawn_arguments(&of_shell, mask)
+
+    fn of(arguments: Vec<CString>) -> io::Result<Command> {
+        if arguments.is_empty() {
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
-        outcome => outcome,
+        let pointers = arguments.iter().map(|argument| argument.as_ptr()).chain([ptr::null()]).collect();
+        Ok(Command { pointers, _arguments: arguments })
     }
-}
 
-fn c_strings(command: &[impl AsRef<OsStr>]) -> io::Result<Vec<CString>> {
-    command.iter().map(|argument| CString::new(argument.as_ref().as_bytes())).collect::<Result<_, _>>().map_err(io::Error::other)
-}
-
-fn pointers(arguments: &[CString]) -> Vec<*mut c_char> {
-    arguments.iter().map(|argument| argument.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
-}
-
-/// Becomes a program, with what Rust's runtime changed put back. Returns only if that fails.
-pub(crate) fn execute(command: &[impl AsRef<OsStr>]) -> io::Error {
-    match c_strings(command) {
-        Ok(arguments) if !arguments.is_empty() => execute_pointers(&pointers(&arguments)),
-        Ok(_) => io::Error::from_raw_os_error(libc::ENOENT),
-        Err(error) => error,
+    /// The same, to be run by the shell, as execvp(3) does with a script whose first line names no interpreter.
+    fn of_shell(&self) -> io::Result<Command> {
+        Command::of([c"/bin/sh".to_owned()].into_iter().chain(self._arguments.iter().cloned()).collect())
     }
-}
 
-/// Takes no memory, so that it may follow a fork(2).
-fn execute_pointers(arguments: &[*mut c_char]) -> io::Error {
-    let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
-    // SAFETY: the pointers are to C strings that live through the call, and end with null. Streams that were closed at our start are nobody's.
-    unsafe {
-        if !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
-            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    /// Becomes the program, with what Rust's runtime changed put back. Returns only if that fails. Takes no memory.
+    pub(crate) fn execute(&self) -> io::Error {
+        let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
+        // SAFETY: the pointers are to C strings that live through the call, and end with null. Streams that were closed at our start are nobody's.
+        unsafe {
+            if !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+                libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            }
+            for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
+                libc::close(stream);
+            }
+            libc::execvp(self.pointers[0], self.pointers.as_ptr());
         }
-        for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
-            libc::close(stream);
-        }
-        libc::execvp(arguments[0], arguments.as_ptr().cast());
+        io::Error::last_os_error()
     }
-    io::Error::last_os_error()
+
+    /// Starts the program as a shell would: found in PATH, with our environment, descriptors and limits, and the signal mask that we were started with. A
+    /// heedless one ignores its children. Returns its pid. The error is that of execve(2).
+    pub(crate) fn spawn(&self, mask: Mask, heedless: bool) -> io::Result<u32> {
+        if heedless {
+            return self.fork_heedless(mask);
+        }
+        match self.posix_spawn(mask) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => self.of_shell()?.posix_spawn(mask),
+            outcome => outcome,
+        }
+    }
+
+    fn posix_spawn(&self, mask: Mask) -> io::Result<u32> {
+        unsafe extern "C" {
+            static environ: *const *mut c_char;
+        }
+        let reset: &[c_int] = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { &[] } else { &[libc::SIGPIPE] };
+        let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
+        let (mut attributes, mut actions) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        let mut pid: pid_t = 0;
+        // SAFETY: the attributes and actions are initialized first and destroyed last; the pointers are to C strings that live through the call, and end
+        // with null; nobody changes the environment meanwhile, as Rust's own functions for that are unsafe and unused here.
+        let error = unsafe {
+            libc::posix_spawnattr_init(attributes.as_mut_ptr());
+            libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), (libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF) as _);
+            libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), &mask.0);
+            libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), &signal_set(reset));
+            libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
+            for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
+                libc::posix_spawn_file_actions_addclose(actions.as_mut_ptr(), stream);
+            }
+            let arguments = self.pointers.as_ptr().cast();
+            let error = libc::posix_spawnp(&mut pid, self.pointers[0], actions.as_ptr(), attributes.as_ptr(), arguments, environ);
+            libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
+            libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
+            error
+        };
+        if error == 0 { Ok(pid.cast_unsigned()) } else { Err(io::Error::from_raw_os_error(error)) }
+    }
+
+    /// Starts a program that ignores its children, as we were started. posix_spawn(3) knows no way to, and ignoring ours meanwhile might lose the end of a
+    /// short one.
+    fn fork_heedless(&self, mask: Mask) -> io::Result<u32> {
+        let (failure, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        // SAFETY: no other thread runs yet; up to its execve(2) or end the child only makes system calls.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            heed_children(false);
+            restore(mask);
+            let error = self.execute().raw_os_error().unwrap_or(libc::EINVAL);
+            let _ = rustix::io::write(&tell, &error.to_ne_bytes());
+            exit(127);
+        }
+        if pid < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        drop(tell);
+        let mut error = [0; 4];
+        if rustix::io::retry_on_intr(|| rustix::io::read(&failure, &mut error))? < error.len() {
+            return Ok(pid.cast_unsigned());
+        }
+        // SAFETY: waits for a child that is about to end; nobody asks for its status.
+        unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+        Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(error)))
+    }
 }
 
-/// Starts a program that ignores its children, as we were started. posix_spawn(3) knows no way to, and ignoring ours for that long might lose the end of a
-/// short one.
-fn fork_heedless(arguments: &[CString], mask: Mask) -> io::Result<u32> {
-    let (failure, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let pointers = pointers(arguments);
-    // SAFETY: no other thread runs yet; up to its execve(2) or end the child only makes system calls.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        heed_children(false);
-        restore(mask);
-        let error = execute_pointers(&pointers).raw_os_error().unwrap_or(libc::EINVAL);
-        let _ = rustix::io::write(&tell, &error.to_ne_bytes());
-        // SAFETY: ends the child at once, without what the parent would do at its end.
-        unsafe { libc::_exit(127) }
-    }
-    if pid < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    drop(tell);
-    let mut error = [0; 4];
-    if rustix::io::retry_on_intr(|| rustix::io::read(&failure, &mut error))? < error.len() {
-        return Ok(pid.cast_unsigned());
-    }
-    // SAFETY: waits for a child that is about to end; nobody asks for its status.
-    unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-    Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(error)))
+/// Ends this process at once, with nothing of what is else done at an end.
+pub(crate) fn exit(status: c_int) -> ! {
+    // SAFETY: takes a number only, and does not return.
+    unsafe { libc::_exit(status) }
 }
 
-fn spawn_arguments(arguments: &[CString], mask: Mask) -> io::Result<u32> {
-    unsafe extern "C" {
-        static environ: *const *mut c_char;
+/// Says something on stderr, without a lock that another thread may hold.
+pub(crate) fn say(words: &[u8]) {
+    // SAFETY: the bytes live through the call; where there is no such stream it fails.
+    unsafe { libc::write(libc::STDERR_FILENO, words.as_ptr().cast(), words.len()) };
+}
+
+/// The memory of the system; when there is none, the job is not given up: see [`crate::last_stand`].
+#[derive(Debug)]
+pub struct Allocator;
+
+// SAFETY: hands on what the system's allocator returns, and to it what it is given.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        or_last_stand(unsafe { System.alloc(layout) })
     }
-    let Some(program) = arguments.first() else { return Err(io::Error::from_raw_os_error(libc::ENOENT)) };
-    let pointers = pointers(arguments);
-    let reset: &[c_int] = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { &[] } else { &[libc::SIGPIPE] };
-    let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
-    let (mut attributes, mut actions) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    let mut pid: pid_t = 0;
-    // SAFETY: the attributes and actions are initialized first and destroyed last; the pointers are to C strings that live through the call, and end with null;
-    // nobody changes the environment meanwhile, as Rust's own functions for that are unsafe and unused here.
-    let error = unsafe {
-        libc::posix_spawnattr_init(attributes.as_mut_ptr());
-        libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), (libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF) as _);
-        libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), &mask.0);
-        libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), &signal_set(reset));
-        libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
-        for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
-            libc::posix_spawn_file_actions_addclose(actions.as_mut_ptr(), stream);
-        }
-        let error = libc::posix_spawnp(&mut pid, program.as_ptr(), actions.as_ptr(), attributes.as_ptr(), pointers.as_ptr(), environ);
-        libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
-        libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
-        error
-    };
-    if error == 0 { Ok(pid.cast_unsigned()) } else { Err(io::Error::from_raw_os_error(error)) }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        or_last_stand(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        or_last_stand(unsafe { System.realloc(old, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are the same.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+fn or_last_stand(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        last_stand::out_of_memory();
+    }
+    memory
 }
 
 /// What is left to collect.
@@ -295,6 +354,12 @@ pub(crate) struct Collected {
     pub(crate) user_seconds: f64,
     pub(crate) system_seconds: f64,
     pub(crate) peak_resident_bytes: u64,
+}
+
+impl Collected {
+    pub(crate) fn end(&self) -> JobEnd {
+        self.signal.map_or(JobEnd::Code(self.code.unwrap_or(0)), JobEnd::Signal)
+    }
 }
 
 /// Collects a child that has ended.

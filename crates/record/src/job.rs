@@ -39,7 +39,7 @@ pub enum SpawnError {
     #[error("{0}: can't be executed: {1}")]
     NotExecutable(String, io::Error),
     /// There is no room for a process beside us.
-    #[error("there is no room for a process beside us: {0}")]
+    #[error("nothing was recorded: there is no room for a process beside this one: {0}")]
     NoRoom(io::Error),
 }
 

@@ -113,8 +113,8 @@ pub struct Recorder {
     asked: Option<i32>,
     /// Whether what the command left behind has got that signal too.
     asked_the_rest: bool,
-    /// Whether the command is stopped.
-    paused: bool,
+    /// Whether somebody has continued the command, perhaps with us.
+    continued: bool,
     publish_now: bool,
     last_tick: Moment,
     cost: Cost,
@@ -142,7 +142,7 @@ impl Recorder {
             stop: None,
             asked: None,
             asked_the_rest: false,
-            paused: false,
+            continued: false,
             publish_now: false,
             last_tick: began,
             cost: Cost { ticks: 1, ..Cost::default() },
@@ -355,12 +355,12 @@ impl Recorder {
     fn pause_with_command(&mut self) {
         match self.command().and_then(system_call::paused_or_continued) {
             Some(Pause::Stopped(signal)) => {
-                self.paused = true;
+                self.continued = false;
                 if STOPS.contains(&signal) {
                     system_call::stop_by(signal);
                 }
             }
-            Some(Pause::Continued) => self.paused = false,
+            Some(Pause::Continued) => self.continued = true,
             None => {}
         }
     }
@@ -373,12 +373,13 @@ impl Recorder {
         }
     }
 
-    /// Continues the command, unless whoever continued us has done so.
+    /// Continues the command, unless whoever continued us has continued it as well.
     fn go_on(&mut self) {
         self.pause_with_command();
-        if let Some(pid) = self.command().filter(|_| self.paused) {
+        if let Some(pid) = self.command().filter(|_| !self.continued) {
             system_call::send(pid, libc::SIGCONT);
         }
+        self.continued = false;
     }
 
     fn asked_to_stop(&mut self, arrived: Arrived) {

@@ -12,5 +12,6 @@ mod hostile;
 mod numbers;
 mod output;
 mod signals;
+mod terminal;
 mod tree;
 mod untouched;

@@ -5,12 +5,15 @@
 
 mod commands;
 mod confined;
+mod container;
 mod crash;
 mod exit;
+mod failures;
 mod harness;
 mod hostile;
 mod numbers;
 mod output;
+mod places;
 mod signals;
 mod terminal;
 mod tree;

@@ -214,6 +214,6 @@ fn a_recording_of_the_machine_has_no_job() {
     let place = Place::new();
     let output = finish(place.barograph(["record", "-q", "-i", "50ms", "--duration", "300ms", "-o", "run"]));
     let timeline = Ran { output, recording: place.path("run.baro") }.timeline();
-    assert!(rows(&timeline, "job").is_none_or(|job| job.len() == 0), "whose job?");
+    assert!(rows(&timeline, "job").is_none_or(|job| job.is_empty()), "whose job?");
     assert_eq!(timeline.facts().end.clone().unwrap().totals.peak_resident_bytes, None);
 }

@@ -64,10 +64,11 @@ pub(crate) fn is_blocked(signal: c_int) -> bool {
 /// Stops this process as a signal of the terminal would that [`block`] has blocked. Comes back when it is continued.
 pub(crate) fn stop_by(signal: c_int) {
     let set = signal_set(&[signal]);
-    // SAFETY: the set is initialized; raise takes a number, and what it raises is delivered to this thread before it returns.
+    // SAFETY: the set is initialized, and raise takes a number. It comes first: should the terminal's own signal wait as well, the two stop us once, as
+    // whoever continues us makes the kernel forget what is left.
     unsafe {
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
         libc::raise(signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
         libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
     }
 }

@@ -26,6 +26,10 @@ mod table;
 mod tree;
 mod words;
 
+/// A recorder that is out of memory still sees its job to the end.
+#[global_allocator]
+static ALLOCATOR: barograph_record::Allocator = barograph_record::Allocator;
+
 /// Records what a job does to its machine, and shows it beside the code that did it.
 #[derive(Parser, Debug)]
 #[command(name = "barograph", version, propagate_version = true, max_term_width = 100)]

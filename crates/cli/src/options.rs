@@ -32,7 +32,7 @@ pub(crate) struct MachineOptions {
 impl MachineOptions {
     pub(crate) fn open(&self) -> anyhow::Result<Arc<Machine>> {
         let roots = Roots { proc: self.proc_root.clone(), sys: self.sys_root.clone(), etc: self.etc_root.clone(), mounts: self.mounts_root.clone() };
-        Ok(Arc::new(Machine::open(roots).map_err(|fault| Unrecordable(fault.to_string()))?))
+        Ok(Arc::new(Machine::open(roots).map_err(|fault| Unrecordable::at_processes(&fault))?))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use barograph_model::{Batch, Sink};
 use barograph_record::{JobEnd, Outcome, Panel, PanelOptions, Reason, Recorder, Until};
-use barograph_sources::{Choice, FaultKind, HostFacts, LimitFacts, Machine, Scope, Select, Watch, user_name};
+use barograph_sources::{Choice, Fault, FaultKind, HostFacts, LimitFacts, Machine, Scope, Select, Watch, user_name};
 use barograph_store::{self as store, End, Facts, Notice, Recording, Totals};
 use jiff::tz::TimeZone;
 
@@ -69,8 +69,15 @@ pub(crate) struct Request<'a> {
 
 /// Why nothing can be recorded on this machine, whatever is asked for.
 #[derive(Debug, thiserror::Error)]
-#[error("can't look at processes: {0}; is /proc mounted?")]
-pub(crate) struct Unrecordable(pub(crate) String);
+#[error("nothing was recorded: {0}")]
+pub(crate) struct Unrecordable(String);
+
+impl Unrecordable {
+    pub(crate) fn at_processes(fault: &Fault) -> Unrecordable {
+        let advice = if fault.kind == FaultKind::Gone { "; is /proc mounted?" } else { "" };
+        Unrecordable(format!("can't look at processes: {fault}{advice}"))
+    }
+}
 
 /// Records, says so, and returns what became of the job.
 pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
@@ -79,7 +86,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let panel_options = PanelOptions { watch: watch.clone(), process_memory: subject.has_job() && !options.no_pss };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| match fault.kind {
         FaultKind::Other => anyhow::anyhow!(fault),
-        _ => Unrecordable(fault.to_string()).into(),
+        _ => Unrecordable::at_processes(&fault).into(),
     })?;
     let record_options = barograph_record::Options {
         interval: options.interval,
@@ -96,7 +103,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
             UntilOption::Job(_) => options.duration,
         },
     };
-    let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("signals: {error}")))?;
+    let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("can't hear signals: {error}")))?;
     let root = match subject {
         Subject::Command(command) => Some(recorder.spawn(command)?),
         Subject::Processes(pids) | Subject::Machine { until_exit: pids } => {

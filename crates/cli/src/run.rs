@@ -1,10 +1,9 @@
 //! `barograph run`: starts a command and records it.
 
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 
-use barograph_record::{Outcome, SpawnError};
+use barograph_record::{Outcome, SpawnError, become_command, care_for};
 use clap::Args;
 
 use crate::options::JobOptions;
@@ -35,18 +34,19 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         Ok(outcome) => Ok(outcome.job_end.map_or(ExitCode::SUCCESS, |end| ExitCode::from(end.shell_code()))),
         Err(error) => {
             crate::complain(&error);
-            if let Some(spawn) = error.downcast_ref::<SpawnError>() {
-                return Ok(ExitCode::from(spawn.exit_code()));
+            match error.downcast_ref::<SpawnError>() {
+                // We make room for it.
+                Some(SpawnError::NoRoom(_)) => Ok(run_unrecorded(&args.command)),
+                Some(spawn) => Ok(ExitCode::from(spawn.exit_code())),
+                None if error.is::<Unrecordable>() => Ok(run_unrecorded(&args.command)),
+                None => Ok(ExitCode::FAILURE),
             }
-            if error.is::<Unrecordable>() {
-                return run_unrecorded(&args.command);
-            }
-            Ok(ExitCode::FAILURE)
         }
     }
 }
 
 fn record(args: &RunArgs) -> anyhow::Result<Outcome> {
+    care_for(&args.command);
     recording::make(Request {
         machine: args.job.machine.open()?,
         options: &args.job.recording,
@@ -57,10 +57,9 @@ fn record(args: &RunArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Becomes the command: that we can't record is no reason for the job not to run.
-fn run_unrecorded(command: &[OsString]) -> anyhow::Result<ExitCode> {
-    let Some((program, arguments)) = command.split_first() else { return Ok(ExitCode::FAILURE) };
-    let error = process::Command::new(program).args(arguments).exec();
-    let spawn = SpawnError::new(program, error);
-    crate::complain(&anyhow::anyhow!("{spawn}"));
-    Ok(ExitCode::from(spawn.exit_code()))
+fn run_unrecorded(command: &[OsString]) -> ExitCode {
+    let failure = become_command(command);
+    let code = failure.exit_code();
+    crate::complain(&failure.into());
+    ExitCode::from(code)
 }

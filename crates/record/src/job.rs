@@ -6,12 +6,28 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
+use rustix::process::{Pid, PidfdFlags, getpid, getsid, pidfd_open, test_kill_process};
 
-use crate::system_call::{self, Arrived, Mask};
+use crate::last_stand;
+use crate::system_call::{self, Arrived, Command, Mask};
 
-/// Signals that end or concern the job. SIGCHLD tells of children; the stop signals of a terminal stay as they are, so that we stop with the job.
-const WATCHED: [i32; 8] = [libc::SIGCHLD, libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH];
+/// Signals that are left as they are: those that can't be blocked, those of our own faults, and two that do nothing unless asked for.
+const LEFT: [i32; 11] = [
+    libc::SIGKILL,
+    libc::SIGSTOP,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGSYS,
+    libc::SIGPIPE,
+    libc::SIGURG,
+];
+
+/// What a terminal stops a group with.
+pub(crate) const STOPS: [i32; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 
 /// Why a command could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +38,18 @@ pub enum SpawnError {
     /// It is there, and can't be executed.
     #[error("{0}: can't be executed: {1}")]
     NotExecutable(String, io::Error),
+    /// There is no room for a process beside us.
+    #[error("nothing was recorded: there is no room for a process beside this one: {0}")]
+    NoRoom(io::Error),
 }
 
 impl SpawnError {
-    /// What it means that execve(2) failed so for this program.
-    pub fn new(program: &OsStr, error: io::Error) -> SpawnError {
-        let name = program.to_string_lossy().into_owned();
+    /// What it means that execve(2) failed so for this command.
+    fn of(command: &[impl AsRef<OsStr>], error: io::Error) -> SpawnError {
+        let name = command.first().map(|program| program.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
         match error.kind() {
             io::ErrorKind::NotFound => SpawnError::NotFound(name),
+            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => SpawnError::NoRoom(error),
             _ => SpawnError::NotExecutable(name, error),
         }
     }
@@ -38,8 +58,20 @@ impl SpawnError {
     pub fn exit_code(&self) -> u8 {
         match self {
             SpawnError::NotFound(_) => 127,
-            SpawnError::NotExecutable(..) => 126,
+            SpawnError::NotExecutable(..) | SpawnError::NoRoom(_) => 126,
         }
+    }
+}
+
+/// Becomes this command, as a shell's `exec` does; returns only if that fails.
+pub fn become_command(command: &[impl AsRef<OsStr>]) -> SpawnError {
+    SpawnError::of(command, Command::new(command).map_or_else(|error| error, |command| command.execute()))
+}
+
+/// Says which command is about to be recorded, before anything else is done: should there be no memory to record it, it runs all the same.
+pub fn care_for(command: &[impl AsRef<OsStr>]) {
+    if let Ok(command) = Command::new(command) {
+        last_stand::prepare(command);
     }
 }
 
@@ -65,38 +97,84 @@ impl JobEnd {
 /// The signals of this process, turned into something to wait for.
 pub(crate) struct Signals {
     descriptor: OwnedFd,
-    before: Mask,
+    found: Found,
+}
+
+/// The signals as we found them.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    mask: Mask,
+    /// Those that whoever started us wanted ignored, a bit for each.
+    ignored: u64,
+}
+
+impl Found {
+    fn ignores(self, signal: i32) -> bool {
+        self.ignored & bit(signal) != 0
+    }
+
+    /// Makes them so again.
+    pub(crate) fn give_back(self) {
+        system_call::heed_children(!self.ignores(libc::SIGCHLD));
+        system_call::restore(self.mask);
+    }
 }
 
 impl Signals {
     /// Must be called before any thread is started, so that all of them leave the signals to us.
     pub(crate) fn watch() -> io::Result<Signals> {
-        let (descriptor, before) = system_call::block(&WATCHED)?;
-        system_call::want_children();
-        Ok(Signals { descriptor, before })
+        let all = 1..=libc::SIGRTMAX();
+        let ignored = all.clone().filter(|&signal| system_call::is_ignored(signal)).fold(0, |set, signal| set | bit(signal));
+        // Who does not stop, as whoever started us wanted it, has no stop to see.
+        let heeded = |signal: &i32| !STOPS.contains(signal) || ignored & bit(*signal) == 0 && !system_call::is_blocked(*signal);
+        let watched: Vec<i32> = all.filter(|signal| !LEFT.contains(signal)).filter(heeded).collect();
+        let (descriptor, mask) = system_call::block(&watched)?;
+        let found = Found { mask, ignored };
+        last_stand::remember(found);
+        system_call::heed_children(true);
+        Ok(Signals { descriptor, found })
     }
 
     pub(crate) fn next(&self) -> Option<Arrived> {
-        system_call::next_signal(&self.descriptor)
+        system_call::next_signal(self.descriptor())
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 
-    /// Starts a command with the mask that we had.
-    pub(crate) fn spawn(&self, command: &[impl AsRef<OsStr>]) -> Result<u32, SpawnError> {
-        let program = command.first().map(AsRef::as_ref).unwrap_or_default();
-        system_call::spawn(command, self.before).map_err(|error| SpawnError::new(program, error))
+    /// Whether a signal is none of our business: what was to be ignored when we were started. Shells start what is to run in the background so, that
+    /// Ctrl-C is not for it; a SIGINT that somebody sends on purpose is.
+    pub(crate) fn is_ignored(&self, arrived: Arrived) -> bool {
+        let keyboard = [libc::SIGINT, libc::SIGQUIT].contains(&arrived.signal);
+        self.found.ignores(arrived.signal) && (arrived.from_kernel || !keyboard)
     }
+
+    /// Starts a command with the mask and the ignored signals that we had.
+    pub(crate) fn spawn(&self, command: &[impl AsRef<OsStr>]) -> Result<u32, SpawnError> {
+        let heedless = self.found.ignores(libc::SIGCHLD);
+        let spawned = Command::new(command).and_then(|command| command.spawn(self.found.mask, heedless));
+        spawned.map_err(|error| SpawnError::of(command, error))
+    }
+}
+
+fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
 }
 
 impl Drop for Signals {
     fn drop(&mut self) {
         // Signals that arrived at the very end would otherwise be delivered now, and end us before we can say how the job ended.
         while self.next().is_some() {}
-        system_call::restore(self.before);
+        self.found.give_back();
     }
+}
+
+/// Whether a signal has reached the whole group of ours, and so the job: what the kernel makes, as a terminal does for Ctrl-C. There are two exceptions:
+/// the end of a terminal is told to who leads its session alone, and a timer that was set before we were started is that of this process.
+pub(crate) fn has_reached_the_group(arrived: Arrived) -> bool {
+    let ours_alone = || arrived.signal == libc::SIGALRM || arrived.signal == libc::SIGHUP && getsid(None) == Ok(getpid());
+    arrived.from_kernel && !ours_alone()
 }
 
 /// A process that was running before us: known to be gone as soon as it is.

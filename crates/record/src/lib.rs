@@ -5,6 +5,7 @@
 
 mod clock;
 mod job;
+mod last_stand;
 mod panel;
 mod recorder;
 mod schedule;
@@ -13,7 +14,8 @@ mod system_call;
 mod writer;
 
 pub use clock::now;
-pub use job::{JobEnd, SpawnError};
+pub use job::{JobEnd, SpawnError, become_command, care_for};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;
+pub use system_call::Allocator;

@@ -10,14 +10,18 @@ use barograph_sources::{Cost, Exit, Faults, JobTotals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::clock::{deadline_nanos, nanos, now, suspended};
-use crate::job::{Attached, JobEnd, Signals, SpawnError};
+use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
+use crate::last_stand;
 use crate::panel::Panel;
 use crate::schedule::Schedule;
-use crate::system_call::{self, Arrived, Children};
+use crate::system_call::{self, Arrived, Children, Pause};
 use crate::writer::Writer;
 
 /// poll(2) refuses times that its kernel can't count; after an hour we look around and go on.
 const LONGEST_WAIT: i64 = 3_600_000_000_000;
+
+/// Once somebody has asked for the end, what is read is published so often: whoever asks may not wait for long before he kills.
+const LAST_WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// When a recording ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +109,12 @@ pub struct Recorder {
     exit: Option<Exit>,
     no_children: bool,
     stop: Option<Reason>,
+    /// The signal by which somebody asked for the end, if the job was to decide.
+    asked: Option<i32>,
+    /// Whether what the command left behind has got that signal too.
+    asked_the_rest: bool,
+    /// Whether somebody has continued the command, perhaps with us.
+    continued: bool,
     publish_now: bool,
     last_tick: Moment,
     cost: Cost,
@@ -131,6 +141,9 @@ impl Recorder {
             exit: None,
             no_children: false,
             stop: None,
+            asked: None,
+            asked_the_rest: false,
+            continued: false,
             publish_now: false,
             last_tick: began,
             cost: Cost { ticks: 1, ..Cost::default() },
@@ -147,6 +160,7 @@ impl Recorder {
         self.began = now();
         let pid = self.signals.spawn(command)?;
         self.panel.processes().began_with(pid);
+        last_stand::begin(pid, &self.signals, self.options.until == Until::Tree);
         // Up to the moment of its execve(2), which is past now, the command shared our memory and its peak.
         self.peak_floor = system_call::own_peak_resident_bytes();
         self.job = Job::Started { pid };
@@ -180,7 +194,7 @@ impl Recorder {
         // The first rows let the sink make its preparations while the job runs, and not at the end, when someone waits for us.
         self.gather(&mut writer);
         writer.send(false);
-        let mut publish_due = deadline_nanos().saturating_add(nanos(self.options.write_interval));
+        let mut publish_due = deadline_nanos().saturating_add(self.write_interval());
         while self.stop.is_none() {
             let tick_due = self.schedule.deadline();
             self.wait(end.map_or(tick_due, |end| end.min(tick_due)));
@@ -202,10 +216,15 @@ impl Recorder {
             self.gather(&mut writer);
             if moment >= publish_due || self.publish_now {
                 self.publish(&mut writer);
-                publish_due = moment.saturating_add(nanos(self.options.write_interval));
+                publish_due = moment.saturating_add(self.write_interval());
             }
         }
         self.end(writer)
+    }
+
+    fn write_interval(&self) -> i64 {
+        let interval = self.options.write_interval;
+        nanos(if self.asked.is_some() { interval.min(LAST_WRITE_INTERVAL) } else { interval })
     }
 
     fn end<S: Sink + Send + 'static>(&mut self, mut writer: Writer<S>) -> (Outcome, Option<S>) {
@@ -303,43 +322,124 @@ impl Recorder {
     fn hear_signals(&mut self) {
         while let Some(arrived) = self.signals.next() {
             match arrived.signal {
-                libc::SIGCHLD => self.collect_children(),
+                libc::SIGCHLD => {
+                    self.pause_with_command();
+                    self.collect_children();
+                }
+                libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => self.asked_to_pause(arrived),
+                libc::SIGCONT => self.go_on(),
                 libc::SIGUSR1 | libc::SIGUSR2 | libc::SIGWINCH => self.forward(arrived),
+                // A file of the recording met the limit of sizes; writing it has failed, and that is told.
+                libc::SIGXFSZ => {}
+                signal if signal >= libc::SIGRTMIN() => self.forward(arrived),
                 _ => self.asked_to_stop(arrived),
             }
         }
     }
 
-    /// Passes a signal on to the command. What the kernel made, as for Ctrl-C, has reached it already.
+    /// The command, while it runs.
+    fn command(&self) -> Option<u32> {
+        match self.job {
+            Job::Started { pid } if self.job_end.is_none() => Some(pid),
+            _ => None,
+        }
+    }
+
+    /// Passes a signal on to the command, unless it has got it already.
     fn forward(&mut self, arrived: Arrived) {
-        if let Job::Started { pid } = self.job
-            && self.job_end.is_none()
-            && !arrived.from_kernel
+        if let Some(pid) = self.command()
+            && !self.has_reached_the_job(arrived)
         {
             system_call::send(pid, arrived.signal);
         }
     }
 
+    /// Whether a signal was not for us alone.
+    fn has_reached_the_job(&mut self, arrived: Arrived) -> bool {
+        // Who of the job signals its whole group (`kill 0`) has thought of itself.
+        has_reached_the_group(arrived) || arrived.sender != 0 && self.panel.processes().members().any(|pid| pid == arrived.sender)
+    }
+
+    /// Stops when the command is stopped from the terminal, so that a shell sees that and takes the terminal back; nobody records what does not run.
+    fn pause_with_command(&mut self) {
+        match self.command().and_then(system_call::paused_or_continued) {
+            Some(Pause::Stopped(signal)) => {
+                self.continued = false;
+                if STOPS.contains(&signal) {
+                    system_call::stop_by(signal);
+                }
+            }
+            Some(Pause::Continued) => self.continued = true,
+            None => {}
+        }
+    }
+
+    /// The command decides whether to stop, and we stop with it. Without one it is for us.
+    fn asked_to_pause(&mut self, arrived: Arrived) {
+        match self.command() {
+            Some(_) => self.forward(arrived),
+            None => system_call::stop_by(arrived.signal),
+        }
+    }
+
+    /// Continues the command, unless whoever continued us has continued it as well.
+    fn go_on(&mut self) {
+        self.pause_with_command();
+        if let Some(pid) = self.command().filter(|_| !self.continued) {
+            system_call::send(pid, libc::SIGCONT);
+        }
+        self.continued = false;
+    }
+
     fn asked_to_stop(&mut self, arrived: Arrived) {
-        if matches!(self.job, Job::Started { .. }) && self.job_end.is_none() {
-            // The job decides; we go on until it has. Should we be killed next, what was read so far is kept.
+        if let Job::Started { .. } = self.job {
+            // Should we be killed next, how it is now is kept as well.
+            self.tick_with_new_listing();
+        }
+        if self.command().is_some() {
             self.forward(arrived);
-            self.publish_now = true;
+            if !self.signals.is_ignored(arrived) {
+                // The job decides; we go on until it has.
+                self.publish_now = true;
+                self.asked = self.asked.or((!arrived.from_kernel).then_some(arrived.signal));
+            }
             return;
         }
+        if self.signals.is_ignored(arrived) {
+            return;
+        }
+        let first = self.asked.is_none();
         if let Job::Started { .. } = self.job
             && !arrived.from_kernel
         {
-            // Nobody who was born a moment ago is to be left behind.
-            self.panel.processes().list_anew();
-            self.tick();
-            self.panel.processes().members().for_each(|pid| system_call::send(pid, arrived.signal));
+            self.asked = Some(arrived.signal);
+            self.pass_to_the_rest(arrived.signal);
+            if first && self.asked_the_rest {
+                // They may take their time, as the command might have. Who does not want to wait for them asks again.
+                self.publish_now = true;
+                return;
+            }
         }
         self.stop.get_or_insert(Reason::Signal(arrived.signal));
     }
 
+    /// Sends a signal to what the command has left behind, as of the last tick.
+    fn pass_to_the_rest(&mut self, signal: i32) {
+        for pid in self.panel.processes().members() {
+            system_call::send(pid, signal);
+            self.asked_the_rest = true;
+        }
+    }
+
+    /// Reads everything now, so that nobody who was born a moment ago is missed.
+    fn tick_with_new_listing(&mut self) {
+        self.panel.processes().list_anew();
+        self.tick();
+    }
+
     /// Collects every child that has ended: the command, and orphans that became ours.
     fn collect_children(&mut self) {
+        let mut root_ended = false;
         loop {
             let pid = match system_call::ended_child() {
                 Children::Ended(pid) => pid,
@@ -362,7 +462,9 @@ impl Recorder {
             let at = now();
             self.panel.processes().collected(at, pid, exit);
             if matches!(self.job, Job::Started { pid: root } if root == pid) {
-                let end = collected.signal.map_or(JobEnd::Code(collected.code.unwrap_or(0)), JobEnd::Signal);
+                let end = collected.end();
+                last_stand::ended(end);
+                root_ended = true;
                 self.job_end = Some(end);
                 self.exit = Some(exit);
                 let how = match end {
@@ -372,14 +474,30 @@ impl Recorder {
                 self.event(at, "exited", Some(&how), Some(pid), None);
             }
         }
-        let ended = match self.options.until {
-            Until::Root => self.job_end.is_some(),
-            Until::Tree => self.job_end.is_some() && self.no_children,
-            Until::Stopped => false,
-        };
-        if ended && matches!(self.job, Job::Started { .. }) {
-            self.stop.get_or_insert(Reason::JobEnded);
+        if !matches!(self.job, Job::Started { .. }) || self.job_end.is_none() {
+            return;
         }
+        if let Some(signal) = self.asked.filter(|_| root_ended && self.options.until != Until::Root) {
+            self.tick_with_new_listing();
+            self.pass_to_the_rest(signal);
+        }
+        if self.options.until == Until::Root || self.no_children && self.ends_with_tree() {
+            self.stop.get_or_insert(self.end_of_tree());
+        } else if self.ends_with_tree() && self.panel.processes().has_foreign_children() {
+            // Children that we had before the job stay when it has gone.
+            self.tick_with_new_listing();
+            self.see_end_of_tree();
+        }
+    }
+
+    /// Whether the recording ends when none of the tree is left.
+    fn ends_with_tree(&self) -> bool {
+        self.options.until == Until::Tree || self.asked.is_some()
+    }
+
+    /// Why a recording ended whose tree has.
+    fn end_of_tree(&self) -> Reason {
+        self.asked.filter(|_| self.asked_the_rest).map_or(Reason::JobEnded, Reason::Signal)
     }
 
     /// Forgets attached processes that have ended.
@@ -414,12 +532,11 @@ impl Recorder {
     fn see_end_of_tree(&mut self) {
         let over = match &self.job {
             Job::None => false,
-            // Children that we had before the job stay when it has gone.
-            Job::Started { .. } => self.job_end.is_some() && self.options.until == Until::Tree && self.panel.processes().has_foreign_children(),
+            Job::Started { .. } => self.job_end.is_some() && self.ends_with_tree() && self.panel.processes().has_foreign_children(),
             Job::Attached(processes) => processes.is_empty() && self.options.until == Until::Tree,
         };
         if over && self.panel.processes().members().next().is_none() {
-            self.stop.get_or_insert(Reason::JobEnded);
+            self.stop.get_or_insert(self.end_of_tree());
         }
     }
 

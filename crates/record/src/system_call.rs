@@ -1,15 +1,19 @@
 //! System calls that no safe library offers: starting the job, its signals, and collecting it. All unsafe code of the project is here.
 #![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use libc::{c_char, c_int, pid_t};
+
+use crate::job::JobEnd;
+use crate::last_stand;
 
 /// Whether SIGPIPE was ignored when this process began. Rust's runtime ignores it before `main`, and a job must not inherit that.
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
@@ -25,11 +29,7 @@ extern "C" fn note_inheritance() {
             CLOSED_STREAMS.fetch_or(1 << stream, Ordering::Relaxed);
         }
     }
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: sigaction with a null new action only writes the old one, into a struct of the right type; zeroes are a valid value of it.
-    let ignored =
-        unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) == 0 && action.assume_init().sa_sigaction == libc::SIG_IGN };
-    PIPE_WAS_IGNORED.store(ignored, Ordering::Relaxed);
+    PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
 }
 
 // SAFETY: the section holds pointers to functions that the loader calls before `main`; this one touches nothing that needs a runtime.
@@ -78,17 +78,39 @@ pub(crate) fn release_memory() {
     }
 }
 
-/// Asks for the exit status of children again if whoever started us wanted to know nothing of his, and we inherited that: the kernel would collect them.
-pub(crate) fn want_children() {
+/// Asks for the exit status of children, or leaves it to the kernel to collect them, as one inherits it from a parent that wants to know nothing of his.
+pub(crate) fn heed_children(heed: bool) {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the structs are of the right type, and zeroes are a valid value: no flags, an empty mask, the default action.
+    // SAFETY: the struct is of the right type, and zeroes are a valid value of it: no flags, an empty mask.
     unsafe {
-        if libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr()) == 0 {
-            let ours = action.assume_init_mut();
-            ours.sa_sigaction = libc::SIG_DFL;
-            ours.sa_flags &= !libc::SA_NOCLDWAIT;
-            libc::sigaction(libc::SIGCHLD, ours, ptr::null_mut());
-        }
+        action.assume_init_mut().sa_sigaction = if heed { libc::SIG_DFL } else { libc::SIG_IGN };
+        libc::sigaction(libc::SIGCHLD, action.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Whether this process ignores a signal.
+pub(crate) fn is_ignored(signal: c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: sigaction with a null new action only writes the old one, into a struct of the right type; zeroes are a valid value of it.
+    unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0 && action.assume_init().sa_sigaction == libc::SIG_IGN }
+}
+
+/// Whether this thread blocks a signal.
+pub(crate) fn is_blocked(signal: c_int) -> bool {
+    let mut mask = signal_set(&[]);
+    // SAFETY: with a null new mask the old one is only read, into a set of the right type.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &mut mask) == 0 && libc::sigismember(&mask, signal) == 1 }
+}
+
+/// Stops this process as a signal of the terminal would that [`block`] has blocked. Comes back when it is continued.
+pub(crate) fn stop_by(signal: c_int) {
+    let set = signal_set(&[signal]);
+    // SAFETY: the set is initialized, and raise takes a number. It comes first: should the terminal's own signal wait as well, the two stop us once, as
+    // whoever continues us makes the kernel forget what is left.
+    unsafe {
+        libc::raise(signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
     }
 }
 
@@ -119,11 +141,14 @@ pub(crate) fn block(signals: &[c_int]) -> io::Result<(OwnedFd, Mask)> {
         if error != 0 {
             return Err(io::Error::from_raw_os_error(error));
         }
+        let before = Mask(before.assume_init());
         let descriptor = libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
         if descriptor < 0 {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            restore(before);
+            return Err(error);
         }
-        Ok((OwnedFd::from_raw_fd(descriptor), Mask(before.assume_init())))
+        Ok((OwnedFd::from_raw_fd(descriptor), before))
     }
 }
 
@@ -141,10 +166,12 @@ pub(crate) struct Arrived {
     pub(crate) signal: c_int,
     /// Made by the kernel, as for Ctrl-C on a terminal, where the whole group has got it already.
     pub(crate) from_kernel: bool,
+    /// Who sent it; 0 if it was nobody, or nobody whom we could see.
+    pub(crate) sender: u32,
 }
 
 /// The next signal of a descriptor of [`block`], if one has arrived.
-pub(crate) fn next_signal(descriptor: &OwnedFd) -> Option<Arrived> {
+pub(crate) fn next_signal(descriptor: BorrowedFd<'_>) -> Option<Arrived> {
     let mut info = [0u8; size_of::<libc::signalfd_siginfo>()];
     let read = rustix::io::read(descriptor, &mut info).ok()?;
     if read != info.len() {
@@ -152,53 +179,167 @@ pub(crate) fn next_signal(descriptor: &OwnedFd) -> Option<Arrived> {
     }
     // SAFETY: the kernel has filled all bytes of the struct, which holds numbers only; read_unaligned needs no alignment.
     let info: libc::signalfd_siginfo = unsafe { ptr::read_unaligned(info.as_ptr().cast()) };
-    Some(Arrived { signal: c_int::try_from(info.ssi_signo).ok()?, from_kernel: info.ssi_code == libc::SI_KERNEL })
+    Some(Arrived { signal: c_int::try_from(info.ssi_signo).ok()?, from_kernel: info.ssi_code == libc::SI_KERNEL, sender: info.ssi_pid })
 }
 
-/// Starts a program as a shell would: found in PATH, with our environment, descriptors and limits, and the signal mask that we were started with.
-/// Returns its pid. The error is that of execve(2).
-pub(crate) fn spawn(command: &[impl AsRef<OsStr>], mask: Mask) -> io::Result<u32> {
-    let arguments: Vec<CString> =
-        command.iter().map(|argument| CString::new(argument.as_ref().as_bytes())).collect::<Result<_, _>>().map_err(io::Error::other)?;
-    match spawn_arguments(&arguments, mask) {
-        // A script without a first line that names its interpreter is the shell's, as execvp(3) has it.
-        Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
-            let mut of_shell = vec![c"/bin/sh".to_owned()];
-            of_shell.extend(arguments);
-            spawn_arguments(&of_shell, mask)
+/// A program and its arguments, as execve(2) wants them.
+pub(crate) struct Command {
+    /// They point into `_arguments`, and end with null.
+    pointers: Vec<*const c_char>,
+    _arguments: Vec<CString>,
+}
+
+// SAFETY: the pointers lead into strings that the struct owns and nobody changes.
+unsafe impl Send for Command {}
+// SAFETY: as above; nothing can be changed through a shared reference.
+unsafe impl Sync for Command {}
+
+impl Command {
+    pub(crate) fn new(command: &[impl AsRef<OsStr>]) -> io::Result<Command> {
+        let arguments = command.iter().map(|argument| CString::new(argument.as_ref().as_bytes()).map_err(io::Error::other));
+        Command::of(arguments.collect::<Result<_, _>>()?)
+    }
+
+    fn of(arguments: Vec<CString>) -> io::Result<Command> {
+        if arguments.is_empty() {
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
-        outcome => outcome,
+        let pointers = arguments.iter().map(|argument| argument.as_ptr()).chain([ptr::null()]).collect();
+        Ok(Command { pointers, _arguments: arguments })
+    }
+
+    /// The same, to be run by the shell, as execvp(3) does with a script whose first line names no interpreter.
+    fn of_shell(&self) -> io::Result<Command> {
+        Command::of([c"/bin/sh".to_owned()].into_iter().chain(self._arguments.iter().cloned()).collect())
+    }
+
+    /// Becomes the program, with what Rust's runtime changed put back. Returns only if that fails. Takes no memory.
+    pub(crate) fn execute(&self) -> io::Error {
+        let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
+        // SAFETY: the pointers are to C strings that live through the call, and end with null. Streams that were closed at our start are nobody's.
+        unsafe {
+            if !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+                libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            }
+            for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
+                libc::close(stream);
+            }
+            libc::execvp(self.pointers[0], self.pointers.as_ptr());
+        }
+        io::Error::last_os_error()
+    }
+
+    /// Starts the program as a shell would: found in PATH, with our environment, descriptors and limits, and the signal mask that we were started with. A
+    /// heedless one ignores its children. Returns its pid. The error is that of execve(2).
+    pub(crate) fn spawn(&self, mask: Mask, heedless: bool) -> io::Result<u32> {
+        if heedless {
+            return self.fork_heedless(mask);
+        }
+        match self.posix_spawn(mask) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => self.of_shell()?.posix_spawn(mask),
+            outcome => outcome,
+        }
+    }
+
+    fn posix_spawn(&self, mask: Mask) -> io::Result<u32> {
+        unsafe extern "C" {
+            static environ: *const *mut c_char;
+        }
+        let reset: &[c_int] = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { &[] } else { &[libc::SIGPIPE] };
+        let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
+        let (mut attributes, mut actions) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        let mut pid: pid_t = 0;
+        // SAFETY: the attributes and actions are initialized first and destroyed last; the pointers are to C strings that live through the call, and end
+        // with null; nobody changes the environment meanwhile, as Rust's own functions for that are unsafe and unused here.
+        let error = unsafe {
+            libc::posix_spawnattr_init(attributes.as_mut_ptr());
+            libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), (libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF) as _);
+            libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), &mask.0);
+            libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), &signal_set(reset));
+            libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
+            for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
+                libc::posix_spawn_file_actions_addclose(actions.as_mut_ptr(), stream);
+            }
+            let arguments = self.pointers.as_ptr().cast();
+            let error = libc::posix_spawnp(&mut pid, self.pointers[0], actions.as_ptr(), attributes.as_ptr(), arguments, environ);
+            libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
+            libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
+            error
+        };
+        if error == 0 { Ok(pid.cast_unsigned()) } else { Err(io::Error::from_raw_os_error(error)) }
+    }
+
+    /// Starts a program that ignores its children, as we were started. posix_spawn(3) knows no way to, and ignoring ours meanwhile might lose the end of a
+    /// short one.
+    fn fork_heedless(&self, mask: Mask) -> io::Result<u32> {
+        let (failure, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        // SAFETY: no other thread runs yet; up to its execve(2) or end the child only makes system calls.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            heed_children(false);
+            restore(mask);
+            let error = self.execute().raw_os_error().unwrap_or(libc::EINVAL);
+            let _ = rustix::io::write(&tell, &error.to_ne_bytes());
+            exit(127);
+        }
+        if pid < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        drop(tell);
+        let mut error = [0; 4];
+        if rustix::io::retry_on_intr(|| rustix::io::read(&failure, &mut error))? < error.len() {
+            return Ok(pid.cast_unsigned());
+        }
+        // SAFETY: waits for a child that is about to end; nobody asks for its status.
+        unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+        Err(io::Error::from_raw_os_error(c_int::from_ne_bytes(error)))
     }
 }
 
-fn spawn_arguments(arguments: &[CString], mask: Mask) -> io::Result<u32> {
-    unsafe extern "C" {
-        static environ: *const *mut c_char;
+/// Ends this process at once, with nothing of what is else done at an end.
+pub(crate) fn exit(status: c_int) -> ! {
+    // SAFETY: takes a number only, and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Says something on stderr, without a lock that another thread may hold.
+pub(crate) fn say(words: &[u8]) {
+    // SAFETY: the bytes live through the call; where there is no such stream it fails.
+    unsafe { libc::write(libc::STDERR_FILENO, words.as_ptr().cast(), words.len()) };
+}
+
+/// The memory of the system; when there is none, the job is not given up: see [`crate::last_stand`].
+#[derive(Debug)]
+pub struct Allocator;
+
+// SAFETY: hands on what the system's allocator returns, and to it what it is given.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        or_last_stand(unsafe { System.alloc(layout) })
     }
-    let Some(program) = arguments.first() else { return Err(io::Error::from_raw_os_error(libc::ENOENT)) };
-    let mut pointers: Vec<*mut c_char> = arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
-    pointers.push(ptr::null_mut());
-    let reset: &[c_int] = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { &[] } else { &[libc::SIGPIPE] };
-    let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
-    let (mut attributes, mut actions) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    let mut pid: pid_t = 0;
-    // SAFETY: the attributes and actions are initialized first and destroyed last; the pointers are to C strings that live through the call, and end with null;
-    // nobody changes the environment meanwhile, as Rust's own functions for that are unsafe and unused here.
-    let error = unsafe {
-        libc::posix_spawnattr_init(attributes.as_mut_ptr());
-        libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), (libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF) as _);
-        libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), &mask.0);
-        libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), &signal_set(reset));
-        libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
-        for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
-            libc::posix_spawn_file_actions_addclose(actions.as_mut_ptr(), stream);
-        }
-        let error = libc::posix_spawnp(&mut pid, program.as_ptr(), actions.as_ptr(), attributes.as_ptr(), pointers.as_ptr(), environ);
-        libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
-        libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
-        error
-    };
-    if error == 0 { Ok(pid.cast_unsigned()) } else { Err(io::Error::from_raw_os_error(error)) }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        or_last_stand(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promises are the same.
+        or_last_stand(unsafe { System.realloc(old, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are the same.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+fn or_last_stand(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        last_stand::out_of_memory();
+    }
+    memory
 }
 
 /// What is left to collect.
@@ -227,6 +368,26 @@ pub(crate) fn ended_child() -> Children {
     }
 }
 
+/// That a child was stopped or continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// By this signal.
+    Stopped(c_int),
+    Continued,
+}
+
+/// Whether a child has been stopped or continued since we last asked.
+pub(crate) fn paused_or_continued(pid: u32) -> Option<Pause> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: waitid fills in a struct of the right type, in which pid and status are valid for a child; with nothing to tell it leaves the zeroes.
+    unsafe {
+        let outcome = libc::waitid(libc::P_PID, pid, info.as_mut_ptr(), libc::WSTOPPED | libc::WCONTINUED | libc::WNOHANG);
+        let info = info.assume_init();
+        let pause = || if info.si_code == libc::CLD_CONTINUED { Pause::Continued } else { Pause::Stopped(info.si_status()) };
+        (outcome == 0 && info.si_pid() != 0).then(pause)
+    }
+}
+
 /// A child's end, as wait4(2) tells it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Collected {
@@ -235,6 +396,12 @@ pub(crate) struct Collected {
     pub(crate) user_seconds: f64,
     pub(crate) system_seconds: f64,
     pub(crate) peak_resident_bytes: u64,
+}
+
+impl Collected {
+    pub(crate) fn end(&self) -> JobEnd {
+        self.signal.map_or(JobEnd::Code(self.code.unwrap_or(0)), JobEnd::Signal)
+    }
 }
 
 /// Collects a child that has ended.

@@ -101,7 +101,11 @@ impl Recording {
             bytes_written: 0,
             _lock: lock,
         };
-        recording.write_facts(Durability::Crash)?;
+        if let Err(error) = recording.write_facts(Durability::Crash) {
+            // A folder with nothing in it is no recording.
+            let _ = fs::remove_dir(&recording.folder);
+            return Err(error);
+        }
         // Nothing is worth a wait for the disk yet: the first publish writes them again, and syncs them.
         recording.facts_dirty = true;
         Ok(recording)

@@ -5,14 +5,18 @@
 
 mod commands;
 mod confined;
+mod container;
 mod crash;
 mod disks;
 mod exit;
+mod failures;
 mod harness;
 mod hostile;
 mod numbers;
 mod output;
+mod places;
 mod signals;
+mod terminal;
 mod tree;
 mod truth;
 mod truth_bytes;

@@ -71,21 +71,26 @@ fn pretty_name(os_release: &str) -> Option<String> {
     Some(value.trim_matches(['"', '\'']).to_owned())
 }
 
-/// What control groups allow, where it is less than the machine has.
+/// What this process and its children are allowed, where it is less than the machine has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LimitFacts {
     /// Memory, in bytes.
     pub memory_bytes: Option<u64>,
     /// Cores; 1.5 is one and a half.
     pub cores: Option<f64>,
-    /// The control groups that say so, empty if none does.
+    /// What says so, such as a control group; empty if nothing does.
     pub origin: String,
 }
 
 impl LimitFacts {
-    /// The tightest limits on this process: those of its control group and of all above it.
+    /// The tightest limits on this process: those of its control group and of all above it, and the cores that it may run on.
     pub fn read(machine: &Machine, host: &HostFacts) -> LimitFacts {
         let mut limits = LimitFacts::default();
+        let status = machine.text(Root::Proc, "self/status").unwrap_or_default();
+        if let Some(cores) = allowed_cores(&status).filter(|&cores| cores < host.cores) {
+            limits.cores = Some(cores as f64);
+            limits.origin = "CPU affinity".to_owned();
+        }
         let groups = machine.text(Root::Proc, "self/cgroup").unwrap_or_default();
         for line in groups.lines() {
             let mut parts = line.splitn(3, ':').skip(1);
@@ -137,6 +142,13 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path.trim_end_matches('/')), |path| path.rfind('/').map(|end| &path[..end]))
 }
 
+/// Cores on which a process may run, by its taskset(1) or the cpuset of its control group.
+fn allowed_cores(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?;
+    let digits = mask.trim().chars().filter(|&digit| digit != ',');
+    digits.map(|digit| digit.to_digit(16).map(|four| u64::from(four.count_ones()))).sum()
+}
+
 /// Cores of a quota and its period in microseconds; `max` and -1 are none.
 fn quota(text: &str) -> Option<f64> {
     let (quota, period) = text.split_once(' ')?;
@@ -154,6 +166,12 @@ mod tests {
         assert_eq!(quota("max 100000"), None);
         assert_eq!(quota("-1 100000"), None);
         assert_eq!(quota("100000 0"), None);
+    }
+
+    #[test]
+    fn cores_of_a_mask_are_counted() {
+        assert_eq!(allowed_cores("Cpus_allowed:\tff,0000f001\nCpus_allowed_list:\t0,12-15,32-39\n"), Some(13));
+        assert_eq!(allowed_cores("Name:\tx\n"), None);
     }
 
     #[test]

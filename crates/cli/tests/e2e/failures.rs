@@ -1,0 +1,219 @@
+//! Our failure is never the job's: no room on the disk, in memory, for files or processes. The job runs, its exit status is ours, and it is said what is missing.
+#![allow(clippy::print_stderr, reason = "a test that was left out says so")]
+
+use std::process::Output;
+
+use barograph_store::{State, Timeline};
+
+use crate::container::Group;
+use crate::harness::{BAROGRAPH, Place, Ran, ended, finish, python, rows, text};
+
+/// Runs a line of shell as a parent of us would be; `$BAROGRAPH` is the program.
+fn shell(place: &Place, line: &str) -> Output {
+    let mut command = place.command("bash");
+    command.args(["-c", line]).env("BAROGRAPH", BAROGRAPH);
+    finish(command)
+}
+
+/// The same where file systems may be mounted that go with the shell; `None`, said aloud, where that is not allowed.
+fn shell_that_mounts(place: &Place, line: &str) -> Option<Output> {
+    let mut command = place.command("unshare");
+    command.args(["--mount", "bash", "-c", &format!("mkdir disk && mount -t tmpfs -o size=1m tmpfs disk || exit 99; {line}")]);
+    let output = finish({
+        command.env("BAROGRAPH", BAROGRAPH);
+        command
+    });
+    let allowed = !matches!(output.status.code(), Some(1 | 99));
+    if !allowed {
+        eprintln!("left out: only root may mount");
+    }
+    allowed.then_some(output)
+}
+
+#[test]
+fn a_disk_that_is_full_from_the_start() {
+    let place = Place::new();
+    let line = "head -c 2m /dev/zero > disk/fill; $BAROGRAPH run -i 20ms -w 50ms -o disk/run -- sh -c 'echo out; sleep 0.2; exit 5'";
+    let Some(output) = shell_that_mounts(&place, &format!("{line}; code=$?; ls -d disk/run* >&2; exit $code")) else { return };
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(5), "out\n"), "{said}");
+    assert!(said.contains("nothing was recorded") && said.contains("make room") && said.contains("exit 5"), "{said}");
+    assert!(said.contains("cannot access"), "something was left behind: {said}");
+}
+
+#[test]
+fn a_disk_that_fills_while_the_job_runs() {
+    let place = Place::new();
+    let job = "until [ -e disk/run.baro/job/000000.parquet ]; do sleep 0.02; done; head -c 2m /dev/zero > disk/fill; sleep 0.5; echo out; exit 5";
+    let line = format!("$BAROGRAPH run -q -i 20ms -w 50ms -o disk/run -- sh -c '{job}'; code=$?; cp -r disk/run.baro kept; exit $code");
+    let Some(output) = shell_that_mounts(&place, &line) else { return };
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(5), "out\n"), "{said}");
+    assert!(said.contains("disk/run.baro/") && said.contains("make room"), "{said}");
+    let timeline = Timeline::open(place.path("kept")).unwrap();
+    assert!(timeline.damaged().is_empty() && rows(&timeline, "job").unwrap().len() > 1);
+    // The end fits where the reserve was, and says until when there is anything.
+    assert_eq!(timeline.state(), State::Ended);
+    let report = text(&finish(place.barograph(["report", "kept"])).stdout);
+    assert!(report.contains("write error") && report.contains("make room"), "{report}");
+}
+
+#[test]
+fn a_disk_that_becomes_read_only_while_the_job_runs() {
+    let place = Place::new();
+    let job = "until [ -e disk/run.baro/job/000000.parquet ]; do sleep 0.02; done; mount -o remount,ro disk; sleep 0.3; echo out; exit 5";
+    let Some(output) = shell_that_mounts(&place, &format!("$BAROGRAPH run -q -i 20ms -w 50ms -o disk/run -- sh -c '{job}'")) else { return };
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(5), "out\n"), "{said}");
+    assert!(said.contains("disk/run.baro/") && said.contains("record to a folder that you may write"), "{said}");
+}
+
+#[test]
+fn a_folder_that_may_not_be_written() {
+    let place = Place::new();
+    let line = "mount -o remount,ro disk; cd disk; $BAROGRAPH run -- sh -c 'echo out; exit 5'";
+    let Some(output) = shell_that_mounts(&place, line) else { return };
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(5), "out\n"), "{said}");
+    assert!(said.contains("nothing was recorded") && said.contains("-o"), "{said}");
+}
+
+#[test]
+fn files_may_not_be_large() {
+    // The kernel's answer to a write beyond the limit is a signal that ends whoever wrote.
+    for blocks in [0, 1, 4, 16] {
+        let place = Place::new();
+        let output = shell(&place, &format!("ulimit -f {blocks}; exec $BAROGRAPH run -q -i 10ms -w 50ms -o run -- sh -c 'sleep 0.4; exit 5'"));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{blocks}: {said}");
+        assert!(said.contains("File too large") && said.contains("run.baro/"), "{blocks}: {said}");
+    }
+}
+
+#[test]
+fn files_may_not_be_many() {
+    let mut recorded = 0;
+    // Below, the loader does not even find our libraries.
+    for most in [5, 6, 10, 16, 24, 27, 28, 29, 30, 32, 40, 64] {
+        let place = Place::new();
+        // The job has what it would have: as many descriptors, and no signal blocked.
+        let job = "ulimit -n; grep SigBlk /proc/self/status; sleep 0.1; exit 5";
+        let output = shell(&place, &format!("ulimit -n {most}; exec $BAROGRAPH run -q -i 10ms -w 30ms -o run -- sh -c '{job}'"));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{most}: {said}");
+        assert_eq!(text(&output.stdout), format!("{most}\nSigBlk:\t0000000000000000\n"), "{said}");
+        match Timeline::open(place.path("run.baro")) {
+            Ok(timeline) => assert!(timeline.damaged().is_empty(), "{most}"),
+            Err(_) => assert!(said.contains("nothing was recorded: ") && said.contains("Too many open files"), "{most}: {said}"),
+        }
+        recorded += u32::from(said.is_empty());
+    }
+    assert!(recorded > 0, "64 descriptors must be enough");
+}
+
+#[test]
+fn descriptors_run_out_while_the_job_runs() {
+    let place = Place::new();
+    let job = "until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; prlimit --pid $PPID --nofile=4:4; sleep 0.4; exit 5";
+    let ran = place.run(&["-i", "20ms", "-w", "50ms"], &["sh", "-c", job]);
+    assert_eq!(ran.code(), 5, "{}", ran.stderr());
+    assert!(ran.stderr().contains("Too many open files"), "{}", ran.stderr());
+    let timeline = Timeline::open(&ran.recording).unwrap();
+    assert!(timeline.damaged().is_empty() && rows(&timeline, "job").unwrap().len() > 1);
+}
+
+#[test]
+fn memory_is_scarce_from_the_start() {
+    let mut without = 0;
+    for kibibytes in (24_000..44_000).step_by(3_000).chain([100_000]) {
+        let place = Place::new();
+        let output = shell(&place, &format!("ulimit -v {kibibytes}; exec $BAROGRAPH run -q -i 10ms -w 30ms -o run -- sh -c 'sleep 0.1; exit 5'"));
+        let said = text(&output.stderr);
+        // Where the loader has no room for our libraries, nobody can help.
+        if !said.contains("error while loading shared libraries") && output.status.code() != Some(139) {
+            assert_eq!(output.status.code(), Some(5), "{kibibytes}: {said}");
+            without += u32::from(said.contains("there is no memory"));
+        }
+    }
+    assert!(without > 0, "memory was never scarce");
+}
+
+#[test]
+fn memory_runs_out_while_the_job_runs() {
+    let place = Place::new();
+    // Once something is on disk the recorder gets no more memory, and the job's children are many, so that it wants some.
+    let limit = "awk '/VmSize/ { print $2 * 1024 }' /proc/$PPID/status";
+    let busy = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i + 1)); done; sleep 0.3; exit 5";
+    let job = format!("until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; prlimit --pid $PPID --as=$({limit}); {busy}");
+    let ran = place.run(&["-i", "5ms", "-w", "50ms", "--processes", "all"], &["sh", "-c", &job]);
+    assert_eq!(ran.code(), 5, "{}", ran.stderr());
+    assert!(ran.stderr().contains("there is no memory left"), "{}", ran.stderr());
+    let timeline = Timeline::open(&ran.recording).unwrap();
+    assert_eq!((timeline.state(), timeline.damaged().len()), (State::Interrupted, 0));
+    assert!(rows(&timeline, "job").unwrap().len() > 1);
+}
+
+#[test]
+fn without_memory_signals_still_reach_the_job_and_its_tree_is_waited_for() {
+    let place = Place::new();
+    let limit = "awk '/VmSize/ { print $2 * 1024 }' /proc/$PPID/status";
+    let busy = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i + 1)); done";
+    let asks = "kill -USR1 $PPID; sleep 5 & wait $!";
+    let job = format!(
+        "trap '(sleep 0.5; echo late > late) & exit 5' USR1; until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; \
+         prlimit --pid $PPID --as=$({limit}); {busy}; {asks}"
+    );
+    let ran = place.run(&["-i", "5ms", "-w", "50ms", "--processes", "all"], &["sh", "-c", &job]);
+    assert_eq!(ran.code(), 5, "{}", ran.stderr());
+    assert!(ran.stderr().contains("there is no memory left"), "{}", ran.stderr());
+    assert!(place.path("late").exists(), "what it left behind was not waited for");
+}
+
+#[test]
+fn processes_may_not_be_many() {
+    for most in [1, 2, 3] {
+        let Some(group) = Group::new("pids") else { return };
+        group.set("pids.max", &most.to_string());
+        let place = Place::new();
+        // A job that starts nobody.
+        let job = format!("{} -c 'import time; time.sleep(0.2); exit(5)'", python());
+        let output = shell(&place, &format!("{}; exec $BAROGRAPH run -q -i 20ms -w 50ms -o run -- {job}", group.enter()));
+        drop(group);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{most}: {said}");
+        if most == 1 {
+            assert!(said.contains("nothing was recorded: there is no room for a process"), "{said}");
+        } else {
+            assert!(rows(&ended(&place.path("run.baro")), "job").unwrap().len() >= 2, "{most}: {said}");
+        }
+    }
+}
+
+#[test]
+fn the_recorder_is_never_of_the_job() {
+    let place = Place::new();
+    // Attached to the shell that started it, it is a descendant of its own job.
+    let line = "echo $$ > pid; $BAROGRAPH attach $$ -q -i 20ms --duration 400ms -o run & echo $! > recorder; wait $!; exit $?";
+    let output = shell(&place, line);
+    let timeline = Ran { output, recording: place.path("run.baro") }.timeline();
+    let recorder: i64 = std::fs::read_to_string(place.path("recorder")).unwrap().trim().parse().unwrap();
+    assert_eq!(timeline.facts().recorder.pid, recorder as u64);
+    for table in ["process", "processes"] {
+        let pids = rows(&timeline, table).unwrap().ints("pid");
+        assert!(!pids.is_empty() && !pids.contains(&Some(recorder)), "{table}: {pids:?}");
+    }
+    let job = rows(&timeline, "job").unwrap();
+    assert!(job.ints("processes_count").into_iter().flatten().all(|count| count == 1), "{:?}", job.ints("processes_count"));
+    let own = rows(&timeline, "own").unwrap().ints("resident_bytes").into_iter().flatten().max().unwrap();
+    let totals = timeline.facts().end.clone().unwrap().totals;
+    assert!(totals.peak_resident_bytes.unwrap() < own as u64 && totals.peak_process_resident_bytes.unwrap() < own as u64, "{totals:?}, we had {own}");
+}
+
+#[test]
+fn a_recording_of_the_machine_has_no_job() {
+    let place = Place::new();
+    let output = finish(place.barograph(["record", "-q", "-i", "50ms", "--duration", "300ms", "-o", "run"]));
+    let timeline = Ran { output, recording: place.path("run.baro") }.timeline();
+    assert!(rows(&timeline, "job").is_none_or(|job| job.is_empty()), "whose job?");
+    assert_eq!(timeline.facts().end.clone().unwrap().totals.peak_resident_bytes, None);
+}

@@ -1,0 +1,117 @@
+//! What is left to do when there is no memory to be had: nothing more is recorded, and the job is seen to its end, so that nobody waits for it in vain and its
+//! exit status is not lost. Nothing here takes memory.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::job::{Found, JobEnd, STOPS, Signals, has_reached_the_group};
+use crate::system_call::{self, Children, Command, Pause};
+
+/// The command, until it has been started.
+static COMMAND: OnceLock<Command> = OnceLock::new();
+/// The signals as we found them, once we have changed them.
+static FOUND: OnceLock<Found> = OnceLock::new();
+/// The job, once it runs.
+static JOB: OnceLock<Job> = OnceLock::new();
+/// The job's exit status once it has one, as shells give it.
+static STATUS: AtomicI32 = AtomicI32::new(-1);
+/// Whether somebody has been told: several threads may want memory.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
+struct Job {
+    pid: u32,
+    signals: Option<OwnedFd>,
+    with_tree: bool,
+}
+
+/// Makes ready to run this command even if there is no memory to record it.
+pub(crate) fn prepare(command: Command) {
+    let _ = COMMAND.set(command);
+}
+
+/// The command must find the signals so.
+pub(crate) fn remember(signals: Found) {
+    let _ = FOUND.set(signals);
+}
+
+/// From here on there is a job, perhaps with a tree to wait for.
+pub(crate) fn begin(pid: u32, signals: &Signals, with_tree: bool) {
+    let _ = JOB.set(Job { pid, signals: signals.descriptor().try_clone_to_owned().ok(), with_tree });
+}
+
+/// The job's root process has ended.
+pub(crate) fn ended(end: JobEnd) {
+    STATUS.store(end.shell_code().into(), Ordering::Relaxed);
+}
+
+/// Called when there is no memory. Comes back only where there is no job to care for.
+pub(crate) fn out_of_memory() {
+    match (JOB.get(), COMMAND.get()) {
+        (Some(job), _) => job.see_out(),
+        (None, Some(command)) => {
+            system_call::say(b"barograph: there is no memory to record with: nothing was recorded\n");
+            if let Some(signals) = FOUND.get() {
+                signals.give_back();
+            }
+            let failed = command.execute();
+            system_call::exit(if failed.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 });
+        }
+        (None, None) => {}
+    }
+}
+
+impl Job {
+    fn see_out(&self) -> ! {
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            system_call::say(b"barograph: there is no memory left: nothing is recorded from here on, and the job goes on\n");
+        }
+        loop {
+            let children_left = self.collect();
+            let status = STATUS.load(Ordering::Relaxed);
+            if status >= 0 && !(self.with_tree && children_left) {
+                system_call::exit(status);
+            }
+            if let Some(Pause::Stopped(signal)) = system_call::paused_or_continued(self.pid)
+                && STOPS.contains(&signal)
+            {
+                system_call::stop_by(signal);
+            }
+            self.wait_and_forward(status < 0);
+        }
+    }
+
+    /// Collects who has ended. Says whether there are others.
+    fn collect(&self) -> bool {
+        loop {
+            match system_call::ended_child() {
+                Children::Ended(pid) => {
+                    let end = system_call::collect(pid).map(|collected| collected.end());
+                    if let Some(end) = end.filter(|_| pid == self.pid) {
+                        ended(end);
+                    }
+                }
+                Children::Running => return true,
+                Children::None => return false,
+            }
+        }
+    }
+
+    fn wait_and_forward(&self, runs: bool) {
+        // Not for long, as another thread of ours may hear of a child's end first.
+        let timeout = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        let Some(signals) = &self.signals else {
+            let _ = poll(&mut [], Some(&timeout));
+            return;
+        };
+        let descriptor: BorrowedFd<'_> = signals.as_fd();
+        let _ = poll(&mut [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)], Some(&timeout));
+        while let Some(arrived) = system_call::next_signal(descriptor) {
+            if runs && ![libc::SIGCHLD, libc::SIGXFSZ].contains(&arrived.signal) && !has_reached_the_group(arrived) {
+                system_call::send(self.pid, arrived.signal);
+            }
+        }
+    }
+}

@@ -50,7 +50,7 @@ fn main() {
 
 fn make(folder: &Path) {
     let mut recording = Recording::create(folder, Facts::default(), Options::default()).unwrap();
-    let (mut random, mut values) = (1_u64, [1 << 30; 10]);
+    let (mut random, mut values) = (1_u64, [1 << 40; 10]);
     for tick in 0..TICKS {
         let nanos = tick as i64 * 1_000_000_000;
         let at = Moment { utc_nanos: 1_700_000_000_000_000_000 + nanos, monotonic_nanos: nanos };

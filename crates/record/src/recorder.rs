@@ -279,6 +279,7 @@ impl Recorder {
     fn gather<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
         self.panel.each_batch(&mut |batch| writer.gather(batch));
         writer.gather(&mut self.events);
+        writer.relieve();
         let progress = writer.progress();
         self.cost.written_bytes = progress.written_bytes;
         self.cost.rows_lost = progress.rows_lost;

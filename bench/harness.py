@@ -238,6 +238,17 @@ def end_jobs(recorder):
 # Recordings
 
 
+def ways_of_reading():
+    """Options by which `record` reads processes one way or the other, by what to call them. Only one where it knows of no other."""
+    helped = subprocess.run([BAROGRAPH, "record", "--help"], capture_output=True, text=True, check=True).stdout
+    return {"": ["--fast", "off"], ", fast": ["--fast", "auto"]} if "--fast" in helped else {"": []}
+
+
+def was_fast(recording):
+    """Whether a recording had processes from somewhere else than /proc."""
+    return any(int(row.get("processes_fast") or 0) for row in rows(recording, "own"))
+
+
 def rows(recording, table, **options):
     """Rows of a table as a program of our users' would get them."""
     command = [BAROGRAPH, "export", recording, "--table", table, "--format", "csv", "-o", "-"]

@@ -193,7 +193,7 @@ impl Recorder {
         let end = self.options.duration.map(|duration| deadline_nanos().saturating_add(nanos(duration)));
         // The first rows let the sink make its preparations while the job runs, and not at the end, when someone waits for us.
         self.gather(&mut writer);
-        writer.send(false);
+        writer.hand_over();
         let mut publish_due = deadline_nanos().saturating_add(self.write_interval());
         while self.stop.is_none() {
             let tick_due = self.schedule.deadline();
@@ -307,6 +307,7 @@ impl Recorder {
     fn gather<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
         self.panel.each_batch(&mut |batch| writer.gather(batch));
         writer.gather(&mut self.events);
+        writer.relieve();
         let progress = writer.progress();
         self.cost.written_bytes = progress.written_bytes;
         self.cost.rows_lost = progress.rows_lost;
@@ -316,7 +317,7 @@ impl Recorder {
         self.publish_now = false;
         self.panel.read_own_sources(self.last_tick);
         self.panel.each_batch(&mut |batch| writer.gather(batch));
-        writer.send(true);
+        writer.publish();
     }
 
     fn hear_signals(&mut self) {

@@ -1,7 +1,7 @@
 //! Hands rows to the sink: on a thread of its own, so that a slow disk never holds up a tick.
 //!
-//! Rows gather in a bundle, one batch for each table. At a write interval the bundle goes to the thread, which takes its rows over and sends it back
-//! empty. Where no thread can be had the sink is called here: late ticks are better than no recording.
+//! Rows gather in a bundle, one batch for each table. At a write interval, or when it is large, the bundle goes to the thread, which takes its rows over
+//! and sends it back empty. Where no thread can be had the sink is called here: late ticks are better than no recording.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,6 +14,10 @@ use crate::system_call::release_memory;
 
 /// Rows that wait for a sink which does not answer; beyond, they are dropped and counted. About 64 MB of process rows.
 const MOST_WAITING_ROWS: usize = 200_000;
+
+/// So many rows go to the sink before the next publish is due: from thousands of processes, or many times a second, they come long before it. A good
+/// part of what may wait, so that row groups stay long; about 10 MB of process rows.
+const MANY_ROWS: usize = 32_768;
 
 /// What the sink has said so far.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +32,7 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct Bundle {
     batches: Vec<Batch>,
-    /// Whether readers are to see it at once.
+    /// To be published once the sink has taken it. Not so the last: whoever gets the sink back writes the end together with it.
     publish: bool,
 }
 
@@ -53,6 +57,7 @@ enum Hand<S> {
 pub(crate) struct Writer<S> {
     bundle: Bundle,
     spare: Option<Bundle>,
+    publish_due: bool,
     hand: Hand<S>,
     progress: Arc<Mutex<Progress>>,
     dropped: u64,
@@ -65,7 +70,7 @@ impl<S: Sink + Send + 'static> Writer<S> {
             Ok((to, back, thread)) => Hand::Thread { to, back, thread },
             Err(sink) => Hand::Here(*sink),
         };
-        Writer { bundle: Bundle::default(), spare: Some(Bundle::default()), hand, progress, dropped: 0 }
+        Writer { bundle: Bundle::default(), spare: Some(Bundle::default()), publish_due: false, hand, progress, dropped: 0 }
     }
 
     /// Takes these rows over, and empties the batch.
@@ -81,19 +86,32 @@ impl<S: Sink + Send + 'static> Writer<S> {
         batch.clear();
     }
 
-    /// Sends what was gathered to the sink, to be published or not. Waits for nobody: while the sink is busy, rows go on gathering.
-    pub(crate) fn send(&mut self, publish: bool) {
-        self.bundle.publish = publish;
+    /// Has what was gathered published: now, or as soon as the sink is free.
+    pub(crate) fn publish(&mut self) {
+        self.publish_due = true;
+        self.relieve();
+    }
+
+    /// Sends what was gathered to the sink if it is due, or much. To be called when all rows of a tick are in.
+    pub(crate) fn relieve(&mut self) {
+        if self.publish_due || self.bundle.rows() >= MANY_ROWS {
+            self.hand_over();
+        }
+    }
+
+    /// Sends what was gathered to the sink. Waits for nobody: while the sink is busy, rows go on gathering.
+    pub(crate) fn hand_over(&mut self) {
+        self.bundle.publish = self.publish_due;
         match &mut self.hand {
             Hand::Here(sink) => put(sink, &mut self.bundle, &self.progress),
             Hand::Thread { to, back, .. } => {
                 self.spare = self.spare.take().or_else(|| back.try_recv().ok());
-                if let Some(spare) = self.spare.take() {
-                    // A thread that is gone has panicked; its rows are lost, and the job goes on.
-                    let _ = to.send(std::mem::replace(&mut self.bundle, spare));
-                }
+                let Some(spare) = self.spare.take() else { return };
+                // A thread that is gone has panicked; its rows are lost, and the job goes on.
+                let _ = to.send(std::mem::replace(&mut self.bundle, spare));
             }
         }
+        self.publish_due = false;
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -109,8 +127,8 @@ impl<S: Sink + Send + 'static> Writer<S> {
         {
             self.spare = back.recv().ok();
         }
-        // Whoever gets the sink back writes the end together with it.
-        self.send(false);
+        self.publish_due = false;
+        self.hand_over();
         let progress = Arc::clone(&self.progress);
         let dropped = self.dropped;
         let sink = match self.hand {
@@ -167,5 +185,106 @@ fn put<S: Sink>(sink: &mut S, bundle: &mut Bundle, progress: &Mutex<Progress>) {
     if let Err(error) = outcome {
         progress.errors += 1;
         progress.error = Some(error.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, MutexGuard};
+    use std::time::{Duration, Instant};
+
+    use barograph_model::{EventRow, Events, Rows};
+
+    use super::*;
+
+    /// Counts what it gets, and takes nothing while the gate is held.
+    #[derive(Clone, Default)]
+    struct Counting {
+        gate: Arc<Mutex<()>>,
+        rows: Arc<AtomicUsize>,
+        publishes: Arc<AtomicUsize>,
+    }
+
+    impl Counting {
+        fn counts(&self) -> (usize, usize) {
+            (self.rows.load(Ordering::SeqCst), self.publishes.load(Ordering::SeqCst))
+        }
+
+        fn hold(&self) -> MutexGuard<'_, ()> {
+            self.gate.lock().unwrap()
+        }
+    }
+
+    impl Sink for Counting {
+        type Error = io::Error;
+
+        fn take(&mut self, batch: &Batch) -> io::Result<()> {
+            let _open = self.hold();
+            self.rows.fetch_add(batch.len(), Ordering::SeqCst);
+            Ok(())
+        }
+
+        fn publish(&mut self) -> io::Result<()> {
+            self.publishes.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+
+        fn bytes_written(&self) -> u64 {
+            0
+        }
+
+        fn rows_lost(&self) -> u64 {
+            0
+        }
+    }
+
+    fn gather(writer: &mut Writer<Counting>, count: usize) {
+        let mut rows = Rows::<Events>::new();
+        for _ in 0..count {
+            rows.add(EventRow { name: "tick", ..EventRow::default() });
+        }
+        writer.gather(&mut rows);
+        writer.relieve();
+    }
+
+    /// Ticks on, without rows, until it is so.
+    fn tick_until(writer: &mut Writer<Counting>, what: &str, so: impl Fn(&Writer<Counting>) -> bool) {
+        let begin = Instant::now();
+        while !so(writer) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+            writer.relieve();
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn many_rows_go_to_the_sink_before_the_publish_and_none_is_lost() {
+        let sink = Counting::default();
+        let mut writer = Writer::new(sink.clone());
+        for _ in 0..MOST_WAITING_ROWS / 2_000 {
+            gather(&mut writer, 5_000);
+            tick_until(&mut writer, "rows wait for the publish", |writer| writer.bundle.rows() < MANY_ROWS);
+        }
+        let (_, publishes) = sink.counts();
+        assert_eq!(publishes, 0);
+        writer.publish();
+        let (_, progress) = writer.finish();
+        assert_eq!(progress.rows_lost, 0);
+        assert_eq!(sink.counts(), (MOST_WAITING_ROWS / 2_000 * 5_000, 1));
+    }
+
+    #[test]
+    fn a_publish_that_finds_the_sink_busy_is_made_up_for() {
+        let sink = Counting::default();
+        let mut writer = Writer::new(sink.clone());
+        let busy = sink.hold();
+        gather(&mut writer, 1);
+        writer.publish();
+        gather(&mut writer, 1);
+        writer.publish();
+        assert_eq!(sink.counts(), (0, 0));
+        drop(busy);
+        tick_until(&mut writer, "the second publish was forgotten", |_| sink.counts() == (2, 2));
     }
 }

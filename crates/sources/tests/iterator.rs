@@ -1,0 +1,394 @@
+//! The BPF iterator against /proc: every column of every process of the machine that runs the tests, and of some that we start to be difficult.
+//!
+//! Where BPF is not allowed there is nothing to compare: the tests say so and pass.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use barograph_model::{Batch, Moment, Physical};
+use barograph_sources::{Machine, ProcessSource, Roots, Scope, Select, Source, Watch};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// Columns that never fall.
+const COUNTERS: [&str; 13] = [
+    "user_seconds",
+    "system_seconds",
+    "children_user_seconds",
+    "children_system_seconds",
+    "minor_faults",
+    "major_faults",
+    "read_bytes",
+    "written_bytes",
+    "read_calls",
+    "write_calls",
+    "storage_read_bytes",
+    "storage_written_bytes",
+    "storage_cancelled_bytes",
+];
+
+/// The other columns of stat. The rest of a row comes from other files whichever way is taken; pid and start are what rows are compared by.
+const LEVELS: [&str; 6] = ["state", "threads", "resident_bytes", "virtual_size_bytes", "core", "nice"];
+
+/// A clock tick of /proc.
+const TICK: f64 = 0.01;
+
+type Row = BTreeMap<String, String>;
+type Rows = BTreeMap<(u64, u64), Row>;
+
+/// A source of all processes, and its clock.
+struct Reader {
+    source: ProcessSource,
+    second: i64,
+}
+
+impl Reader {
+    fn open() -> Reader {
+        let machine = Arc::new(Machine::open(Roots::default()).unwrap());
+        let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Everyone };
+        Reader { source: ProcessSource::open(&machine, watch).unwrap(), second: 0 }
+    }
+
+    /// One that uses the iterator; `None` where there is none, which is said.
+    fn fast() -> Option<Reader> {
+        let mut reader = Reader::open();
+        reader.source.allow_fast();
+        let end = Instant::now() + Duration::from_secs(60);
+        while reader.source.fast_served() == 0 {
+            assert!(Instant::now() < end, "the iterator is never used: {}", reader.source.fast_status());
+            reader.read();
+            match reader.source.fast_status().as_str() {
+                "ok" | "not ready yet" => sleep(Duration::from_millis(10)),
+                "not needed" if reader.second < 10 => {}
+                why => {
+                    eprintln!("skipped: no BPF iterator here: {why}");
+                    return None;
+                }
+            }
+        }
+        Some(reader)
+    }
+
+    fn read(&mut self) -> Rows {
+        self.read_both().0
+    }
+
+    /// The rows of `process`, and those of `processes`, which come only with news.
+    fn read_both(&mut self) -> (Rows, Vec<Row>) {
+        self.second += 1;
+        // A second each time, so that a dear listing is no reason to do without at the next.
+        let nanos = self.second * 1_000_000_000;
+        self.source.read(Moment { utc_nanos: nanos, monotonic_nanos: nanos }).unwrap();
+        let (mut rows, mut news) = (Rows::new(), Vec::new());
+        self.source.each_batch(&mut |batch| {
+            let read = (0..batch.len()).map(|row| row_of(batch, row));
+            match batch.table().name {
+                "process" => rows.extend(read.map(|row| ((whole(&row, "pid"), whole(&row, "start_ticks")), row))),
+                "processes" => news.extend(read),
+                _ => {}
+            }
+            batch.clear();
+        });
+        (rows, news)
+    }
+
+    /// The row of the only living process of this pid.
+    fn row(&mut self, pid: u32) -> Row {
+        self.read().into_iter().find(|(key, _)| key.0 == u64::from(pid)).unwrap().1
+    }
+}
+
+fn row_of(batch: &Batch, row: usize) -> Row {
+    let cells = batch.table().metrics.iter().zip(batch.columns()).filter_map(|(metric, column)| {
+        let value = match metric.physical {
+            Physical::Int => column.int(row)?.to_string(),
+            Physical::Float => column.float(row)?.to_string(),
+            Physical::Text => column.text(row)?.to_owned(),
+        };
+        Some((metric.column(), value))
+    });
+    cells.collect()
+}
+
+fn whole(row: &Row, column: &str) -> u64 {
+    row[column].parse().unwrap()
+}
+
+fn decimal(row: &Row, column: &str) -> f64 {
+    row[column].parse().unwrap()
+}
+
+/// Processes in a group of their own that end with us.
+struct Crowd {
+    first: Child,
+    from: BufReader<ChildStdout>,
+}
+
+impl Crowd {
+    fn start(command: &mut Command) -> Crowd {
+        let mut first = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn().unwrap();
+        let from = BufReader::new(first.stdout.take().unwrap());
+        let mut crowd = Crowd { first, from };
+        crowd.hear("ready");
+        crowd
+    }
+
+    /// So many that the iterator is worth it, and among them one that has ended and is not collected.
+    fn of_sleepers() -> Crowd {
+        let script = "i=0; while [ $i -lt 120 ]; do sleep 900 >/dev/null & i=$((i+1)); done; sh -c 'true & echo ready; exec sleep 900'";
+        Crowd::start(Command::new("sh").args(["-c", script]))
+    }
+
+    /// This very program, running [`burner`].
+    fn of_threads() -> Crowd {
+        Crowd::start(Command::new(std::env::current_exe().unwrap()).args(["--ignored", "--exact", "burner", "--nocapture"]))
+    }
+
+    fn say(&mut self, text: &str) {
+        writeln!(self.first.stdin.as_mut().unwrap(), "{text}").unwrap();
+    }
+
+    fn hear(&mut self, expected: &str) {
+        let mut line = String::new();
+        while line.trim() != expected {
+            line.clear();
+            assert!(self.from.read_line(&mut line).unwrap() > 0, "it ended without saying {expected}");
+        }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let _ = kill_process_group(Pid::from_child(&self.first), Signal::KILL);
+        let _ = self.first.wait();
+    }
+}
+
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Uses CPU time, pages, and calls that read and write.
+fn work(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        let pages = std::hint::black_box(vec![1u8; 1 << 20]);
+        File::options().write(true).open("/dev/null").unwrap().write_all(&pages).unwrap();
+        File::open("/dev/zero").unwrap().read_exact(&mut [0; 4096]).unwrap();
+    }
+}
+
+/// No test, but a process to look at: does what it is told on its standard input. Started without one, it ends.
+#[test]
+#[ignore = "the other tests start it"]
+fn burner() {
+    let (mut threads, done) = (Vec::new(), Arc::new(Barrier::new(21)));
+    println!("\nready");
+    for line in std::io::stdin().lines() {
+        match line.unwrap().as_str() {
+            // Twenty threads that work, and then wait until they may end.
+            "burn" => {
+                let worked = Arc::new(Barrier::new(21));
+                for _ in 0..20 {
+                    let (worked, done) = (Arc::clone(&worked), Arc::clone(&done));
+                    threads.push(std::thread::spawn(move || {
+                        work(Duration::from_millis(20));
+                        worked.wait();
+                        done.wait();
+                    }));
+                }
+                worked.wait();
+            }
+            "end" => {
+                done.wait();
+                threads.drain(..).for_each(|thread| thread.join().unwrap());
+            }
+            // Threads that come, work and go without an end.
+            "churn" => {
+                for _ in 0..8 {
+                    std::thread::spawn(|| {
+                        loop {
+                            std::thread::spawn(|| work(Duration::from_micros(500))).join().unwrap();
+                        }
+                    });
+                }
+            }
+            other => panic!("{other}"),
+        }
+        println!("\ndone");
+    }
+}
+
+/// Compares a row of the iterator with those that /proc gave before and after it.
+#[derive(Default)]
+struct Comparison {
+    equal: usize,
+    between: usize,
+    /// CPU time by a tick more than /proc said later.
+    by_a_tick: usize,
+    wrong: Vec<String>,
+    /// By process and column: how often a level was the same before and after, and how often the iterator told another.
+    levels: BTreeMap<(u64, &'static str), (u32, u32)>,
+}
+
+impl Comparison {
+    fn add(&mut self, before: &Row, now: &Row, after: &Row) {
+        let pid = whole(now, "pid");
+        for column in COUNTERS {
+            let cells = [before, now, after].map(|row| row.get(column));
+            // A process whose file may not be read has no such cells, and the iterator may not know better.
+            let [Some(least), Some(told), Some(most)] = cells.map(|cell| cell.map(|cell| cell.parse::<f64>().unwrap())) else {
+                if cells != [None; 3] {
+                    self.wrong.push(format!("{pid} {column}: {cells:?}"));
+                }
+                continue;
+            };
+            // The kernel divides CPU time anew each time, and remembers only what /proc has shown of that.
+            let is_divided = matches!(column, "user_seconds" | "system_seconds");
+            match told {
+                _ if least <= told && told <= most => *if least == most { &mut self.equal } else { &mut self.between } += 1,
+                _ if is_divided && least <= told && told < most + 1.5 * TICK => self.by_a_tick += 1,
+                _ => self.wrong.push(format!("{pid} {column}: {cells:?}")),
+            }
+        }
+        for column in LEVELS {
+            if before[column] == after[column] {
+                let (compared, differed) = self.levels.entry((pid, column)).or_default();
+                *compared += 1;
+                *differed += u32::from(before[column] != now[column]);
+            }
+        }
+    }
+
+    /// What is not as it should be. A process may have been awake just while the iterator came by, or have taken and given back a page: a level is wrong if it
+    /// was another more often than not.
+    fn end(mut self) -> Vec<String> {
+        let (compared, differed) = self.levels.values().fold((0, 0), |sum, level| (sum.0 + level.0, sum.1 + level.1));
+        eprintln!(
+            "counters: {} equal, {} between, {} by a tick; levels: {differed} of {compared} changed meanwhile",
+            self.equal, self.between, self.by_a_tick
+        );
+        let often = self.levels.iter().filter(|(_, (compared, differed))| *differed > 1 && 2 * differed > *compared);
+        self.wrong.extend(often.map(|((pid, column), times)| format!("{pid} {column}: (compared, differed) {times:?}")));
+        if self.by_a_tick * 100 > self.equal + self.between {
+            self.wrong.push(format!("CPU time is {} times by a tick too high", self.by_a_tick));
+        }
+        self.wrong
+    }
+}
+
+#[test]
+fn every_column_of_every_process_is_what_proc_says() {
+    let _alone = alone();
+    let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
+    burner.say("burn");
+    burner.hear("done");
+    let Some(mut fast) = Reader::fast() else { return };
+    let mut slow = Reader::open();
+    slow.read();
+    let mut comparison = Comparison::default();
+    let (mut states, mut threads) = (BTreeSet::new(), 0);
+    for _ in 0..20 {
+        let (before, now, after) = (slow.read(), fast.read(), slow.read());
+        let served = fast.source.fast_served();
+        assert!(served > 100 && served as usize * 10 > now.len() * 8, "{served} of {}: {}", now.len(), fast.source.fast_status());
+        for (key, now) in &now {
+            if let (Some(before), Some(after)) = (before.get(key), after.get(key)) {
+                comparison.add(before, now, after);
+            }
+            states.insert(now["state"].clone());
+            threads = threads.max(whole(now, "threads"));
+        }
+    }
+    let wrong = comparison.end();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(["S", "Z"].iter().all(|state| states.contains(*state)) && threads > 20, "too easy: {states:?}, {threads} threads");
+}
+
+#[test]
+fn what_ended_threads_used_stays_in_the_sum() {
+    let _alone = alone();
+    let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
+    let Some(mut fast) = Reader::fast() else { return };
+    let mut slow = Reader::open();
+    let pid = burner.first.id();
+    let mut told = Vec::new();
+    for order in ["burn", "end"] {
+        burner.say(order);
+        burner.hear("done");
+        // A second at rest, so that nobody runs.
+        let row = (0..100).find_map(|_| {
+            sleep(Duration::from_millis(10));
+            let (before, now, after) = (slow.row(pid), fast.row(pid), slow.row(pid));
+            (before == after).then_some((now, after))
+        });
+        let (now, after) = row.expect("the process never rests");
+        for column in COUNTERS.iter().chain(&LEVELS) {
+            assert_eq!(now[*column], after[*column], "{column} after {order}");
+        }
+        told.push(now);
+    }
+    let cpu = |row: &Row| decimal(row, "user_seconds") + decimal(row, "system_seconds");
+    assert!(cpu(&told[0]) > 0.05 && cpu(&told[1]) >= cpu(&told[0]), "{} then {}", cpu(&told[0]), cpu(&told[1]));
+    assert!(whole(&told[0], "threads") > 20 && whole(&told[1], "threads") < 5);
+}
+
+#[test]
+fn no_counter_falls_while_threads_come_and_go() {
+    let _alone = alone();
+    let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
+    let Some(mut fast) = Reader::fast() else { return };
+    burner.say("churn");
+    burner.hear("done");
+    let pid = burner.first.id();
+    let mut before = fast.row(pid);
+    let begin = decimal(&before, "written_bytes");
+    for _ in 0..300 {
+        let now = fast.row(pid);
+        for column in COUNTERS {
+            assert!(decimal(&before, column) <= decimal(&now, column), "{column} fell from {} to {}", before[column], now[column]);
+        }
+        before = now;
+    }
+    assert!(decimal(&before, "written_bytes") > begin, "it did nothing");
+}
+
+#[test]
+fn a_new_program_and_a_new_session_are_noticed() {
+    let _alone = alone();
+    let _crowd = Crowd::of_sleepers();
+    // The child is no leader of its group, so setsid(1) need not fork to give it a session.
+    let script = "exec 3<&0; sh -c 'echo ready; read go; exec setsid sleep 901' <&3 & wait";
+    let mut shell = Crowd::start(Command::new("sh").args(["-c", script]));
+    let parent = shell.first.id().to_string();
+    let Some(mut fast) = Reader::fast() else { return };
+    let is_it = |row: &Row| row["name"] == "sh" && row.get("parent_pid") == Some(&parent);
+    let mut other = Reader::open();
+    let seen = other.read_both().1.into_iter().find(is_it).unwrap();
+    let pid = whole(&seen, "pid");
+    // The second look at everyone is over.
+    fast.read();
+    fast.read();
+    shell.say("go");
+    let end = Instant::now() + Duration::from_secs(30);
+    let changed = loop {
+        let (_, news) = fast.read_both();
+        assert!(fast.source.fast_served() > 100);
+        if let Some(row) = news.into_iter().find(|row| whole(row, "pid") == pid && row["name"] == "sleep") {
+            break row;
+        }
+        assert!(Instant::now() < end, "nobody noticed");
+        sleep(Duration::from_millis(20));
+    };
+    assert_eq!((changed["change"].as_str(), changed["command_line"].as_str()), ("changed", "sleep 901"));
+    assert_eq!((changed["session_pid"].as_str(), changed["group_pid"].as_str()), (pid.to_string().as_str(), pid.to_string().as_str()));
+    assert_ne!(seen["session_pid"], changed["session_pid"], "it had that session before");
+}

@@ -177,9 +177,8 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Uses CPU time, pages, and calls that read and write.
-fn work(time: Duration) {
-    let end = Instant::now() + time;
-    while Instant::now() < end {
+fn work(rounds: usize) {
+    for _ in 0..rounds {
         let pages = std::hint::black_box(vec![1u8; 1 << 20]);
         File::options().write(true).open("/dev/null").unwrap().write_all(&pages).unwrap();
         File::open("/dev/zero").unwrap().read_exact(&mut [0; 4096]).unwrap();
@@ -200,7 +199,7 @@ fn burner() {
                 for _ in 0..20 {
                     let (worked, done) = (Arc::clone(&worked), Arc::clone(&done));
                     threads.push(std::thread::spawn(move || {
-                        work(Duration::from_millis(20));
+                        work(20);
                         worked.wait();
                         done.wait();
                     }));
@@ -216,7 +215,7 @@ fn burner() {
                 for _ in 0..8 {
                     std::thread::spawn(|| {
                         loop {
-                            std::thread::spawn(|| work(Duration::from_micros(500))).join().unwrap();
+                            std::thread::spawn(|| work(1)).join().unwrap();
                         }
                     });
                 }
@@ -324,21 +323,21 @@ fn what_ended_threads_used_stays_in_the_sum() {
     for order in ["burn", "end"] {
         burner.say(order);
         burner.hear("done");
-        // A second at rest, so that nobody runs.
-        let row = (0..100).find_map(|_| {
+        // A moment at rest, in which nobody runs and nobody is still on the way out.
+        let at_rest = |row: &Row| LEVELS.iter().chain(&COUNTERS).map(|column| row[*column].clone()).collect::<Vec<_>>();
+        let row = (0..200).find_map(|_| {
             sleep(Duration::from_millis(10));
             let (before, now, after) = (slow.row(pid), fast.row(pid), slow.row(pid));
-            (before == after).then_some((now, after))
+            let settled = (whole(&after, "threads") < 5) == (order == "end");
+            (settled && at_rest(&before) == at_rest(&after)).then_some((now, after))
         });
         let (now, after) = row.expect("the process never rests");
-        for column in COUNTERS.iter().chain(&LEVELS) {
-            assert_eq!(now[*column], after[*column], "{column} after {order}");
-        }
+        assert_eq!(at_rest(&now), at_rest(&after), "{LEVELS:?} {COUNTERS:?} after {order}");
         told.push(now);
     }
     let cpu = |row: &Row| decimal(row, "user_seconds") + decimal(row, "system_seconds");
-    assert!(cpu(&told[0]) > 0.05 && cpu(&told[1]) >= cpu(&told[0]), "{} then {}", cpu(&told[0]), cpu(&told[1]));
-    assert!(whole(&told[0], "threads") > 20 && whole(&told[1], "threads") < 5);
+    assert!(cpu(&told[0]) > 2.0 * TICK && cpu(&told[1]) >= cpu(&told[0]), "{} then {}", cpu(&told[0]), cpu(&told[1]));
+    assert!(whole(&told[0], "threads") > 20);
 }
 
 #[test]
@@ -351,7 +350,7 @@ fn no_counter_falls_while_threads_come_and_go() {
     let pid = burner.first.id();
     let mut before = fast.row(pid);
     let begin = decimal(&before, "written_bytes");
-    for _ in 0..300 {
+    for _ in 0..150 {
         let now = fast.row(pid);
         for column in COUNTERS {
             assert!(decimal(&before, column) <= decimal(&now, column), "{column} fell from {} to {}", before[column], now[column]);

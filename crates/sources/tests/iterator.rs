@@ -189,29 +189,32 @@ fn work(rounds: usize) {
 #[test]
 #[ignore = "the other tests start it"]
 fn burner() {
-    let (mut threads, done) = (Vec::new(), Arc::new(Barrier::new(21)));
+    let (mut threads, mut done) = (Vec::new(), Arc::new(Barrier::new(1)));
     println!("\nready");
     for line in std::io::stdin().lines() {
-        match line.unwrap().as_str() {
-            // Twenty threads that work, and then wait until they may end.
-            "burn" => {
-                let worked = Arc::new(Barrier::new(21));
-                for _ in 0..20 {
+        let line = line.unwrap();
+        match line.split_once(' ').unwrap_or((&line, "0")) {
+            // So many threads that work, and then wait until they may end.
+            ("burn", count) => {
+                let count = count.parse().unwrap();
+                let worked = Arc::new(Barrier::new(count + 1));
+                done = Arc::new(Barrier::new(count + 1));
+                for _ in 0..count {
                     let (worked, done) = (Arc::clone(&worked), Arc::clone(&done));
                     threads.push(std::thread::spawn(move || {
-                        work(20);
+                        work(2000 / count);
                         worked.wait();
                         done.wait();
                     }));
                 }
                 worked.wait();
             }
-            "end" => {
+            ("end", _) => {
                 done.wait();
                 threads.drain(..).for_each(|thread| thread.join().unwrap());
             }
             // Threads that come, work and go without an end.
-            "churn" => {
+            ("churn", _) => {
                 for _ in 0..8 {
                     std::thread::spawn(|| {
                         loop {
@@ -220,7 +223,7 @@ fn burner() {
                     });
                 }
             }
-            other => panic!("{other}"),
+            _ => panic!("{line}"),
         }
         println!("\ndone");
     }
@@ -288,7 +291,7 @@ impl Comparison {
 fn every_column_of_every_process_is_what_proc_says() {
     let _alone = alone();
     let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
-    burner.say("burn");
+    burner.say("burn 20");
     burner.hear("done");
     let Some(mut fast) = Reader::fast() else { return };
     let mut slow = Reader::open();
@@ -320,7 +323,7 @@ fn what_ended_threads_used_stays_in_the_sum() {
     let mut slow = Reader::open();
     let pid = burner.first.id();
     let mut told = Vec::new();
-    for order in ["burn", "end"] {
+    for order in ["burn 20", "end"] {
         burner.say(order);
         burner.hear("done");
         // A moment at rest, in which nobody runs and nobody is still on the way out.
@@ -358,6 +361,26 @@ fn no_counter_falls_while_threads_come_and_go() {
         before = now;
     }
     assert!(decimal(&before, "written_bytes") > begin, "it did nothing");
+}
+
+#[test]
+fn a_reading_amid_threads_that_end_has_each_of_them_once() {
+    let _alone = alone();
+    let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
+    let Some(mut fast) = Reader::fast() else { return };
+    let pid = burner.first.id();
+    for round in 0..20 {
+        burner.say("burn 200");
+        burner.hear("done");
+        let written = whole(&fast.row(pid), "written_bytes");
+        burner.say("end");
+        // All work is done: while the threads end, nothing comes and nothing may go but the word that they have ended.
+        for _ in 0..10 {
+            let told = whole(&fast.row(pid), "written_bytes");
+            assert!((written..written + 4096).contains(&told), "round {round}: {told} in place of {written}");
+        }
+        burner.hear("done");
+    }
 }
 
 #[test]

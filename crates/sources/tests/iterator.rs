@@ -194,15 +194,16 @@ fn burner() {
     for line in std::io::stdin().lines() {
         let line = line.unwrap();
         match line.split_once(' ').unwrap_or((&line, "0")) {
-            // So many threads that work, and then wait until they may end.
-            ("burn", count) => {
-                let count = count.parse().unwrap();
+            // So many threads that work so many rounds, and then wait until they may end.
+            ("burn", numbers) => {
+                let (count, rounds) = numbers.split_once(' ').unwrap();
+                let (count, rounds): (usize, usize) = (count.parse().unwrap(), rounds.parse().unwrap());
                 let worked = Arc::new(Barrier::new(count + 1));
                 done = Arc::new(Barrier::new(count + 1));
                 for _ in 0..count {
                     let (worked, done) = (Arc::clone(&worked), Arc::clone(&done));
                     threads.push(std::thread::spawn(move || {
-                        work(2000 / count);
+                        work(rounds);
                         worked.wait();
                         done.wait();
                     }));
@@ -291,7 +292,7 @@ impl Comparison {
 fn every_column_of_every_process_is_what_proc_says() {
     let _alone = alone();
     let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
-    burner.say("burn 20");
+    burner.say("burn 20 100");
     burner.hear("done");
     let Some(mut fast) = Reader::fast() else { return };
     let mut slow = Reader::open();
@@ -323,7 +324,7 @@ fn what_ended_threads_used_stays_in_the_sum() {
     let mut slow = Reader::open();
     let pid = burner.first.id();
     let mut told = Vec::new();
-    for order in ["burn 20", "end"] {
+    for order in ["burn 20 100", "end"] {
         burner.say(order);
         burner.hear("done");
         // A moment at rest, in which nobody runs and nobody is still on the way out.
@@ -370,7 +371,7 @@ fn a_reading_amid_threads_that_end_has_each_of_them_once() {
     let Some(mut fast) = Reader::fast() else { return };
     let pid = burner.first.id();
     for round in 0..20 {
-        burner.say("burn 200");
+        burner.say("burn 200 1");
         burner.hear("done");
         let written = whole(&fast.row(pid), "written_bytes");
         burner.say("end");

@@ -162,7 +162,11 @@ impl Fast {
                 self.early.push(record);
             }
         }
-        // The kernel lists tasks in the order of their numbers. Numbers begin anew at some point, so a thread may come before its process.
+        self.settle()
+    }
+
+    /// The kernel lists tasks in the order of their numbers. Numbers begin anew at some point, so a thread may come before its process.
+    fn settle(&mut self) -> Result<(), String> {
         if !self.processes.is_sorted_by_key(|sum| sum.pid) {
             return Err("the iterator's processes are in no order".to_owned());
         }
@@ -332,5 +336,104 @@ fn read_all(link: &OwnedFd, bytes: &mut Vec<u8>) -> Result<(), std::io::Error> {
             Ok(_) | Err(Errno::INTR | Errno::AGAIN) => {}
             Err(errno) => return Err(errno.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::process::parse;
+
+    const KNOWN: &[u8] = b"7 (sleep) S 1 7 7 0 -1 0 1 0 0 0 1 1 0 0 20 0 1 0 500 4096 1 18446744073709551615";
+    const FIRST: First = First {
+        state: 1,
+        exit_state: 0,
+        flags: 0,
+        parent: 1,
+        priority: 120,
+        core: 0,
+        threads: 2,
+        started_nanos: 5_009_999_999,
+        virtual_pages: 3,
+        resident_pages: [1, -5, 2],
+        name: *b"sleep\0\0\0\0\0\0\0\0\0\0\0",
+        children: [0; 4],
+        shown: [0; 2],
+    };
+
+    fn record(changes: (u64, u64), first: Option<First>) -> Record {
+        Record { process: 7, changes, counters: [10_000_000; COUNTERS], first }
+    }
+
+    fn answer(sum: &Sum) -> Option<Answer> {
+        sum.answer(&parse::stat(KNOWN).unwrap(), None, 10_000_000, 4096)
+    }
+
+    #[test]
+    fn threads_are_added_up_if_all_were_seen_and_none_ended_meanwhile() {
+        let mut sum = Sum::new(&record((4, 4), Some(FIRST)), FIRST);
+        assert!(answer(&sum).is_none(), "one of two threads was passed by");
+        sum.add(&record((4, 4), None));
+        let whole = answer(&sum).unwrap();
+        assert_eq!((whole.stat.minor_faults, whole.io.read, whole.stat.user, whole.stat.system), (20_000_000, 20_000_000, 1, 1));
+        // An approximate counter below 0 counts as none.
+        assert_eq!((whole.stat.resident_pages, whole.stat.virtual_bytes, whole.stat.nice), (3, 3 * 4096, 0));
+        sum.add(&record((6, 6), None));
+        assert!(answer(&sum).is_none(), "a thread ended between two records");
+        for changes in [(4, 6), (5, 5)] {
+            let sum = Sum::new(&record(changes, Some(FIRST)), First { threads: 1, ..FIRST });
+            assert!(answer(&sum).is_none(), "{changes:?}: its books were open");
+        }
+    }
+
+    #[test]
+    fn who_has_the_pid_now_is_not_who_had_it() {
+        let one = First { threads: 1, ..FIRST };
+        assert!(answer(&Sum::new(&record((0, 0), None), one)).is_some());
+        let later = First { started_nanos: 5_010_000_000, ..one };
+        assert!(answer(&Sum::new(&record((0, 0), None), later)).is_none());
+    }
+
+    #[test]
+    fn workers_of_the_kernel_keep_their_names_and_have_no_memory() {
+        let worker = First { threads: 1, flags: PF_KTHREAD, name: *b"kworker/0:1\0\0\0\0\0", ..FIRST };
+        let told = answer(&Sum::new(&record((0, 0), None), worker)).unwrap().stat;
+        assert_eq!((told.name.as_bytes(), told.virtual_bytes, told.resident_pages), (&b"sleep"[..], 0, 0));
+        // Of these /proc writes two bytes for one.
+        assert!(name(b"two\nlines\0\0\0\0\0\0\0").is_none() && name(b"back\\slash\0\0\0\0\0\0").is_none());
+    }
+
+    #[test]
+    fn states_have_the_letters_of_proc() {
+        let letters =
+            [(0, 0), (1, 0), (2, 0), (4, 0), (8, 0), (0x80, 0x10), (0x80, 0x20), (0x40, 0), (0x402, 0), (0x800, 0), (0x2001, 0), (0x8001, 0)];
+        let letters: Vec<u8> = letters.into_iter().map(|(state, exit_state)| letter(state, exit_state)).collect();
+        assert_eq!(letters, b"RSDTtXZPIRSD");
+    }
+
+    #[test]
+    fn cpu_time_is_divided_as_the_ticks_say_and_never_goes_back() {
+        let time = |user, system| CpuTime { user, system };
+        assert_eq!(adjusted(time(3, 1), 80, [0, 0], time(0, 0)), time(60, 20));
+        assert_eq!(adjusted(time(3, 0), 80, [0, 0], time(0, 0)), time(80, 0));
+        assert_eq!(adjusted(time(0, 3), 80, [0, 0], time(0, 0)), time(0, 80));
+        assert_eq!(adjusted(time(0, 0), 80, [0, 0], time(0, 0)), time(80, 0));
+        assert_eq!(adjusted(time(3, 1), 80, [70, 0], time(0, 0)), time(70, 10));
+        assert_eq!(adjusted(time(3, 1), 80, [0, 0], time(0, 25)), time(55, 25));
+        assert_eq!(adjusted(time(3, 1), 80, [70, 5], time(60, 20)), time(70, 20), "both may have shown more than there is");
+        assert_eq!(adjusted(time(u64::MAX, u64::MAX), u64::MAX, [0, 0], time(0, 0)), time(u64::MAX - u64::MAX / 2, u64::MAX / 2));
+    }
+
+    #[test]
+    fn a_thread_may_come_before_its_process() {
+        let machine = Arc::new(Machine::open(crate::Roots::default()).unwrap());
+        let mut fast = Fast::new(&machine);
+        fast.processes.push(Sum::new(&record((0, 0), Some(FIRST)), FIRST));
+        fast.processes.push(Sum::new(&Record { process: 5, ..record((0, 0), Some(FIRST)) }, FIRST));
+        assert!(fast.settle().is_err(), "processes in no order");
+        fast.processes.truncate(1);
+        fast.early = vec![record((0, 0), None), Record { process: 9, ..record((0, 0), None) }];
+        fast.settle().unwrap();
+        assert_eq!(fast.processes[0].threads_seen, 2);
     }
 }

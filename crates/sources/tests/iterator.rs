@@ -345,6 +345,25 @@ fn what_ended_threads_used_stays_in_the_sum() {
 }
 
 #[test]
+fn it_is_made_ready_only_for_many_processes_and_not_at_once() {
+    let _alone = alone();
+    let _crowd = Crowd::of_sleepers();
+    if Reader::fast().is_none() {
+        return;
+    }
+    let mut reader = Reader::open();
+    reader.source.allow_fast();
+    let mut read = |milli: i64| {
+        let nanos = 1_000_000_000_000 + milli * 1_000_000;
+        reader.source.read(Moment { utc_nanos: nanos, monotonic_nanos: nanos }).unwrap();
+        reader.source.fast_status()
+    };
+    // Nobody is known before the first reading, and the next but one is the first that comes a second after there were many.
+    assert_eq!([0, 10, 900, 1009].map(&mut read), ["not needed"; 4]);
+    assert_eq!(read(1010), "not ready yet");
+}
+
+#[test]
 fn no_counter_falls_while_threads_come_and_go() {
     let _alone = alone();
     let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());

@@ -59,7 +59,7 @@ impl ProcessSource {
     pub(super) fn read_known(&mut self, at: Moment) {
         self.turn += 1;
         self.met.clear();
-        self.read_fast();
+        self.read_fast(at);
         for index in 0..self.known.len() {
             while let Some(ancestor) = self.unread_ancestor(index) {
                 self.read_one(at, ancestor);
@@ -71,13 +71,13 @@ impl ProcessSource {
     }
 
     /// Reads all processes at once where that is cheaper. The job's own are read by themselves, parents before children.
-    fn read_fast(&mut self) {
+    fn read_fast(&mut self, at: Moment) {
         let (mut others, mut threads) = (0, 0);
         for (_, process) in self.known.iter().filter_map(Known::watched) {
             others += usize::from(!process.member);
             threads += process.stat.threads;
         }
-        self.fast.read(others, threads);
+        self.fast.read(at, others, threads);
     }
 
     /// The farthest ancestor that is yet to be read, above parents that are. Pids begin anew at some point, so a parent may come after its child.

@@ -39,9 +39,13 @@ pub(super) struct Place {
 pub(super) struct Btf<'a> {
     types: &'a [u8],
     strings: &'a [u8],
-    /// Where each type begins, by its number less one: number 0 is `void`.
+    /// Where every so many types one begins. Number 0 is `void`, so the first has number 1.
     starts: Vec<u32>,
+    count: u32,
 }
+
+/// An index of all types would take more memory than everything else that we do.
+const INDEXED: u32 = 64;
 
 /// A type, without what follows its head.
 #[derive(Clone, Copy)]
@@ -63,17 +67,22 @@ impl<'a> Btf<'a> {
         let field = |index: usize| usize::try_from(word(bytes, index)?).ok();
         let section = |offset: usize, length: usize| bytes.get(field(1)?.checked_add(offset)?..)?.get(..length);
         let (types, strings) = (section(field(2)?, field(3)?)?, section(field(4)?, field(5)?)?);
-        let (mut starts, mut at) = (Vec::with_capacity(types.len() / 24), 0);
+        let (mut starts, mut count, mut at) = (Vec::new(), 0, 0);
         while at < types.len() {
-            starts.push(u32::try_from(at).ok()?);
-            at = at.checked_add(12)?.checked_add(head_at(types, at)?.length()?)?;
+            if count % INDEXED == 0 {
+                starts.push(u32::try_from(at).ok()?);
+            }
+            count += 1;
+            at = next(types, at)?;
         }
-        Some(Btf { types, strings, starts })
+        Some(Btf { types, strings, starts, count })
     }
 
     fn head(&self, id: u32) -> Option<Head<'a>> {
-        let index = usize::try_from(id.checked_sub(1)?).ok()?;
-        head_at(self.types, usize::try_from(*self.starts.get(index)?).ok()?)
+        let index = id.checked_sub(1).filter(|index| *index < self.count)?;
+        let start = *self.starts.get(usize::try_from(index / INDEXED).ok()?)?;
+        let at = (0..index % INDEXED).try_fold(usize::try_from(start).ok()?, |at, _| next(self.types, at))?;
+        head_at(self.types, at)
     }
 
     fn is_named(&self, head: Head<'_>, name: &str) -> bool {
@@ -83,9 +92,9 @@ impl<'a> Btf<'a> {
 
     /// The number of a function, and the types of its parameters.
     pub(super) fn function(&self, name: &str) -> Option<(u32, Vec<u32>)> {
-        let is_it = |&id: &u32| self.head(id).is_some_and(|head| head.kind == FUNC && self.is_named(head, name));
-        let id = (1..=u32::try_from(self.starts.len()).ok()?).find(is_it)?;
-        let prototype = self.head(self.head(id)?.size_or_type).filter(|head| head.kind == FUNC_PROTO)?;
+        let heads = std::iter::successors(Some(0), |&at| next(self.types, at)).map_while(|at| head_at(self.types, at));
+        let (id, function) = (1..=self.count).zip(heads).find(|(_, head)| head.kind == FUNC && self.is_named(*head, name))?;
+        let prototype = self.head(function.size_or_type).filter(|head| head.kind == FUNC_PROTO)?;
         let parameters: Option<Vec<u32>> = (0..prototype.count).map(|index| word(prototype.rest, 2 * index + 1)).collect();
         Some((id, parameters?))
     }
@@ -192,6 +201,11 @@ fn head_at(types: &[u8], at: usize) -> Option<Head<'_>> {
     })
 }
 
+/// Where the type after this one begins.
+fn next(types: &[u8], at: usize) -> Option<usize> {
+    at.checked_add(12)?.checked_add(head_at(types, at)?.length()?)
+}
+
 /// The number at this index of an array of 32-bit numbers.
 fn word(bytes: &[u8], index: usize) -> Option<u32> {
     let start = index.checked_mul(4)?;
@@ -274,6 +288,20 @@ mod tests {
                 walk(&wrong);
             }
         }
+    }
+
+    #[test]
+    fn types_between_those_of_the_index_are_found() {
+        let mut bytes = small();
+        let extra: Vec<u8> = (0..100u32).flat_map(|_| [0, PTR << 24, 6]).flat_map(u32::to_ne_bytes).collect();
+        let end = bytes.windows(4).position(|window| window == b"\0int").unwrap();
+        let types = u32::try_from(end - 24 + extra.len()).unwrap();
+        bytes.splice(end..end, extra);
+        bytes[12..16].copy_from_slice(&types.to_ne_bytes());
+        bytes[16..20].copy_from_slice(&types.to_ne_bytes());
+        let btf = Btf::parse(&bytes).unwrap();
+        assert_eq!(btf.count, 109);
+        assert!((10..=109).all(|id| btf.target(id) == Some(6)) && btf.target(110).is_none() && btf.target(0).is_none());
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! bpf(2): the only unsafe code of this crate.
+//! bpf(2), and memory that goes back at once: the only unsafe code of this crate.
 
 #![allow(unsafe_code, reason = "there is no safe face of bpf(2)")]
 
-use std::ffi::{CStr, c_long};
+use std::ffi::{CStr, c_long, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::ptr;
+use std::{ptr, slice};
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use super::program::Program;
 
@@ -127,6 +129,43 @@ pub(super) fn open(link: &OwnedFd) -> io::Result<OwnedFd> {
     let attributes = IterCreate { link_fd: link.as_raw_fd().cast_unsigned(), ..IterCreate::default() };
     // SAFETY: as above.
     unsafe { bpf(ITER_CREATE, &attributes) }
+}
+
+/// A large file, read into pages of its own. Had the allocator to provide for it, it would keep as much for large blocks to come.
+pub(super) struct Pages {
+    start: *mut c_void,
+    room: usize,
+    length: usize,
+}
+
+impl Pages {
+    /// Reads this file, which is no larger than `room`.
+    pub(super) fn read(file: &OwnedFd, room: usize) -> io::Result<Pages> {
+        // SAFETY: a null address leaves the place to the kernel, so nothing that is there is replaced.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), room, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)? };
+        let mut pages = Pages { start, room, length: 0 };
+        while pages.length < room {
+            // SAFETY: the kernel gave `room` bytes, all zero, and nobody else has them.
+            let left = unsafe { slice::from_raw_parts_mut(start.cast::<u8>().add(pages.length), room - pages.length) };
+            match rustix::io::read(file, left)? {
+                0 => break,
+                count => pages.length += count,
+            }
+        }
+        Ok(pages)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: so many were read into them, and they stay for as long as we do.
+        unsafe { slice::from_raw_parts(self.start.cast(), self.length) }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: this is what was mapped, and no slice of it outlives us. It can't fail with these arguments.
+        let _ = unsafe { munmap(self.start, self.room) };
+    }
 }
 
 #[cfg(test)]

@@ -8,22 +8,30 @@ mod btf;
 mod call;
 mod program;
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
+use barograph_model::Moment;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::parse::{Io, Name, Stat};
 use crate::scan::lines;
 use crate::{Machine, Root};
 use btf::Btf;
+use call::Pages;
 use program::{COUNTERS, First, Record};
 
 /// Below so many processes /proc is cheap enough.
 const LEAST_PROCESSES: usize = 100;
+/// So long there must have been as many before it is made ready: a short command does not pay for it.
+const LEAST_NANOS: i64 = 1_000_000_000;
 /// The iterator visits every thread. With more of them to a process than this, /proc is no dearer.
 const MOST_THREADS_EACH: u64 = 8;
+/// The kernel's description of its own types.
+const TYPES: &str = "kernel/btf/vmlinux";
 /// The kernel gives at most so much at a time.
 const MOST_AT_ONCE: usize = 32 * 1024;
 /// The capability without which /proc refuses what processes of other users read and wrote: so the iterator must not tell it either.
@@ -62,8 +70,8 @@ pub(super) struct Fast {
 }
 
 enum State {
-    /// Nothing has called for it yet.
-    Idle,
+    /// Nothing has called for it yet, or only since this time on the clock of [`Moment::monotonic_nanos`].
+    Idle(Option<i64>),
     /// A thread prepares it: that takes longer than a tick should.
     Loading(JoinHandle<Result<OwnedFd, String>>),
     /// The descriptor ties our program to the kernel's list of tasks; with it, both go.
@@ -96,13 +104,13 @@ impl Fast {
 
     /// From now on it may be used.
     pub(super) fn allow(&mut self) {
-        self.state = State::Idle;
+        self.state = State::Idle(None);
     }
 
     /// How it stands: `ok`, `not needed` for so few processes, `not ready yet`, or why it can't be had.
     pub(super) fn status(&self) -> String {
         match &self.state {
-            State::Idle => "not needed".to_owned(),
+            State::Idle(_) => "not needed".to_owned(),
             State::Loading(_) => "not ready yet".to_owned(),
             State::Ready(_) => "ok".to_owned(),
             State::Off(why) => why.clone(),
@@ -114,14 +122,15 @@ impl Fast {
         self.served
     }
 
-    /// Reads everyone, if so many processes with so many threads are worth it. The first time that they are, it is only made ready.
-    pub(super) fn read(&mut self, processes: usize, threads: u64) {
+    /// Reads everyone, if so many processes with so many threads are worth it. Once they are, it is made ready first.
+    pub(super) fn read(&mut self, at: Moment, processes: usize, threads: u64) {
         let in_vain = !self.processes.is_empty() && self.served == 0;
         self.processes.clear();
         self.served = 0;
         let worth = processes >= LEAST_PROCESSES && threads <= processes as u64 * MOST_THREADS_EACH;
-        self.state = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle if worth => self.load(),
+        self.state = match std::mem::replace(&mut self.state, State::Idle(None)) {
+            State::Idle(Some(since)) if worth && at.monotonic_nanos - since >= LEAST_NANOS => self.load(),
+            State::Idle(since) => State::Idle(worth.then(|| since.unwrap_or(at.monotonic_nanos))),
             State::Loading(thread) if thread.is_finished() => match thread.join() {
                 Ok(Ok(link)) => State::Ready(link),
                 Ok(Err(why)) => State::Off(why),
@@ -291,11 +300,15 @@ fn adjusted(counted: CpuTime, run: u64, kernel_showed: [u64; 2], we_showed: CpuT
 /// Makes the iterator ready. An error says in words why it can't be had.
 fn load(machine: &Machine) -> Result<OwnedFd, String> {
     check(machine)?;
-    let mut types = Vec::new();
-    machine.read(Root::Sys, "kernel/btf/vmlinux", &mut types).map_err(|fault| fault.to_string())?;
-    let program = program::make(&Btf::parse(&types).ok_or("the kernel's types can't be understood")?)?;
+    let types = types(machine).map_err(|error| format!("{}: {error}", machine.path(Root::Sys, TYPES)))?;
+    let program = program::make(&Btf::parse(types.bytes()).ok_or("the kernel's types can't be understood")?)?;
     let program = call::load(&program).map_err(|error| format!("the kernel refuses the program: {error}"))?;
     call::attach(&program).map_err(|error| format!("the kernel refuses to attach the program: {error}"))
+}
+
+fn types(machine: &Machine) -> io::Result<Pages> {
+    let file = machine.open_at(Root::Sys, TYPES, OFlags::empty())?;
+    Pages::read(&file, usize::try_from(rustix::fs::fstat(&file)?.st_size).map_err(io::Error::other)?)
 }
 
 /// Whether what the iterator would tell is what /proc tells.
@@ -326,7 +339,7 @@ fn check(machine: &Machine) -> Result<(), String> {
 }
 
 /// Runs the program for all tasks, and gathers what it writes.
-fn read_all(link: &OwnedFd, bytes: &mut Vec<u8>) -> Result<(), std::io::Error> {
+fn read_all(link: &OwnedFd, bytes: &mut Vec<u8>) -> io::Result<()> {
     let iterator = call::open(link)?;
     bytes.clear();
     loop {

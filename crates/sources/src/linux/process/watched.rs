@@ -53,7 +53,7 @@ pub(super) struct Watched {
     pub(super) renamed: bool,
     /// CPU time at the reading before, to find the busiest.
     cpu_ticks_before: u64,
-    /// CPU time as it was last shown, if the BPF iterator told it.
+    /// CPU time as it was shown when the BPF iterator last told it, if it did.
     pub(super) shown: Option<CpuTime>,
     /// Faults of collected children at the reading before, to see whether somebody was collected since.
     children_minor_faults_before: u64,
@@ -103,7 +103,7 @@ impl Watched {
 
     pub(super) fn advance(&mut self, turn: u64, mut stat: Stat) {
         // The kernel does not know what we have shown of the iterator's numbers, and may divide the time otherwise.
-        if self.shown.take().is_some() {
+        if self.shown.is_some() {
             stat.user = stat.user.max(self.stat.user);
             stat.system = stat.system.max(self.stat.system);
         }

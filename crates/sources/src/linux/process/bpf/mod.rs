@@ -355,7 +355,7 @@ fn read_all(link: &OwnedFd, bytes: &mut Vec<u8>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::process::parse;
+    use crate::platform::process::{parse, watched::Watched};
 
     const KNOWN: &[u8] = b"7 (sleep) S 1 7 7 0 -1 0 1 0 0 0 1 1 0 0 20 0 1 0 500 4096 1 18446744073709551615";
     const FIRST: First = First {
@@ -435,6 +435,25 @@ mod tests {
         assert_eq!(adjusted(time(3, 1), 80, [0, 0], time(0, 25)), time(55, 25));
         assert_eq!(adjusted(time(3, 1), 80, [70, 5], time(60, 20)), time(70, 20), "both may have shown more than there is");
         assert_eq!(adjusted(time(u64::MAX, u64::MAX), u64::MAX, [0, 0], time(0, 0)), time(u64::MAX - u64::MAX / 2, u64::MAX / 2));
+    }
+
+    #[test]
+    fn cpu_time_does_not_go_back_from_the_iterator_to_proc_nor_from_there() {
+        let known = parse::stat(KNOWN).unwrap();
+        let sum = |run, shown| {
+            let mut sum = Sum::new(&record((0, 0), None), First { threads: 1, shown, ..FIRST });
+            sum.counters[2] = run;
+            sum
+        };
+        let ticks = |process: &Watched| (process.stat.user, process.stat.system);
+        let mut process = Watched::new(1, known);
+        process.advance_fast(2, sum(200_000_000, [0, 0]).answer(&known, process.shown, 10_000_000, 4096).unwrap());
+        assert_eq!(ticks(&process), (10, 10));
+        // For /proc the kernel divides otherwise, and remembers that.
+        process.advance(3, Stat { user: 12, system: 9, ..known });
+        assert_eq!(ticks(&process), (12, 10));
+        process.advance_fast(4, sum(210_000_000, [120_000_000, 90_000_000]).answer(&known, process.shown, 10_000_000, 4096).unwrap());
+        assert_eq!(ticks(&process), (12, 10));
     }
 
     #[test]

@@ -113,8 +113,8 @@ fn load_with(program: &Program, log: &mut [u8]) -> io::Result<OwnedFd> {
 /// The last line of a log, less the count of what was looked at.
 fn last_words(log: &[u8]) -> String {
     let text = log.split(|&byte| byte == 0).next().unwrap_or_default();
-    let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"processed "));
-    String::from_utf8_lossy(lines.last().unwrap_or_default()).into_owned()
+    let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"processed "));
+    String::from_utf8_lossy(lines.next_back().unwrap_or_default()).into_owned()
 }
 
 /// Ties the program to the kernel's list of tasks.

@@ -272,15 +272,18 @@ impl Comparison {
     }
 
     /// What is not as it should be. A process may have been awake just while the iterator came by, or have taken and given back a page: a level is wrong if it
-    /// was another more often than not.
+    /// was another each time, or if many were.
     fn end(mut self) -> Vec<String> {
         let (compared, differed) = self.levels.values().fold((0, 0), |sum, level| (sum.0 + level.0, sum.1 + level.1));
         eprintln!(
             "counters: {} equal, {} between, {} by a tick; levels: {differed} of {compared} changed meanwhile",
             self.equal, self.between, self.by_a_tick
         );
-        let often = self.levels.iter().filter(|(_, (compared, differed))| *differed > 1 && 2 * differed > *compared);
+        let often = self.levels.iter().filter(|(_, (compared, differed))| differed == compared && *compared > 5);
         self.wrong.extend(often.map(|((pid, column), times)| format!("{pid} {column}: (compared, differed) {times:?}")));
+        if differed * 20 > compared {
+            self.wrong.push(format!("{differed} of {compared} levels differ"));
+        }
         if self.by_a_tick * 100 > self.equal + self.between {
             self.wrong.push(format!("CPU time is {} times by a tick too high", self.by_a_tick));
         }

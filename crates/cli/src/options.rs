@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use barograph_record::Until;
 use barograph_sources::{Choice, Machine, Roots};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::recording::Unrecordable;
 
@@ -60,6 +60,11 @@ pub(crate) struct RecordingOptions {
     /// Which processes get rows of their own: tree, all, top:N, name:REGEX, user:NAME or none.
     #[arg(long, value_name = "WHICH")]
     pub(crate) processes: Option<Choice>,
+    /// How to read many processes that are not of the job: auto (at once by a BPF iterator, where that can be had) or off (from /proc, one by one).
+    ///
+    /// It takes Linux 5.8 with BTF, and CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE, which root has. The numbers are the same either way.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = FastOption::Auto, hide_possible_values = true)]
+    pub(crate) fast: FastOption,
     /// Leave out memory with shared pages told apart (PSS, USS), which the kernel counts page by page.
     #[arg(long)]
     pub(crate) no_pss: bool,
@@ -89,6 +94,13 @@ pub(crate) struct JobOptions {
     pub(crate) recording: RecordingOptions,
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
+}
+
+/// Whether many processes may be read at once by a BPF iterator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FastOption {
+    Auto,
+    Off,
 }
 
 /// When a recording ends by itself, as it is typed: `root`, `tree` or a time.

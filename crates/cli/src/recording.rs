@@ -11,7 +11,7 @@ use barograph_sources::{Choice, Fault, FaultKind, HostFacts, LimitFacts, Machine
 use barograph_store::{self as store, End, Facts, Notice, Recording, Totals};
 use jiff::tz::TimeZone;
 
-use crate::options::{RecordingOptions, UntilOption};
+use crate::options::{FastOption, RecordingOptions, UntilOption};
 use crate::summary::{self, Summary};
 
 /// What is recorded.
@@ -83,7 +83,8 @@ impl Unrecordable {
 pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let Request { machine, options, subject, until, stop } = request;
     let watch = subject.watch(options.processes.as_ref());
-    let panel_options = PanelOptions { watch: watch.clone(), process_memory: subject.has_job() && !options.no_pss };
+    let panel_options =
+        PanelOptions { watch: watch.clone(), process_memory: subject.has_job() && !options.no_pss, fast: options.fast == FastOption::Auto };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| match fault.kind {
         FaultKind::Other => anyhow::anyhow!(fault),
         _ => Unrecordable::at_processes(&fault).into(),
@@ -116,10 +117,14 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     facts.processes = store::Processes {
         selection: options.processes.as_ref().map_or_else(|| if subject.has_job() { "tree" } else { "all" }.to_owned(), Choice::to_string),
         left_out: watch.left_out(),
+        fast: None,
     };
     // From here on the job runs: whatever fails is ours to say and not the job's to suffer.
     let target = Target::create(&output_path(&machine, options, &subject), facts, options);
-    let (outcome, target) = recorder.run(target, stop);
+    let (outcome, mut target) = recorder.run(target, stop);
+    if let Some(recording) = target.as_mut().and_then(Target::recording_mut) {
+        recording.facts_mut().processes.fast = Some(recorder.panel().processes().fast_status());
+    }
     // The recording is complete before we wait for a command that may go on for long.
     let kept = keep(&machine, options, &outcome, totals_of(&outcome, subject.has_job()), target);
     let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };

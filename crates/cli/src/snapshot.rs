@@ -62,7 +62,7 @@ fn read_everything(args: &SnapshotArgs) -> anyhow::Result<Vec<Batch>> {
     let machine = args.machine.open()?;
     let select = args.processes.select.clone();
     let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select };
-    let mut panel = Panel::open(&machine, PanelOptions { watch, process_memory: false }).context("can't look at the machine")?;
+    let mut panel = Panel::open(&machine, PanelOptions { watch, process_memory: false, fast: false }).context("can't look at the machine")?;
     let at = barograph_record::now();
     panel.read(at);
     panel.read_slow(at);

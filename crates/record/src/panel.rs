@@ -22,6 +22,8 @@ pub struct PanelOptions {
     pub watch: Watch,
     /// Whether memory with shared pages told apart is read for the job's processes, now and then.
     pub process_memory: bool,
+    /// Whether many processes may be read at once by a BPF iterator, where there is one.
+    pub fast: bool,
 }
 
 struct Open {
@@ -59,7 +61,10 @@ pub struct Panel {
 impl Panel {
     /// Opens every source. One that fails is left out and named in [`Panel::status`]; only processes must be there.
     pub fn open(machine: &Arc<Machine>, options: PanelOptions) -> Result<Panel, Fault> {
-        let processes = ProcessSource::open(machine, options.watch)?;
+        let mut processes = ProcessSource::open(machine, options.watch)?;
+        if options.fast {
+            processes.allow_fast();
+        }
         let mut panel = Panel {
             processes,
             process_cost: SourceCost::default(),
@@ -141,6 +146,7 @@ impl Panel {
     pub fn read_own(&mut self, at: Moment, mut cost: Cost) {
         cost.faults = self.faults();
         cost.processes_left_out = self.processes.left_out();
+        cost.processes_fast = self.processes.fast_served();
         self.own.read(by_now(at), &cost);
     }
 

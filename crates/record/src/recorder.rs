@@ -600,7 +600,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_and_a_machine_that_sleeps_hold_up_no_tick_and_make_no_burst() {
         let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
-        let panel = Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false }).unwrap();
+        let panel = Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false, fast: false }).unwrap();
         let interval = Duration::from_millis(10);
         let options = Options { interval, dense_start: false, write_interval: interval * 5, until: Until::Stopped, duration: None };
         let mut recorder = Recorder::new(panel, options).unwrap();

@@ -160,6 +160,8 @@ pub struct Processes {
     pub selection: String,
     /// What the choice left out, in words.
     pub left_out: Option<String>,
+    /// Whether a BPF iterator gave their counters at the end: `ok`, or why they came from /proc. Absent until the end.
+    pub fast: Option<String>,
 }
 
 /// Something that a reader of the numbers should know: missed ticks, a missing privilege, lost rows.

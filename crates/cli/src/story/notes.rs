@@ -289,8 +289,13 @@ fn of_cost(notes: &mut Notes, watching: &Watching<'_>, timeline: &Timeline) -> a
         return Ok(());
     }
     let memory = watching.highest(Own::resident).map(|bytes| format!(" and {} of memory", human::byte_amount(bytes))).unwrap_or_default();
+    let fast = watching
+        .highest(Own::processes_fast)
+        .filter(|most| *most > 0.0)
+        .map(|most| format!("; a BPF iterator told of up to {}", human::plural(most as u64, "process", "processes")));
+    let fast = fast.unwrap_or_default();
     let disk: u64 = timeline.tables()?.iter().map(|table| table.bytes).sum();
-    let text = format!("Watching took {} of a core{memory}; the recording has {}.", human::share(cpu / seconds), human::bytes(disk));
+    let text = format!("Watching took {} of a core{memory}{fast}; the recording has {}.", human::share(cpu / seconds), human::bytes(disk));
     notes.add("own_cost", 1, text, false);
     Ok(())
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use barograph_store::Timeline;
 
@@ -168,4 +171,33 @@ fn the_busiest_are_found() {
     let root = timeline.facts().root.unwrap().pid as i64;
     assert!(pids.iter().any(|pid| *pid != Some(root)), "the burner is busier than the shell");
     assert!(left_out.into_iter().flatten().any(|count| count >= 1), "what was left out is counted");
+}
+
+#[test]
+fn the_recording_says_whether_a_bpf_iterator_was_used() {
+    let script = "i=0; while [ $i -lt 120 ]; do sleep 30 > /dev/null & i=$((i+1)); done; echo; wait";
+    let mut crowd = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
+    crowd.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    let place = Place::new();
+    let recorded = |fast: &str, seconds: &str| {
+        let ran = place.run(&["--processes", "all", "-i", "100ms", "--fast", fast], &["sleep", seconds]);
+        let timeline = ran.timeline();
+        let told: Vec<i64> = rows(&timeline, "own").unwrap().ints("processes_fast").into_iter().flatten().collect();
+        (timeline.facts().processes.fast.clone().unwrap(), told)
+    };
+    let (off, short, auto) = (recorded("off", "0.3"), recorded("auto", "0.3"), recorded("auto", "3"));
+    let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(&crowd), rustix::process::Signal::KILL);
+    let _ = crowd.wait();
+    assert_eq!(off.0, "not asked for");
+    assert_eq!(short.0, "not needed", "a short command does not pay for it");
+    for (_, told) in [&off, &short] {
+        assert!(!told.is_empty() && told.iter().all(|count| *count == 0), "{told:?}");
+    }
+    match auto.0.as_str() {
+        "ok" => assert!(auto.1[0] == 0 && auto.1.iter().any(|count| *count > 100), "{:?}", auto.1),
+        why => {
+            eprintln!("skipped in part: no BPF iterator here: {why}");
+            assert!(auto.1.iter().all(|count| *count == 0) && !["not asked for", "not needed", "not ready yet"].contains(&why), "{why}");
+        }
+    }
 }

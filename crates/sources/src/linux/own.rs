@@ -31,6 +31,8 @@ table! {
         rows_lost: Counter<Count> = "the recorder",
         /// Processes that were read at this tick and got no row, by the user's choice.
         processes_left_out: Gauge<Count> = "the recorder",
+        /// Processes whose counters a BPF iterator gave at this tick; those of all others came from /proc.
+        processes_fast: Gauge<Count> = "the recorder",
         /// Readings refused to this user.
         denied: Counter<Count> = "EACCES and EPERM",
         /// Things that were gone when they were to be read, such as processes that had just ended.
@@ -82,6 +84,8 @@ pub struct Cost {
     pub rows_lost: u64,
     /// Processes read that got no row.
     pub processes_left_out: u64,
+    /// Processes that a BPF iterator told of.
+    pub processes_fast: u64,
     /// Failures by kind.
     pub faults: Faults,
 }
@@ -137,6 +141,7 @@ impl OwnSource {
             .set(Own::written, cost.written_bytes)
             .set(Own::rows_lost, cost.rows_lost)
             .set(Own::processes_left_out, cost.processes_left_out)
+            .set(Own::processes_fast, cost.processes_fast)
             .set(Own::denied, cost.faults.of(FaultKind::Denied))
             .set(Own::vanished, cost.faults.of(FaultKind::Gone))
             .set(Own::malformed, cost.faults.of(FaultKind::Malformed))

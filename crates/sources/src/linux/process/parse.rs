@@ -16,7 +16,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    fn new(name: &[u8]) -> Name {
+    pub(super) fn new(name: &[u8]) -> Name {
         let length = name.len().min(NAME_LENGTH);
         let mut bytes = [0; NAME_LENGTH];
         bytes[..length].copy_from_slice(&name[..length]);
@@ -58,6 +58,12 @@ impl Stat {
     /// Whether it has ended and waits to be collected by its parent. While other threads run, only its main thread has ended.
     pub(super) fn is_zombie(&self) -> bool {
         matches!(self.state, b'Z' | b'X') && self.threads <= 1
+    }
+
+    /// Takes over what belongs to its identity and not to its use, and is only looked at with it.
+    pub(super) fn take_belonging(&mut self, other: &Stat) {
+        let Stat { group, session, terminal, .. } = *other;
+        *self = Stat { group, session, terminal, ..*self };
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is known of each process between two readings.
 
+use super::bpf::{Answer, CpuTime};
 use super::files::{Detail, Kept};
 use super::identity::Who;
 use super::ledger::{Gone, Used};
@@ -52,6 +53,8 @@ pub(super) struct Watched {
     pub(super) renamed: bool,
     /// CPU time at the reading before, to find the busiest.
     cpu_ticks_before: u64,
+    /// CPU time as it was shown when the BPF iterator last told it, if it did.
+    pub(super) shown: Option<CpuTime>,
     /// Faults of collected children at the reading before, to see whether somebody was collected since.
     children_minor_faults_before: u64,
 }
@@ -93,11 +96,17 @@ impl Watched {
             look: true,
             renamed: true,
             cpu_ticks_before: 0,
+            shown: None,
             children_minor_faults_before: 0,
         }
     }
 
-    pub(super) fn advance(&mut self, turn: u64, stat: Stat) {
+    pub(super) fn advance(&mut self, turn: u64, mut stat: Stat) {
+        // The kernel does not know what we have shown of the iterator's numbers, and may divide the time otherwise.
+        if self.shown.is_some() {
+            stat.user = stat.user.max(self.stat.user);
+            stat.system = stat.system.max(self.stat.system);
+        }
         // A worker of the kernel has no memory, and a name that says what it works on just now.
         let renamed = stat.name != self.stat.name && stat.virtual_bytes > 0;
         self.renamed |= renamed;
@@ -106,6 +115,14 @@ impl Watched {
         self.children_minor_faults_before = self.stat.children_minor_faults;
         self.turn = turn;
         self.stat = stat;
+    }
+
+    /// The same with what the BPF iterator says.
+    pub(super) fn advance_fast(&mut self, turn: u64, answer: Answer) {
+        self.advance(turn, answer.stat);
+        self.io = Some(answer.io);
+        self.io_failed = false;
+        self.shown = Some(answer.cpu);
     }
 
     pub(super) fn used(&self) -> Used {

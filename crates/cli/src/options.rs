@@ -68,6 +68,11 @@ pub(crate) struct RecordingOptions {
     /// Leave out memory with shared pages told apart (PSS, USS), which the kernel counts page by page.
     #[arg(long)]
     pub(crate) no_pss: bool,
+    /// What recording may cost: a share of one core, such as 1% or 0.5%.
+    ///
+    /// Above it, PSS is read less often and then not at all, processes outside the job likewise, and then ticks are twice as far apart. The recording says so.
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(crate) max_overhead: Option<f64>,
     /// End the recording after this time, whatever else.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
@@ -135,6 +140,15 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err(hint.to_owned()) } else { Ok(duration) }
 }
 
+/// A share of one core such as `1%`, as 0.01. A bare number is refused: 1 could be all or a hundredth.
+fn parse_share(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    percent
+        .filter(|percent| *percent > 0.0 && percent.is_finite())
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| "expected a share of one core such as 1%".to_owned())
+}
+
 fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
     if interval < Duration::from_millis(1) {
@@ -156,5 +170,14 @@ mod tests {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
         assert!(parse_interval("500us").is_err());
+    }
+
+    #[test]
+    fn a_share_needs_its_sign() {
+        assert_eq!(parse_share("1%"), Ok(0.01));
+        assert_eq!(parse_share("0.5 %"), Ok(0.005));
+        for wrong in ["1", "%", "0%", "-1%", "nan%", "inf%", "a lot"] {
+            assert!(parse_share(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -103,6 +103,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
             UntilOption::Time(time) => Some(options.duration.map_or(time, |duration| duration.min(time))),
             UntilOption::Job(_) => options.duration,
         },
+        max_overhead: options.max_overhead,
     };
     let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("can't hear signals: {error}")))?;
     let root = match subject {
@@ -364,6 +365,9 @@ fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
     add("malformed", outcome.faults.of(FaultKind::Malformed), "files that did not read as they should; please report this".to_owned());
     if let Some(error) = &outcome.write_error {
         add("write_error", 1, error.clone());
+    }
+    if let Some(what) = outcome.done_without {
+        add("max_overhead", 1, format!("to cost no more than was asked, for a time {what}"));
     }
     notices
 }

@@ -20,6 +20,11 @@ pub(crate) fn deadline_nanos() -> i64 {
     read(ClockId::Monotonic)
 }
 
+/// CPU time that this process has used, all threads, its own code and the kernel's.
+pub(crate) fn own_cpu_nanos() -> i64 {
+    read(ClockId::ProcessCPUTime)
+}
+
 /// Time that the machine has been suspended since boot.
 pub(crate) fn suspended() -> Duration {
     let asleep = monotonic_nanos() - deadline_nanos();

@@ -3,6 +3,7 @@
 //! The recorder is a plain loop on a plain thread. It waits for the next deadline or a signal, reads every source, and at each write interval hands
 //! the rows to a thread that owns the sink. Slow sources have threads of their own; the tick waits for nobody.
 
+mod budget;
 mod clock;
 mod job;
 mod last_stand;

@@ -9,11 +9,15 @@ use barograph_sources::{
     Targets, Watch,
 };
 
+use crate::budget::Saving;
 use crate::clock::{monotonic_nanos, nanos};
 use crate::slow::Slow;
 
 /// How the source of processes is called among the others.
 const PROCESSES: &str = "process";
+
+/// How the source of memory with shared pages told apart is called.
+const PROCESS_MEMORY: &str = "process_memory";
 
 /// What is read.
 #[derive(Clone, Debug)]
@@ -80,7 +84,7 @@ impl Panel {
         if options.process_memory {
             let targets = Targets::default();
             let source = ProcessMemorySource::new(machine, targets.clone());
-            panel.slow.push(Slow::new("process_memory", Box::new(source), PROCESS_MEMORY_PERIOD, Duration::from_secs(1)));
+            panel.slow.push(Slow::new(PROCESS_MEMORY, Box::new(source), PROCESS_MEMORY_PERIOD, Duration::from_secs(1)));
             panel.targets = Some(targets);
         }
         Ok(panel)
@@ -111,6 +115,26 @@ impl Panel {
     /// The source of processes.
     pub fn processes(&mut self) -> &mut ProcessSource {
         &mut self.processes
+    }
+
+    /// Whether memory with shared pages told apart is read.
+    pub(crate) fn has_process_memory(&self) -> bool {
+        self.targets.is_some()
+    }
+
+    /// Does without this from now on.
+    pub(crate) fn save(&mut self, saving: Option<Saving>) {
+        let pss = match saving {
+            None => 1,
+            Some(Saving::RarePss) => 4,
+            Some(_) => 0,
+        };
+        self.slow.iter_mut().filter(|slow| slow.name == PROCESS_MEMORY).for_each(|slow| slow.thin(pss));
+        self.processes.read_others_every(match saving {
+            None | Some(Saving::RarePss | Saving::NoPss) => 1,
+            Some(Saving::RareOthers) => 3,
+            Some(Saving::NoOthers | Saving::RareTicks) => 0,
+        });
     }
 
     /// Reads everything that is due at this tick.

@@ -9,7 +9,8 @@ use barograph_model::{EventRow, Events, Moment, Rows, Sink};
 use barograph_sources::{Cost, Exit, Faults, JobTotals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::clock::{deadline_nanos, nanos, now, suspended};
+use crate::budget::{Budget, Saving};
+use crate::clock::{deadline_nanos, nanos, now, own_cpu_nanos, suspended};
 use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
 use crate::last_stand;
 use crate::panel::Panel;
@@ -47,6 +48,8 @@ pub struct Options {
     pub until: Until,
     /// Ends it after this time, whatever else.
     pub duration: Option<Duration>,
+    /// What the recorder may cost, in cores: 0.01 is a hundredth of one. Above, it does without what is dear.
+    pub max_overhead: Option<f64>,
 }
 
 /// Why a recording ended.
@@ -87,6 +90,8 @@ pub struct Outcome {
     pub faults: Faults,
     /// The last thing that went wrong with writing.
     pub write_error: Option<String>,
+    /// The most that the recorder had to do without to cost no more than it may.
+    pub done_without: Option<&'static str>,
 }
 
 enum Job {
@@ -119,6 +124,7 @@ pub struct Recorder {
     last_tick: Moment,
     cost: Cost,
     events: Rows<Events>,
+    budget: Option<Budget>,
 }
 
 impl Recorder {
@@ -127,6 +133,8 @@ impl Recorder {
         system_call::share_heap();
         let signals = Signals::watch()?;
         let began = now();
+        let has_others = panel.processes().watches_others();
+        let budget = options.max_overhead.map(|limit| Budget::new(limit, options.write_interval, panel.has_process_memory(), has_others));
         panel.read(began);
         let mut recorder = Recorder {
             panel,
@@ -148,6 +156,7 @@ impl Recorder {
             last_tick: began,
             cost: Cost { ticks: 1, ..Cost::default() },
             events: Rows::new(),
+            budget,
         };
         recorder.panel.read_own(began, recorder.cost);
         Ok(recorder)
@@ -207,6 +216,7 @@ impl Recorder {
             if moment >= tick_due && self.stop.is_none() {
                 self.cost.lateness = Duration::from_nanos((moment - tick_due).cast_unsigned());
                 self.tick();
+                self.keep_to_budget();
                 self.see_end_of_tree();
                 if let Some(why) = stop() {
                     self.stop.get_or_insert(Reason::Asked(why));
@@ -257,6 +267,7 @@ impl Recorder {
             rows_lost: progress.rows_lost,
             faults: self.panel.faults(),
             write_error: progress.error,
+            done_without: self.budget.as_ref().and_then(Budget::deepest).map(Saving::describe),
         };
         (outcome, sink)
     }
@@ -302,6 +313,17 @@ impl Recorder {
         self.panel.read_own(at, self.cost);
         self.last_tick = at;
         self.cost.tick_duration = Some(Duration::from_nanos((deadline_nanos() - begin).cast_unsigned()));
+    }
+
+    /// Measures ourselves, and does without something if we cost too much.
+    fn keep_to_budget(&mut self) {
+        let Some(change) = self.budget.as_mut().and_then(|budget| budget.judge(deadline_nanos(), own_cpu_nanos())) else { return };
+        self.panel.save(change.saving);
+        let apart = if change.saving == Some(Saving::RareTicks) { 2 } else { 1 };
+        self.schedule.set_interval(self.options.interval.saturating_mul(apart));
+        let what = change.saving.map_or("everything is read again", Saving::describe);
+        let detail = format!("recording cost {:.2} % of a core: {what}", change.share * 100.0);
+        self.event(self.last_tick, "overhead", Some(&detail), None, None);
     }
 
     fn gather<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
@@ -600,9 +622,11 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_and_a_machine_that_sleeps_hold_up_no_tick_and_make_no_burst() {
         let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
-        let panel = Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false, fast: false }).unwrap();
+        let panel =
+            Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false, fast: false }).unwrap();
         let interval = Duration::from_millis(10);
-        let options = Options { interval, dense_start: false, write_interval: interval * 5, until: Until::Stopped, duration: None };
+        let options =
+            Options { interval, dense_start: false, write_interval: interval * 5, until: Until::Stopped, duration: None, max_overhead: None };
         let mut recorder = Recorder::new(panel, options).unwrap();
         let (kept, mut asked) = (Kept::default(), 0);
         let (outcome, _) = recorder.run(kept.clone(), || {

@@ -30,6 +30,11 @@ impl Schedule {
         self.deadline
     }
 
+    /// After the tick that is due, ticks are so far apart.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.interval = nanos(interval).max(1);
+    }
+
     /// The tick that was due is done, and it is `now`. Chooses the next deadline in the future; returns how many regular ones have passed unused.
     pub fn advance(&mut self, now: i64) -> u64 {
         let done = self.deadline.max(self.start);

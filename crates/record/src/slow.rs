@@ -18,6 +18,8 @@ pub(crate) struct Slow {
     pub(crate) name: &'static str,
     pub(crate) cost: SourceCost,
     period: i64,
+    /// Asked so many times more seldom; 0 is never.
+    thinned: i64,
     due: i64,
     /// `None` while the thread has it.
     source: Option<Box<dyn Source>>,
@@ -33,6 +35,7 @@ impl Slow {
             name,
             cost: SourceCost::default(),
             period: nanos(period),
+            thinned: 1,
             // Becomes a time at the first tick.
             due: -nanos(delay),
             source: Some(source),
@@ -42,13 +45,18 @@ impl Slow {
         }
     }
 
+    /// From now on it is asked so many times more seldom; 0 is never.
+    pub(crate) fn thin(&mut self, thinned: i64) {
+        self.thinned = thinned;
+    }
+
     /// Sends the source out if it is due and at home. Never waits.
     pub(crate) fn tick(&mut self, at: Moment) {
         self.fetch();
         if self.due <= 0 {
             self.due = at.monotonic_nanos.saturating_sub(self.due).max(1);
         }
-        if at.monotonic_nanos < self.due || self.failed_to_start {
+        if at.monotonic_nanos < self.due || self.failed_to_start || self.thinned == 0 {
             return;
         }
         let Some(source) = self.source.take() else { return };
@@ -57,7 +65,7 @@ impl Slow {
                 if let Err(error) = to.send((source, at)) {
                     self.source = Some(error.0.0);
                 }
-                self.due = at.monotonic_nanos.saturating_add(self.period);
+                self.due = at.monotonic_nanos.saturating_add(self.period.saturating_mul(self.thinned));
             }
             None => {
                 // No thread to be had (a limit of processes, perhaps): do without this source rather than hold up ticks.

@@ -168,7 +168,8 @@ fn brief_children_are_counted_once_whoever_collects_them() {
         }
         // Nor does a row go back, or shoot ahead of what was used in the end.
         let table = rows(&ran.timeline(), "job").unwrap();
-        let sums: Vec<f64> = column(&table, "user_seconds").into_iter().zip(column(&table, "system_seconds")).map(|(user, system)| user + system).collect();
+        let sums: Vec<f64> =
+            column(&table, "user_seconds").into_iter().zip(column(&table, "system_seconds")).map(|(user, system)| user + system).collect();
         assert!(sums.is_sorted(), "{sums:?}");
     }
 }

@@ -60,7 +60,10 @@ impl ProcessSource {
         self.turn += 1;
         self.met.clear();
         let may_be_ours = self.began_with.take().and_then(|pid| self.listing.pids_since(pid)).unwrap_or(0..=u32::MAX);
-        self.read_fast(at);
+        let others_are_due = self.others_every > 0 && self.turn.is_multiple_of(self.others_every);
+        if others_are_due {
+            self.read_fast(at);
+        }
         for index in 0..self.known.len() {
             if !may_be_ours.contains(&self.known[index].entry.pid) {
                 self.known[index].standing = Standing::Stranger;
@@ -68,7 +71,9 @@ impl ProcessSource {
             while let Some(ancestor) = self.unread_ancestor(index) {
                 self.read_one(at, ancestor);
             }
-            self.read_one(at, index);
+            if others_are_due || !matches!(&self.known[index].standing, Standing::Watched(process) if !process.member) {
+                self.read_one(at, index);
+            }
         }
         // Still new are those who vanished while we looked. Whoever has their pid now is met after the next listing.
         self.known.retain(|known| !matches!(known.standing, Standing::New));

@@ -116,6 +116,8 @@ pub struct ProcessSource {
     fast: Fast,
     /// Number of this reading.
     turn: u64,
+    /// Processes that are not of the job are read at every so many readings; 0 is never.
+    others_every: u64,
     /// Nobody was listed yet.
     first: bool,
     /// The job's first process, until the first listing after its birth.
@@ -162,6 +164,7 @@ impl ProcessSource {
             files: Files::new(machine),
             fast: Fast::new(machine),
             turn: 0,
+            others_every: 1,
             first: true,
             began_with: None,
             known: Vec::new(),
@@ -193,6 +196,16 @@ impl ProcessSource {
         if self.only_adopts() {
             self.listing.rest_for_good();
         }
+    }
+
+    /// Whether processes that are not of the job are read at all.
+    pub fn watches_others(&self) -> bool {
+        self.watch.scope == Scope::Machine
+    }
+
+    /// Reads processes that are not of the job at every so many readings only; 0 is never.
+    pub fn read_others_every(&mut self, readings: u64) {
+        self.others_every = readings;
     }
 
     /// From the next reading on a BPF iterator may be used, where there is one and many processes that are not of the job are read.

@@ -492,7 +492,11 @@ mod tests {
         let plain = Figure::of(Times::busy);
         assert!(values(&plain)[0] > 2.09, "{:?}", values(&plain));
         let share = plain.clone().share_with([Times::idle], Times::cores);
-        assert_eq!(values(&share).iter().map(|cores| (cores * 1e6).round() / 1e6).collect::<Vec<_>>(), [2.0, 2.0, 1.0, 1.0], "a whole that went backwards is none");
+        assert_eq!(
+            values(&share).iter().map(|cores| (cores * 1e6).round() / 1e6).collect::<Vec<_>>(),
+            [2.0, 2.0, 1.0, 1.0],
+            "a whole that went backwards is none"
+        );
         assert_eq!(share.metrics().count(), 3);
     }
 

@@ -69,7 +69,7 @@ impl ControlGroup {
     }
 
     /// A line of shell that puts itself into the group and becomes the command.
-    fn entering<'a>(&self, command: &[&'a str]) -> Vec<String> {
+    fn entering(&self, command: &[&str]) -> Vec<String> {
         let line = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.0.display());
         ["sh", "-c", &line, "sh"].into_iter().chain(command.iter().copied()).map(str::to_owned).collect()
     }
@@ -136,6 +136,32 @@ fn threads_use_what_the_kernel_says() {
 }
 
 #[test]
+fn no_share_is_more_than_the_whole() {
+    // More threads than cores, so that the machine is at its limit all the time.
+    for interval in ["100ms", "10ms"] {
+        let place = Place::new();
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let ran = place.run(&["-i", interval], &[python(), &job("threads.py"), &(2 * cores).to_string(), "0.5"]);
+        let timeline = ran.timeline();
+        let report = report(&place);
+        let online = rows(&timeline, "cpu").unwrap().floats("cores_online").into_iter().flatten().fold(0.0, f64::max);
+        let (machine, used) = (&report["machine"]["cpu"], &report["job"]["cpu"]);
+        for what in ["mean", "p95", "peak"] {
+            let value = machine[what].as_f64().unwrap();
+            assert!(value <= online * (1.0 + 1e-9), "{interval}: {what} is {value} of {online} cores");
+        }
+        // What the tree used the machine used: as the first is measured and the second counted in ticks, within what ticks can tell.
+        let (tree, all) = (used["total"].as_f64().unwrap(), machine["total"].as_f64().unwrap());
+        assert!(tree <= all * (1.0 + SHARE) + 0.05, "{interval}: the tree used {tree} s, and the machine {all} s");
+        for share in ["cpu_pressure", "memory_pressure", "io_pressure"] {
+            // Between two readings of the clock and of the file itself there may be a moment.
+            let mean = report["machine"][share]["mean"].as_f64().unwrap_or(0.0);
+            assert!(mean <= 1.0 + SHARE, "{interval}: {share} {mean}");
+        }
+    }
+}
+
+#[test]
 fn rows_of_processes_add_up_to_the_job() {
     for interval in ["100ms", "10ms"] {
         let name = format!("4-processes-{interval}");
@@ -168,7 +194,8 @@ fn brief_children_are_counted_once_whoever_collects_them() {
         }
         // Nor does a row go back, or shoot ahead of what was used in the end.
         let table = rows(&ran.timeline(), "job").unwrap();
-        let sums: Vec<f64> = column(&table, "user_seconds").into_iter().zip(column(&table, "system_seconds")).map(|(user, system)| user + system).collect();
+        let sums: Vec<f64> =
+            column(&table, "user_seconds").into_iter().zip(column(&table, "system_seconds")).map(|(user, system)| user + system).collect();
         assert!(sums.is_sorted(), "{sums:?}");
     }
 }

@@ -20,7 +20,8 @@ fn printed<const N: usize>(ran: &Ran) -> [f64; N] {
 
 /// By how much a counter of one subject grew from its first row to its last.
 fn growth(frame: &Frame, key: &str, subject: &str, column: &str) -> f64 {
-    let values: Vec<f64> = frame.texts(key).into_iter().zip(frame.floats(column)).filter(|row| row.0 == Some(subject)).filter_map(|row| row.1).collect();
+    let values: Vec<f64> =
+        frame.texts(key).into_iter().zip(frame.floats(column)).filter(|row| row.0 == Some(subject)).filter_map(|row| row.1).collect();
     values.last().unwrap() - values[0]
 }
 

@@ -3,7 +3,9 @@
 //! A witness that counts the same thing over the same time is as busy or idle as we are, so a loaded machine changes both. Two per cent may lie between.
 #![allow(clippy::print_stderr, reason = "a comparison that was left out says so")]
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use barograph_store::{Frame, Totals};
 use serde_json::Value;
@@ -198,4 +200,20 @@ fn brief_children_are_counted_once_whoever_collects_them() {
             column(&table, "user_seconds").into_iter().zip(column(&table, "system_seconds")).map(|(user, system)| user + system).collect();
         assert!(sums.is_sorted(), "{sums:?}");
     }
+}
+
+#[test]
+fn a_short_job_among_thousands_is_seen() {
+    let place = Place::new();
+    let mut crowd = place.command(python());
+    let mut crowd = crowd.args([job("crowd.py"), "2000".to_owned()]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(crowd.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ran = place.run(&["-i", "50ms"], &["sleep", "0.15"]);
+    drop(crowd.stdin.take());
+    crowd.wait().unwrap();
+    assert_eq!(line, "ready\n");
+    let totals = totals(&ran);
+    assert!(totals.processes_seen == Some(1) && totals.peak_resident_bytes.is_some_and(|bytes| bytes > 100_000), "{totals:?}");
+    assert!(rows(&ran.timeline(), "process").is_some_and(|rows| !rows.is_empty()));
 }

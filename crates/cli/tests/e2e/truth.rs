@@ -203,6 +203,19 @@ fn brief_children_are_counted_once_whoever_collects_them() {
 }
 
 #[test]
+fn a_process_is_not_charged_with_children_that_nobody_saw() {
+    let place = Place::new();
+    // With a tick a second hardly a child is ever seen, and the parent is once it has collected them.
+    let ran = place.run(&["-i", "1s", "--no-dense-start"], &[python(), &job("unseen.py"), "300"]);
+    let said: Vec<f64> = ran.stdout().split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let report = report(&place);
+    let of_parent = report["processes"][0]["cpu_seconds"].as_f64().unwrap();
+    // Its own times are in whole ticks.
+    assert!(said[1] > 0.1 && (of_parent - said[0]).abs() <= 0.03, "{of_parent} s, and it says {said:?}");
+    assert_same("job", report["job"]["cpu"]["total"].as_f64().unwrap(), said[0] + said[1], 0.02);
+}
+
+#[test]
 fn a_short_job_among_thousands_is_seen() {
     let place = Place::new();
     let mut crowd = place.command(python());

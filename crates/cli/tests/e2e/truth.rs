@@ -216,6 +216,18 @@ fn a_process_is_not_charged_with_children_that_nobody_saw() {
 }
 
 #[test]
+fn it_is_said_that_ignored_children_are_in_no_sum() {
+    for (handler, said) in [("SIG_IGN", true), ("SIG_DFL", false)] {
+        let place = Place::new();
+        let code = format!("import signal, time; signal.signal(signal.SIGCHLD, signal.{handler}); time.sleep(1.3)");
+        let ran = place.run_python(&["-i", "100ms"], &code);
+        ran.timeline();
+        let text = notice(&report(&place), "uncounted_children");
+        assert_eq!(text.as_ref().is_some_and(|text| text.contains("in no sum")), said, "{handler}: {text:?}");
+    }
+}
+
+#[test]
 fn a_short_job_among_thousands_is_seen() {
     let place = Place::new();
     let mut crowd = place.command(python());

@@ -360,6 +360,8 @@ fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
     };
     add("missed_ticks", outcome.missed_ticks, "ticks left out because the machine or the recorder was busy, stopped or suspended".to_owned());
     add("unreadable_processes", outcome.totals.unreadable_peak, "processes of the job whose input and output this user may not read".to_owned());
+    let uncounted = "processes of the job ignore SIGCHLD, so what their children used after they were last seen is in no sum";
+    add("uncounted_children", outcome.totals.ignoring_children_peak, uncounted.to_owned());
     let denied = outcome.faults.of(FaultKind::Denied);
     add("denied", denied, format!("readings of {} refused to this user", machine.roots().proc.display()));
     add("malformed", outcome.faults.of(FaultKind::Malformed), "files that did not read as they should; please report this".to_owned());

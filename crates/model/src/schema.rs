@@ -22,7 +22,7 @@ pub fn schema_text(tables: &[&Table]) -> String {
 pub fn markdown(tables: &[&Table]) -> String {
     let mut page = String::from(
         "# Metrics\n\nEvery table of a recording and every column in it, written by `cargo xtask bless` from the declarations in the source.\n\n\
-         Every row also has `time` (UTC, nanoseconds) and `monotonic_nanos` (a clock that never steps and goes on in suspend). Counters are kept as the\n\
+         Every row also has `time` (its tick: UTC, nanoseconds) and `monotonic_nanos` (when it was read, on a clock that never steps and goes on in suspend). Counters are kept as the\n\
          kernel gives them; rates are worked out by whoever looks. A cell that could not be read is null.\n",
     );
     for table in tables {

@@ -173,6 +173,8 @@ impl Recorder {
         // Up to the moment of its execve(2), which is past now, the command shared our memory and its peak.
         self.peak_floor = system_call::own_peak_resident_bytes();
         self.job = Job::Started { pid };
+        // Where thousands of others live, a short job would be over before the next listing is due.
+        self.panel.processes().list_anew();
         self.event(self.began, "started", None, Some(pid), None);
         self.schedule = Schedule::new(deadline_nanos(), self.options.interval, self.options.dense_start);
         Ok(pid)

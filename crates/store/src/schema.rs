@@ -67,11 +67,11 @@ pub(crate) fn time_fields() -> [Field; 2] {
     let time = Field::new(TIME, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false);
     let monotonic = Field::new(MONOTONIC, DataType::Int64, false);
     [
-        time.with_metadata(metadata([("help", "When the row was read, UTC.")])),
+        time.with_metadata(metadata([("help", "The tick to which the row belongs, UTC.")])),
         monotonic.with_metadata(metadata([
             ("unit", "nanoseconds"),
             ("ucum", "ns"),
-            ("help", "The same moment on a clock that never steps and goes on in suspend; rates are worked out on it."),
+            ("help", "When the source was read, on a clock that never steps and goes on in suspend; rates are worked out on it."),
         ])),
     ]
 }

@@ -41,6 +41,8 @@ pub(crate) struct ProcessLine {
     pub(crate) first_seen: i64,
     pub(crate) last_seen: i64,
     pub(crate) ended: Ended,
+    /// Whether it had collected children that had used CPU time when it was last read.
+    has_collected: bool,
 }
 
 /// What became of a process.
@@ -86,6 +88,7 @@ impl ProcessLine {
 struct Watched {
     user: usize,
     system: usize,
+    children: [usize; 2],
     resident: usize,
     peak_resident: usize,
     read: usize,
@@ -101,6 +104,7 @@ pub(crate) fn top(timeline: &Timeline, span: &Span, count: usize) -> anyhow::Res
     let watched = Watched {
         user: tally.watch(Process::user),
         system: tally.watch(Process::system),
+        children: [tally.watch(Process::children_user), tally.watch(Process::children_system)],
         resident: tally.watch(Process::resident),
         peak_resident: tally.watch(Process::peak_resident),
         read: tally.watch(Process::read),
@@ -147,6 +151,7 @@ fn process(subject: &Subject, watched: &Watched, span: &Span, ticks_per_second: 
         written_bytes: grew(watched.written),
         first_seen: began,
         last_seen: subject.last.monotonic_nanos,
+        has_collected: watched.children.iter().any(|&column| subject.extents[column].last.is_some_and(|seconds| seconds > 0.0)),
         ..ProcessLine::default()
     }
 }
@@ -183,8 +188,9 @@ fn identify(timeline: &Timeline, span: &Span, lines: &mut [ProcessLine]) -> anyh
         learn(&chunk, &places, lines, &mut exact);
     }
     for (line, exact) in lines.iter_mut().zip(exact) {
-        // What wait4(2) says is exact, but includes collected children. It is the truth of a process that had none and lived within the span.
-        if let Some(exact) = exact.filter(|exact| span.is_whole() && *exact >= line.cpu_seconds && !parents.contains(&line.pid)) {
+        // What wait4(2) says is exact, but includes collected children. It is the truth of a process that had none, seen or not, and lived within the span.
+        let is_childless = !line.has_collected && !parents.contains(&line.pid);
+        if let Some(exact) = exact.filter(|exact| span.is_whole() && *exact >= line.cpu_seconds && is_childless) {
             line.cpu_seconds = exact;
         }
     }

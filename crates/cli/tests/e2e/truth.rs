@@ -3,7 +3,9 @@
 //! A witness that counts the same thing over the same time is as busy or idle as we are, so a loaded machine changes both. Two per cent may lie between.
 #![allow(clippy::print_stderr, reason = "a comparison that was left out says so")]
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use barograph_store::{Frame, Totals};
 use serde_json::Value;
@@ -69,7 +71,7 @@ impl ControlGroup {
     }
 
     /// A line of shell that puts itself into the group and becomes the command.
-    fn entering<'a>(&self, command: &[&'a str]) -> Vec<String> {
+    fn entering(&self, command: &[&str]) -> Vec<String> {
         let line = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.0.display());
         ["sh", "-c", &line, "sh"].into_iter().chain(command.iter().copied()).map(str::to_owned).collect()
     }
@@ -136,6 +138,32 @@ fn threads_use_what_the_kernel_says() {
 }
 
 #[test]
+fn no_share_is_more_than_the_whole() {
+    // More threads than cores, so that the machine is at its limit all the time.
+    for interval in ["100ms", "10ms"] {
+        let place = Place::new();
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let ran = place.run(&["-i", interval], &[python(), &job("threads.py"), &(2 * cores).to_string(), "0.5"]);
+        let timeline = ran.timeline();
+        let report = report(&place);
+        let online = rows(&timeline, "cpu").unwrap().floats("cores_online").into_iter().flatten().fold(0.0, f64::max);
+        let (machine, used) = (&report["machine"]["cpu"], &report["job"]["cpu"]);
+        for what in ["mean", "p95", "peak"] {
+            let value = machine[what].as_f64().unwrap();
+            assert!(value <= online * (1.0 + 1e-9), "{interval}: {what} is {value} of {online} cores");
+        }
+        // What the tree used the machine used: as the first is measured and the second counted in ticks, within what ticks can tell.
+        let (tree, all) = (used["total"].as_f64().unwrap(), machine["total"].as_f64().unwrap());
+        assert!(tree <= all * (1.0 + SHARE) + 0.05, "{interval}: the tree used {tree} s, and the machine {all} s");
+        for share in ["cpu_pressure", "memory_pressure", "io_pressure"] {
+            // Between two readings of the clock and of the file itself there may be a moment.
+            let mean = report["machine"][share]["mean"].as_f64().unwrap_or(0.0);
+            assert!(mean <= 1.0 + SHARE, "{interval}: {share} {mean}");
+        }
+    }
+}
+
+#[test]
 fn rows_of_processes_add_up_to_the_job() {
     for interval in ["100ms", "10ms"] {
         let name = format!("4-processes-{interval}");
@@ -172,4 +200,48 @@ fn brief_children_are_counted_once_whoever_collects_them() {
             column(&table, "user_seconds").into_iter().zip(column(&table, "system_seconds")).map(|(user, system)| user + system).collect();
         assert!(sums.is_sorted(), "{sums:?}");
     }
+}
+
+#[test]
+fn a_process_is_not_charged_with_children_that_nobody_saw() {
+    let place = Place::new();
+    // With a tick a second hardly a child is ever seen, and the parent is once it has collected them.
+    let ran = place.run(&["-i", "1s", "--no-dense-start"], &[python(), &job("unseen.py"), "300"]);
+    let said: Vec<f64> = ran.stdout().split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let report = report(&place);
+    let of_parent = report["processes"][0]["cpu_seconds"].as_f64().unwrap();
+    // Its own times are in whole ticks.
+    assert!(said[1] > 0.1 && (of_parent - said[0]).abs() <= 0.03, "{of_parent} s, and it says {said:?}");
+    assert_same("job", report["job"]["cpu"]["total"].as_f64().unwrap(), said[0] + said[1], 0.02);
+}
+
+#[test]
+fn it_is_said_that_ignored_children_are_in_no_sum() {
+    for (handler, said) in [("SIG_IGN", true), ("SIG_DFL", false)] {
+        let place = Place::new();
+        let code = format!("import signal, time; signal.signal(signal.SIGCHLD, signal.{handler}); time.sleep(1.3)");
+        let ran = place.run_python(&["-i", "100ms"], &code);
+        ran.timeline();
+        let text = notice(&report(&place), "uncounted_children");
+        assert_eq!(text.as_ref().is_some_and(|text| text.contains("in no sum")), said, "{handler}: {text:?}");
+    }
+}
+
+#[test]
+fn a_short_job_among_thousands_is_seen() {
+    let place = Place::new();
+    let mut crowd = place.command(python());
+    let mut crowd = crowd.args([job("crowd.py"), "2000".to_owned()]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(crowd.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    // On a busy machine there may be no tick at all in this time, so it may try again.
+    let seen = (0..5).any(|_| {
+        let ran = place.run(&["-i", "50ms", "--force"], &["sleep", "0.15"]);
+        let has_rows = rows(&ran.timeline(), "process").is_some_and(|rows| !rows.is_empty());
+        has_rows && totals(&ran).peak_resident_bytes.is_some_and(|bytes| bytes > 100_000)
+    });
+    drop(crowd.stdin.take());
+    crowd.wait().unwrap();
+    assert_eq!(line, "ready\n");
+    assert!(seen, "not once in five times");
 }

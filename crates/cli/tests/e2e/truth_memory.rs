@@ -67,7 +67,8 @@ fn shared_pages_are_counted_for_each_and_once() {
     let (place, ran, once): (Place, Ran, Frame) = complete.expect("a pass over eleven processes");
     let [proportional, resident] = printed(&ran.stdout())[..] else { panic!("{}", ran.stdout()) };
     assert!(resident > 10.0 * proportional / 2.0, "most of it is shared: {proportional} {resident}");
-    assert_same("each page once", once.floats("proportional_bytes").into_iter().flatten().sum(), proportional, 0.0);
+    // Pages of Python itself are shared with whoever else runs one: its part of them changes as those come and go.
+    assert_same("each page once", once.floats("proportional_bytes").into_iter().flatten().sum(), proportional, 6.0 * MIB);
     let job = rows(&ran.timeline(), "job").unwrap();
     assert_same("pages for each", highest(&job, "resident_bytes"), resident, 0.0);
     assert_same("peak of the job", totals(&ran).peak_resident_bytes.unwrap() as f64, resident, 0.0);

@@ -9,7 +9,7 @@ use crate::scan::{complete, lines, number, number_or_fault, split_word, words};
 use crate::{Cadence, Entry, Fault, FaultKind, Faults, KeptFile, Machine, Root, Source};
 
 table! {
-    /// Reads and writes of each block device: disks, their partitions, devices made of others. Loop and RAM devices have a row once used.
+    /// Reads and writes of each block device: disks, their partitions, devices made of others. Loop and RAM devices have a row once used, and zeros before.
     pub Disk = "disk" in "/proc/diskstats and /sys/block" counted by counted {
         key {
             /// Name of the device, such as `sda`.

@@ -139,6 +139,7 @@ pub(super) struct Levels {
     pub(super) virtual_size: u64,
     pub(super) open_files: Option<u64>,
     pub(super) unreadable: u64,
+    pub(super) ignoring_children: u64,
 }
 
 impl Levels {
@@ -151,6 +152,7 @@ impl Levels {
         self.largest_resident = self.largest_resident.max(resident);
         self.virtual_size = self.virtual_size.saturating_add(process.stat.virtual_bytes);
         self.unreadable += u64::from(process.io_failed);
+        self.ignoring_children += u64::from(process.detail.is_some_and(|detail| detail.status.ignores_children));
         // The kernel updates VmHWM late; what we saw ourselves is a lower bound for it.
         let peak = process.detail.and_then(|detail| detail.status.peak_resident).unwrap_or(0).max(resident);
         self.largest_peak_resident = self.largest_peak_resident.max(peak);
@@ -180,6 +182,8 @@ pub struct JobTotals {
     pub processes_seen: u64,
     /// Processes whose input and output could not be read, at most at one reading.
     pub unreadable_peak: u64,
+    /// Processes of whose children nobody knows what they used after they were last seen, at most at one reading.
+    pub ignoring_children_peak: u64,
 }
 
 /// The books of the tree.
@@ -334,6 +338,7 @@ impl Ledger {
         peak.processes = peak.processes.max(levels.processes);
         peak.resident = peak.resident.max(levels.resident);
         peak.unreadable = peak.unreadable.max(levels.unreadable);
+        peak.ignoring_children = peak.ignoring_children.max(levels.ignoring_children);
         peak.largest_peak_resident = peak.largest_peak_resident.max(levels.largest_peak_resident);
     }
 
@@ -353,6 +358,7 @@ impl Ledger {
             processes_peak: self.peak.processes,
             processes_seen: self.seen,
             unreadable_peak: self.peak.unreadable,
+            ignoring_children_peak: self.peak.ignoring_children,
         }
     }
 }

@@ -126,7 +126,7 @@ impl Listing {
 }
 
 /// CPU time of this thread. By the clock on the wall, a listing that had to wait for its core would keep us from looking for as long as a short job lives.
-fn cpu_nanos() -> i64 {
+pub(in super::super) fn cpu_nanos() -> i64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }

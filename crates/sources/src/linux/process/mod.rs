@@ -29,6 +29,7 @@ use watched::{Known, Standing, Watched};
 
 pub use identity::{Exit, Processes, start_ticks, user_name};
 pub use ledger::{Job, JobTotals};
+pub(super) use listing::cpu_nanos;
 pub use watch::{Choice, Scope, Select, Watch};
 
 table! {

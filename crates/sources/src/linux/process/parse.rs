@@ -1,5 +1,7 @@
 //! The files of /proc/PID as values: stat, io, status, schedstat, cgroup and cmdline, proc(5). Pure: bytes in, values out.
 
+use rustix::process::Signal;
+
 use crate::scan::{lines, number, signed, split_key, words};
 
 /// The longest name that the kernel shows: 15 bytes for programs, 63 for its own workers.
@@ -156,12 +158,18 @@ pub(super) struct Status {
     pub(super) swap: Option<u64>,
     pub(super) voluntary_switches: Option<u64>,
     pub(super) involuntary_switches: Option<u64>,
+    /// It ignores SIGCHLD: the kernel collects its children, and adds what they used to nobody's.
+    pub(super) ignores_children: bool,
 }
 
 pub(super) fn status(text: &[u8]) -> Status {
     let mut status = Status::default();
     for line in lines(text) {
         let Some((key, rest)) = split_key(line) else { continue };
+        if key == b"SigIgn" {
+            status.ignores_children = words(rest).next().is_some_and(|mask| is_in_mask(mask, Signal::CHILD));
+            continue;
+        }
         let Some(value) = words(rest).next().and_then(number) else { continue };
         // The file says kB and means KiB.
         let bytes = value.checked_mul(1024);
@@ -178,6 +186,12 @@ pub(super) fn status(text: &[u8]) -> Status {
         }
     }
     status
+}
+
+/// Whether a signal is in a mask, in hexadecimal with the lowest signal as its last bit.
+fn is_in_mask(mask: &[u8], signal: Signal) -> bool {
+    let mask = std::str::from_utf8(mask).ok().and_then(|mask| u64::from_str_radix(mask, 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// Nanoseconds that the main thread was ready to run and had no core: the second number of /proc/PID/schedstat.
@@ -280,8 +294,10 @@ mod tests {
     #[test]
     fn status_is_in_kibibytes() {
         let text =
-            b"Name:\ta b\nUid:\t1000\t1000\t1000\t1000\nVmHWM:\t    2048 kB\nRssAnon:\t 1024 kB\nVmSwap:\t 0 kB\nvoluntary_ctxt_switches:\t9\n";
+            b"Name:\ta b\nUid:\t1000\t1000\t1000\t1000\nVmHWM:\t    2048 kB\nRssAnon:\t 1024 kB\nVmSwap:\t 0 kB\nSigIgn:\t0000000000010a00\nvoluntary_ctxt_switches:\t9\n";
+        assert!(!status(b"SigIgn:\t0000000000021000\n").ignores_children);
         let status = status(text);
+        assert!(status.ignores_children);
         assert_eq!(status.user_id, Some(1000));
         assert_eq!((status.peak_resident, status.anonymous, status.swap), (Some(2 << 20), Some(1 << 20), Some(0)));
         assert_eq!((status.voluntary_switches, status.involuntary_switches, status.file), (Some(9), None, None));

@@ -369,7 +369,7 @@ fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
         add("write_error", 1, error.clone());
     }
     if let Some(what) = outcome.done_without {
-        add("max_overhead", 1, format!("to cost no more than was asked, for a time {what}"));
+        add("max_overhead", 1, format!("for a time {what}, so as to cost no more than was asked"));
     }
     notices
 }

@@ -201,3 +201,38 @@ fn the_recording_says_whether_a_bpf_iterator_was_used() {
         }
     }
 }
+
+#[test]
+fn a_recorder_that_costs_too_much_does_without_something_and_says_so() {
+    let place = Place::new();
+    // Not even nothing is as cheap as that.
+    let options = ["--max-overhead", "0.001%", "--processes", "all", "-i", "20ms", "-w", "1s"];
+    let ran = place.run(&options, &["sleep", "11"]);
+    let timeline = ran.timeline();
+    let events = rows(&timeline, "events").unwrap();
+    let told: Vec<String> = events
+        .texts("name")
+        .iter()
+        .zip(events.texts("detail"))
+        .filter(|(name, _)| **name == Some("overhead"))
+        .map(|(_, detail)| detail.unwrap().to_owned())
+        .collect();
+    let expected = ["PSS is not read", "processes outside the job are not read", "ticks are twice as far apart"];
+    assert_eq!(told.iter().map(|detail| detail.split(": ").nth(1).unwrap()).collect::<Vec<_>>(), expected, "{told:?}");
+    let notice = timeline.facts().notices.iter().find(|notice| notice.name == "max_overhead").unwrap();
+    assert!(notice.detail.contains(expected[2]), "{}", notice.detail);
+    let at = |detail: usize| events.monotonic()[events.texts("detail").iter().position(|known| *known == Some(told[detail].as_str())).unwrap()];
+    let process = rows(&timeline, "process").unwrap();
+    let root = timeline.facts().root.unwrap().pid as i64;
+    let job: Vec<i64> = process.ints("pid").iter().zip(process.monotonic()).filter(|(pid, _)| **pid == Some(root)).map(|(_, at)| *at).collect();
+    assert!(job.iter().any(|time| *time > at(2)), "the job itself is read on");
+    // Who is new is looked at once: it may be of the job.
+    let others = |from: i64, to: i64| {
+        process.ints("pid").iter().zip(process.monotonic()).filter(|(pid, time)| **pid == Some(1) && (from..to).contains(*time)).count()
+    };
+    assert!(others(0, at(0)) > 0 && others(at(1) + 500_000_000, i64::MAX) == 0);
+    let since = at(2) + 500_000_000;
+    let ticks: Vec<i64> = rows(&timeline, "own").unwrap().monotonic().iter().copied().filter(|time| *time > since).collect();
+    let most = (ticks.last().unwrap() - since) / 40_000_000 + 2;
+    assert!((ticks.len() as i64) <= most, "{} ticks, at most {most} are twice the interval apart");
+}

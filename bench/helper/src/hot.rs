@@ -15,6 +15,7 @@ struct Method {
 
 /// Of all processes, or of the children of one. Prints JSON: microseconds of CPU for each process, and milliseconds for the reading.
 pub fn measure(everyone: bool, parent: u32, rounds: usize) -> io::Result<()> {
+    raw::raise_descriptors();
     let mut pids = Vec::new();
     raw::pids(&raw::open("/proc")?, &mut vec![0; 64 << 10], &mut pids);
     if !everyone {

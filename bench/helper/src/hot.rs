@@ -1,4 +1,4 @@
-//! What one reading costs in a loop, by the raw limit and by the libraries procfs and sysinfo, taken in turn.
+//! What one reading costs in a loop, by the raw limit and by the libraries procfs and sysinfo.
 
 use std::io;
 
@@ -26,8 +26,9 @@ pub fn measure(everyone: bool, parent: u32, rounds: usize) -> io::Result<()> {
     }
     let mut methods = methods(&pids, everyone)?;
     let mut results: Vec<Vec<(f64, usize)>> = vec![Vec::new(); methods.len()];
-    for round in 0..rounds + 2 {
-        for (method, results) in methods.iter_mut().zip(&mut results) {
+    // One method after the other: in turn, each would find the caches full of what the others read, and none of it were hot.
+    for (method, results) in methods.iter_mut().zip(&mut results) {
+        for round in 0..rounds + 2 {
             let begin = cpu_micros();
             let read = (method.read)();
             let spent = cpu_micros() - begin;

@@ -1,4 +1,4 @@
-//! What one reading costs in a loop, by the raw limit and by the libraries procfs and sysinfo, taken in turn.
+//! What one reading costs in a loop, by the raw limit and by the libraries procfs and sysinfo.
 
 use std::io;
 
@@ -15,6 +15,7 @@ struct Method {
 
 /// Of all processes, or of the children of one. Prints JSON: microseconds of CPU for each process, and milliseconds for the reading.
 pub fn measure(everyone: bool, parent: u32, rounds: usize) -> io::Result<()> {
+    raw::raise_descriptors();
     let mut pids = Vec::new();
     raw::pids(&raw::open("/proc")?, &mut vec![0; 64 << 10], &mut pids);
     if !everyone {
@@ -25,8 +26,9 @@ pub fn measure(everyone: bool, parent: u32, rounds: usize) -> io::Result<()> {
     }
     let mut methods = methods(&pids, everyone)?;
     let mut results: Vec<Vec<(f64, usize)>> = vec![Vec::new(); methods.len()];
-    for round in 0..rounds + 2 {
-        for (method, results) in methods.iter_mut().zip(&mut results) {
+    // One method after the other: in turn, each would find the caches full of what the others read, and none of it were hot.
+    for (method, results) in methods.iter_mut().zip(&mut results) {
+        for round in 0..rounds + 2 {
             let begin = cpu_micros();
             let read = (method.read)();
             let spent = cpu_micros() - begin;

@@ -41,13 +41,7 @@ impl Recorder {
 }
 
 pub fn all(kept: bool, hz: f64, path: &str) -> Done {
-    // SAFETY: raises the number of our descriptors to what we may have.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
-        limit.rlim_cur = limit.rlim_max;
-        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-    }
+    raw::raise_descriptors();
     let mut recorder = Recorder::new(hz, path)?;
     let (proc, mut buffer, mut pids) = (raw::open("/proc")?, vec![0; 64 << 10], Vec::new());
     let mut known: HashMap<u32, Files> = HashMap::new();

@@ -16,6 +16,17 @@ impl Drop for Descriptor {
     }
 }
 
+/// Allows us as many descriptors as we may have.
+pub fn raise_descriptors() {
+    // SAFETY: all zeros is a valid rlimit, which the first call fills.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+    }
+}
+
 /// The two files of a process.
 pub struct Files(Descriptor, Descriptor);
 

@@ -4,6 +4,8 @@
     python bench/lost.py power-cut [STATES]     legal states after a power cut, at the same rates; only root can mount the disk
 
 Needs `cargo build --release -p barograph-cli --bins` and, for power cuts, `--example power_cut -p barograph-test-disk`; and pyarrow and duckdb.
+TMPDIR says on which disk; a slow one lengthens what is missing by the time that it takes for a write.
+
 What must hold: every published part opens and is whole, no more than a write interval is missing, and neither `repair`, `report`, `ls` nor the next
 recording in that place is disturbed. Prints numbers, and ends with status 1 if anything did not hold.
 """
@@ -31,8 +33,11 @@ BAROGRAPH = TARGET / "barograph"
 POWER_CUT = TARGET / "examples" / "power_cut"
 
 # Ticks a second: the interval, the write interval, the longest life in seconds, and the share of all trials.
-RATES = {100: ("10ms", 0.1, 0.7, 0.6), 10: ("100ms", 1.0, 3.0, 0.2), 1: ("1s", 2.0, 6.0, 0.2)}
+RATES = {100: ("10ms", 0.1, 1.2, 0.6), 10: ("100ms", 0.5, 3.0, 0.2), 1: ("1s", 2.0, 6.0, 0.2)}
 WORKERS = 12
+
+# What a write may take on a machine on which a dozen recorders run; only what is missing beyond it is a fault.
+SLACK = 0.5
 
 # A job that does a little of everything: processes that come and go, memory, files.
 JOB = ["sh", "-c", "while :; do head -c 300000 /dev/zero > scratch; sleep 0.03; done"]
@@ -89,6 +94,8 @@ def check(recording, rate, ended_at, tally, promised):
         tally.rows += rows
         if promised and last is not None:
             tally.missing[rate].append(ended_at - last / 1e9)
+            if tally.missing[rate][-1] > write_interval + SLACK:
+                tally.faults.append(f"{name}: {tally.missing[rate][-1]:.3f} s are missing")
         elif not promised:
             tally.young += 1
     if promised and last is None:
@@ -129,10 +136,6 @@ def kill_one(rate, folder, tally, dice):
         check(recording, rate, killed_at, tally, killed_at - began > write_interval + SLACK)
         shutil.rmtree(recording) if dice.random() < 0.5 else None
     shutil.rmtree(work)
-
-
-# A recording is promised once its first write interval has passed and that write had time to end.
-SLACK = 0.5
 
 
 def kill(count, tally):

@@ -11,6 +11,7 @@ recording in that place is disturbed. Prints numbers, and ends with status 1 if 
 """
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -123,12 +124,13 @@ def kill_one(rate, folder, tally, dice):
     killed_at = boot_seconds()
     recorder.send_signal(signal.SIGKILL)
     recorder.wait()
-    os.killpg(recorder.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # Killed before the job began.
+        os.killpg(recorder.pid, signal.SIGKILL)
     for recording in set(folder.glob("*.baro")) - before:
         try:
             facts = json.loads((recording / "recording.json").read_text())
         except FileNotFoundError:
-            # Killed between the making of the folder and that of its first file, or another's that was.
+            # Killed between the making of the folder and that of its first file, or another's that was; or looked at and removed.
             continue
         if facts["recorder"]["pid"] != recorder.pid:
             continue

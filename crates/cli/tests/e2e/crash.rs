@@ -95,7 +95,7 @@ fn kill_after(place: &Place, number: usize, options: &[&str], millis: u64) -> us
     command.args(options).args(["--", "sleep", "300"]).current_dir(&folder).process_group(0);
     let mut recorder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let path = folder.join(format!("{name}.baro"));
-    if number % 4 > 0 {
+    if !number.is_multiple_of(4) {
         eventually("the first part", || Timeline::open(&path).ok()?.has_table("job").then_some(()));
     }
     std::thread::sleep(Duration::from_millis(millis));

@@ -30,7 +30,7 @@ import pyarrow.parquet
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
-BAROGRAPH = TARGET / "barograph"
+BAROGRAPH = os.environ.get("BAROGRAPH", TARGET / "barograph")
 POWER_CUT = TARGET / "examples" / "power_cut"
 
 # Ticks a second: the interval, the write interval, the longest life in seconds, and the share of all trials.

@@ -4,11 +4,14 @@
     python bench/lost.py power-cut [STATES]     legal states after a power cut, at the same rates; only root can mount the disk
 
 Needs `cargo build --release -p barograph-cli --bins` and, for power cuts, `--example power_cut -p barograph-test-disk`; and pyarrow and duckdb.
+TMPDIR says on which disk; a slow one lengthens what is missing by the time that it takes for a write.
+
 What must hold: every published part opens and is whole, no more than a write interval is missing, and neither `repair`, `report`, `ls` nor the next
 recording in that place is disturbed. Prints numbers, and ends with status 1 if anything did not hold.
 """
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -27,12 +30,15 @@ import pyarrow.parquet
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
-BAROGRAPH = TARGET / "barograph"
+BAROGRAPH = os.environ.get("BAROGRAPH", TARGET / "barograph")
 POWER_CUT = TARGET / "examples" / "power_cut"
 
 # Ticks a second: the interval, the write interval, the longest life in seconds, and the share of all trials.
-RATES = {100: ("10ms", 0.1, 0.7, 0.6), 10: ("100ms", 1.0, 3.0, 0.2), 1: ("1s", 2.0, 6.0, 0.2)}
+RATES = {100: ("10ms", 0.1, 1.2, 0.6), 10: ("100ms", 0.5, 3.0, 0.2), 1: ("1s", 2.0, 6.0, 0.2)}
 WORKERS = 12
+
+# What a write may take on a machine on which a dozen recorders run; only what is missing beyond it is a fault.
+SLACK = 0.5
 
 # A job that does a little of everything: processes that come and go, memory, files.
 JOB = ["sh", "-c", "while :; do head -c 300000 /dev/zero > scratch; sleep 0.03; done"]
@@ -54,6 +60,7 @@ class Tally:
         self.parts = self.rows = self.recordings = self.young = self.repaired = 0
         self.missing = {rate: [] for rate in RATES}
         self.faults = []
+        self.slack = SLACK
 
     def fault(self, text):
         with self.lock:
@@ -89,6 +96,8 @@ def check(recording, rate, ended_at, tally, promised):
         tally.rows += rows
         if promised and last is not None:
             tally.missing[rate].append(ended_at - last / 1e9)
+            if tally.missing[rate][-1] > write_interval + tally.slack:
+                tally.faults.append(f"{name}: {tally.missing[rate][-1]:.3f} s are missing")
         elif not promised:
             tally.young += 1
     if promised and last is None:
@@ -116,12 +125,13 @@ def kill_one(rate, folder, tally, dice):
     killed_at = boot_seconds()
     recorder.send_signal(signal.SIGKILL)
     recorder.wait()
-    os.killpg(recorder.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # Killed before the job began.
+        os.killpg(recorder.pid, signal.SIGKILL)
     for recording in set(folder.glob("*.baro")) - before:
         try:
             facts = json.loads((recording / "recording.json").read_text())
         except FileNotFoundError:
-            # Killed between the making of the folder and that of its first file, or another's that was.
+            # Killed between the making of the folder and that of its first file, or another's that was; or looked at and removed.
             continue
         if facts["recorder"]["pid"] != recorder.pid:
             continue
@@ -129,10 +139,6 @@ def kill_one(rate, folder, tally, dice):
         check(recording, rate, killed_at, tally, killed_at - began > write_interval + SLACK)
         shutil.rmtree(recording) if dice.random() < 0.5 else None
     shutil.rmtree(work)
-
-
-# A recording is promised once its first write interval has passed and that write had time to end.
-SLACK = 0.5
 
 
 def kill(count, tally):
@@ -155,6 +161,8 @@ def kill(count, tally):
 
 
 def power_cut(count, tally):
+    # How long a write takes on a disk in user space says nothing; what was promised by then, `store: power_cut` knows to the row.
+    tally.slack = float("inf")
     for rate, (interval, write_interval, longest, share) in RATES.items():
         with tempfile.TemporaryDirectory(prefix="lost-") as place, concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             states = pathlib.Path(place)

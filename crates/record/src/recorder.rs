@@ -215,6 +215,7 @@ impl Recorder {
             if end.is_some_and(|end| moment >= end) {
                 self.stop.get_or_insert(Reason::Duration);
             }
+            let mut last_in_time = false;
             if moment >= tick_due && self.stop.is_none() {
                 self.cost.lateness = Duration::from_nanos((moment - tick_due).cast_unsigned());
                 self.tick();
@@ -224,9 +225,11 @@ impl Recorder {
                     self.stop.get_or_insert(Reason::Asked(why));
                 }
                 self.cost.missed_ticks += self.schedule.advance(deadline_nanos());
+                // The next tick would publish too late, and a crash until then lose more than a write interval.
+                last_in_time = self.schedule.deadline() > publish_due;
             }
             self.gather(&mut writer);
-            if moment >= publish_due || self.publish_now {
+            if moment >= publish_due || last_in_time || self.publish_now {
                 self.publish(&mut writer);
                 publish_due = moment.saturating_add(self.write_interval());
             }
@@ -617,6 +620,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_publish_comes_at_the_last_tick_within_the_write_interval() {
+        let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
+        let panel = Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false }).unwrap();
+        let interval = Duration::from_millis(20);
+        let options = Options { interval, dense_start: false, write_interval: interval * 5 / 2, until: Until::Stopped, duration: None };
+        let mut recorder = Recorder::new(panel, options).unwrap();
+        let (kept, mut asked) = (Kept::default(), 0);
+        recorder.run(kept.clone(), || {
+            asked += 1;
+            (asked == 30).then(|| "enough".to_owned())
+        });
+        let batches = kept.0.lock().unwrap();
+        let mut ticks: Vec<usize> = batches.iter().filter(|batch| batch.table().is(Own::TABLE)).map(Batch::len).collect();
+        ticks.sort_unstable();
+        // The median, as a busy machine may hold up the thread of the sink; a third tick would be more than the interval.
+        assert!(ticks[ticks.len() / 2] <= 2, "{ticks:?}");
+    }
+
     fn steps(times: &[i64]) -> Vec<i64> {
         times.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
@@ -652,12 +674,12 @@ mod tests {
             let (slept, set) =
                 (if tick == 15 { HOUR } else { 0 }, [(5, -HOUR), (10, 2 * HOUR)].iter().find(|(at, _)| *at == tick).map_or(0, |set| set.1));
             let tenth = HOUR / 10;
-            assert!((slept..slept + tenth).contains(monotonic), "tick {tick}: {monotonic}");
+            assert!(*monotonic > slept && *monotonic < slept + tenth, "tick {tick}: {monotonic}");
             assert!((utc - monotonic - set).abs() < tenth, "tick {tick}: {utc} and {monotonic}");
         }
         let suspended = own.column("suspended_seconds").unwrap();
         let slept = suspended.float(21).unwrap() - suspended.float(14).unwrap();
-        assert!((3600.0..3960.0).contains(&slept), "{slept}");
+        assert!((3599.9..3960.0).contains(&slept), "{slept}");
         let events = kept.of::<Events>();
         let named = |name: &str| (0..events.len()).filter(|row| events.column("name").unwrap().text(*row) == Some(name)).collect::<Vec<_>>();
         let gaps: Vec<f64> = named("gap").iter().map(|row| events.column("duration_seconds").unwrap().float(*row).unwrap()).collect();

@@ -44,7 +44,8 @@ fn a_disk_that_is_full_from_the_start() {
 #[test]
 fn a_disk_that_fills_while_the_job_runs() {
     let place = Place::new();
-    let job = "until [ -e disk/run.baro/job/000000.parquet ]; do sleep 0.02; done; head -c 2m /dev/zero > disk/fill; sleep 0.5; echo out; exit 5";
+    // Not before there is something to keep, and room put aside for the end.
+    let job = "until [ -s disk/run.baro/.reserve ]; do sleep 0.02; done; head -c 2m /dev/zero > disk/fill; sleep 0.5; echo out; exit 5";
     let line = format!("$BAROGRAPH run -q -i 20ms -w 50ms -o disk/run -- sh -c '{job}'; code=$?; cp -r disk/run.baro kept; exit $code");
     let Some(output) = shell_that_mounts(&place, &line) else { return };
     let said = text(&output.stderr);
@@ -61,7 +62,8 @@ fn a_disk_that_fills_while_the_job_runs() {
 #[test]
 fn a_disk_that_becomes_read_only_while_the_job_runs() {
     let place = Place::new();
-    let job = "until [ -e disk/run.baro/job/000000.parquet ]; do sleep 0.02; done; mount -o remount,ro disk; sleep 0.3; echo out; exit 5";
+    let job = "until [ -e disk/run.baro/job/000000.parquet ]; do sleep 0.02; done; \
+               until mount -o remount,ro disk 2> busy; do sleep 0.01; done; sleep 0.3; echo out; exit 5";
     let Some(output) = shell_that_mounts(&place, &format!("$BAROGRAPH run -q -i 20ms -w 50ms -o disk/run -- sh -c '{job}'")) else { return };
     let said = text(&output.stderr);
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(5), "out\n"), "{said}");
@@ -97,11 +99,15 @@ fn files_may_not_be_many() {
     for most in [5, 6, 10, 16, 24, 27, 28, 29, 30, 32, 40, 64] {
         let place = Place::new();
         // The job has what it would have: as many descriptors, and no signal blocked.
-        let job = "ulimit -n; grep SigBlk /proc/self/status; sleep 0.1; exit 5";
-        let output = shell(&place, &format!("ulimit -n {most}; exec $BAROGRAPH run -q -i 10ms -w 30ms -o run -- sh -c '{job}'"));
+        let job = format!(
+            "{} -c 'import resource, time; print(resource.getrlimit(7)[1], [line for line in open(\"/proc/self/status\") if \"SigBlk\" in line]); \
+             time.sleep(0.1); exit(5)'",
+            python()
+        );
+        let output = shell(&place, &format!("ulimit -n {most}; exec $BAROGRAPH run -q -i 10ms -w 30ms -o run -- {job}"));
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{most}: {said}");
-        assert_eq!(text(&output.stdout), format!("{most}\nSigBlk:\t0000000000000000\n"), "{said}");
+        assert_eq!(text(&output.stdout), format!("{most} ['SigBlk:\\t0000000000000000\\n']\n"), "{said}");
         match Timeline::open(place.path("run.baro")) {
             Ok(timeline) => assert!(timeline.damaged().is_empty(), "{most}"),
             Err(_) => assert!(said.contains("nothing was recorded: ") && said.contains("Too many open files"), "{most}: {said}"),

@@ -144,17 +144,23 @@ fn memory_is_scarce_from_the_start() {
     assert!(without > 0, "memory was never scarce");
 }
 
+/// Runs a job that takes all memory from the recorder once something is on disk, keeps it busy until it says so, and then goes on as it is told.
+fn without_memory(place: &Place, then: &str) -> Ran {
+    let limit = "prlimit --pid $PPID --as=$(awk '/VmSize/ { print $2 * 1024 }' /proc/$PPID/status)";
+    let job = format!(
+        "until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; {limit}; until grep -q 'no memory left' said; do /bin/true; done; {then}"
+    );
+    let line = "exec $BAROGRAPH run -q -i 5ms -w 50ms --processes all -o run -- sh -c \"$JOB\" 2> said";
+    let mut command = place.command("bash");
+    command.args(["-c", line]).env("BAROGRAPH", BAROGRAPH).env("JOB", job);
+    Ran { output: finish(command), recording: place.path("run.baro") }
+}
+
 #[test]
 fn memory_runs_out_while_the_job_runs() {
     let place = Place::new();
-    // Once something is on disk the recorder gets no more memory, and the job's children are many, so that it wants some.
-    let limit = "awk '/VmSize/ { print $2 * 1024 }' /proc/$PPID/status";
-    let busy = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i + 1)); done; sleep 0.3; exit 5";
-    let job = format!("until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; prlimit --pid $PPID --as=$({limit}); {busy}");
-    let ran = place.run(&["-i", "5ms", "-w", "50ms", "--processes", "all"], &["sh", "-c", &job]);
-    assert_eq!(ran.code(), 5, "{}", ran.stderr());
-    assert!(ran.stderr().contains("there is no memory left"), "{}", ran.stderr());
-    let timeline = Timeline::open(&ran.recording).unwrap();
+    assert_eq!(without_memory(&place, "sleep 0.3; exit 5").code(), 5);
+    let timeline = Timeline::open(place.path("run.baro")).unwrap();
     assert_eq!((timeline.state(), timeline.damaged().len()), (State::Interrupted, 0));
     assert!(rows(&timeline, "job").unwrap().len() > 1);
 }
@@ -162,16 +168,8 @@ fn memory_runs_out_while_the_job_runs() {
 #[test]
 fn without_memory_signals_still_reach_the_job_and_its_tree_is_waited_for() {
     let place = Place::new();
-    let limit = "awk '/VmSize/ { print $2 * 1024 }' /proc/$PPID/status";
-    let busy = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i + 1)); done";
-    let asks = "kill -USR1 $PPID; sleep 5 & wait $!";
-    let job = format!(
-        "trap '(sleep 0.5; echo late > late) & exit 5' USR1; until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; \
-         prlimit --pid $PPID --as=$({limit}); {busy}; {asks}"
-    );
-    let ran = place.run(&["-i", "5ms", "-w", "50ms", "--processes", "all"], &["sh", "-c", &job]);
-    assert_eq!(ran.code(), 5, "{}", ran.stderr());
-    assert!(ran.stderr().contains("there is no memory left"), "{}", ran.stderr());
+    let trap = "trap '(sleep 0.5; echo late > late) & exit 5' USR1";
+    assert_eq!(without_memory(&place, &format!("{trap}; kill -USR1 $PPID; while :; do sleep 0.1; done")).code(), 5);
     assert!(place.path("late").exists(), "what it left behind was not waited for");
 }
 

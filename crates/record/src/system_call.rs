@@ -267,7 +267,7 @@ pub(crate) fn say(words: &[u8]) {
     unsafe { libc::write(libc::STDERR_FILENO, words.as_ptr().cast(), words.len()) };
 }
 
-/// The memory of the system; when there is none, the job is not given up: see [`crate::last_stand`].
+/// The memory of the system; when there is none, the job is not given up: nothing more is recorded, and it is seen to its end.
 #[derive(Debug)]
 pub struct Allocator;
 

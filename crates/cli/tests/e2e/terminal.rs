@@ -1,11 +1,10 @@
 //! Programs of people, at a terminal: pagers, editors, prompts, progress bars, job control, and a terminal that hangs up.
-#![allow(clippy::print_stderr, reason = "a test that was left out says so")]
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{BAROGRAPH, Place, ended, finish_with_input, job, python, written};
+use crate::harness::{BAROGRAPH, Place, ended, finish_with_input, is_there, job, python, written};
 
 /// What somebody types, after what.
 type Steps<'a> = &'a [(&'a str, Value)];
@@ -36,14 +35,6 @@ fn the_same(place: &Place, command: &[&str], steps: Steps<'_>) -> (String, i64) 
     assert_eq!(alone, ours);
     ended(&place.path("run.baro"));
     ours
-}
-
-fn is_there(program: &str) -> bool {
-    let found = Place::new().command("sh").args(["-c", "command -v \"$0\"", program]).output().is_ok_and(|output| output.status.success());
-    if !found {
-        eprintln!("left out: there is no {program}");
-    }
-    found
 }
 
 #[test]

@@ -110,7 +110,7 @@ print(len(got))
 fn an_alarm_that_was_set_before_us_is_the_jobs() {
     // `perl -e 'alarm 5; exec @ARGV'`: the timer survives execve(2), and would end us and leave the job behind.
     let place = Place::new();
-    let code = "import os, signal, sys; signal.setitimer(signal.ITIMER_REAL, 0.3); os.execvp(sys.argv[1], sys.argv[1:])";
+    let code = "import os, signal, sys; signal.setitimer(signal.ITIMER_REAL, 2); os.execvp(sys.argv[1], sys.argv[1:])";
     let mut launcher = place.command(python());
     launcher.args(["-c", code, BAROGRAPH, "run", "-q", "-o", "run", "--", "sleep", "25"]);
     assert_eq!(finish(launcher).status.code(), Some(128 + 14));

@@ -1,9 +1,10 @@
-//! What is left to do when there is no memory to be had: nothing more is recorded, and the job is seen to its end, so that nobody waits for it in vain and its
-//! exit status is not lost. Nothing here takes memory.
+//! What is left to do when there is no memory to be had, or a fault of ours comes to light: nothing more is recorded, and the job is seen to its end, so that
+//! nobody waits for it in vain and its exit status is not lost. Nothing here takes memory.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::{panic, thread};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -40,6 +41,16 @@ pub(crate) fn remember(signals: Found) {
 /// From here on there is a job, perhaps with a tree to wait for.
 pub(crate) fn begin(pid: u32, signals: &Signals, with_tree: bool) {
     let _ = JOB.set(Job { pid, signals: signals.descriptor().try_clone_to_owned().ok(), with_tree });
+    let (recorder, say_what) = (thread::current().id(), panic::take_hook());
+    panic::set_hook(Box::new(move |what| {
+        say_what(what);
+        // Without any other thread the recorder can do.
+        if thread::current().id() == recorder
+            && let Some(job) = JOB.get()
+        {
+            job.see_out(b"barograph: this is a fault of the recorder: nothing is recorded from here on, and the job goes on\n");
+        }
+    }));
 }
 
 /// The job's root process has ended.
@@ -50,7 +61,7 @@ pub(crate) fn ended(end: JobEnd) {
 /// Called when there is no memory. Comes back only where there is no job to care for.
 pub(crate) fn out_of_memory() {
     match (JOB.get(), COMMAND.get()) {
-        (Some(job), _) => job.see_out(),
+        (Some(job), _) => job.see_out(b"barograph: there is no memory left: nothing is recorded from here on, and the job goes on\n"),
         (None, Some(command)) => {
             system_call::say(b"barograph: there is no memory to record with: nothing was recorded\n");
             if let Some(signals) = FOUND.get() {
@@ -64,9 +75,9 @@ pub(crate) fn out_of_memory() {
 }
 
 impl Job {
-    fn see_out(&self) -> ! {
+    fn see_out(&self, why: &[u8]) -> ! {
         if !TOLD.swap(true, Ordering::Relaxed) {
-            system_call::say(b"barograph: there is no memory left: nothing is recorded from here on, and the job goes on\n");
+            system_call::say(why);
         }
         loop {
             let children_left = self.collect();

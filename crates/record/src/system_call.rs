@@ -1,4 +1,4 @@
-//! System calls that no safe library offers: starting the job, its signals, and collecting it. All unsafe code of the project is here.
+//! System calls that no safe library offers: starting the job, its signals, collecting it, and memory. All unsafe code of the project is here.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -184,9 +184,9 @@ pub(crate) fn next_signal(descriptor: BorrowedFd<'_>) -> Option<Arrived> {
 
 /// A program and its arguments, as execve(2) wants them.
 pub(crate) struct Command {
-    /// They point into `_arguments`, and end with null.
+    /// They point into `arguments`, and end with null.
     pointers: Vec<*const c_char>,
-    _arguments: Vec<CString>,
+    arguments: Vec<CString>,
 }
 
 // SAFETY: the pointers lead into strings that the struct owns and nobody changes.
@@ -205,12 +205,12 @@ impl Command {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
         let pointers = arguments.iter().map(|argument| argument.as_ptr()).chain([ptr::null()]).collect();
-        Ok(Command { pointers, _arguments: arguments })
+        Ok(Command { pointers, arguments })
     }
 
     /// The same, to be run by the shell, as execvp(3) does with a script whose first line names no interpreter.
     fn of_shell(&self) -> io::Result<Command> {
-        Command::of([c"/bin/sh".to_owned()].into_iter().chain(self._arguments.iter().cloned()).collect())
+        Command::of([c"/bin/sh".to_owned()].into_iter().chain(self.arguments.iter().cloned()).collect())
     }
 
     /// Becomes the program, with what Rust's runtime changed put back. Returns only if that fails. Takes no memory.
@@ -308,7 +308,7 @@ pub(crate) fn say(words: &[u8]) {
     unsafe { libc::write(libc::STDERR_FILENO, words.as_ptr().cast(), words.len()) };
 }
 
-/// The memory of the system; when there is none, the job is not given up: see [`crate::last_stand`].
+/// The memory of the system; when there is none, the job is not given up: nothing more is recorded, and it is seen to its end.
 #[derive(Debug)]
 pub struct Allocator;
 

@@ -44,7 +44,8 @@ fn a_disk_that_is_full_from_the_start() {
 #[test]
 fn a_disk_that_fills_while_the_job_runs() {
     let place = Place::new();
-    let job = "until [ -e disk/run.baro/job/000000.parquet ]; do sleep 0.02; done; head -c 2m /dev/zero > disk/fill; sleep 0.5; echo out; exit 5";
+    // Not before there is something to keep, and room put aside for the end.
+    let job = "until [ -s disk/run.baro/.reserve ]; do sleep 0.02; done; head -c 2m /dev/zero > disk/fill; sleep 0.5; echo out; exit 5";
     let line = format!("$BAROGRAPH run -q -i 20ms -w 50ms -o disk/run -- sh -c '{job}'; code=$?; cp -r disk/run.baro kept; exit $code");
     let Some(output) = shell_that_mounts(&place, &line) else { return };
     let said = text(&output.stderr);
@@ -61,7 +62,8 @@ fn a_disk_that_fills_while_the_job_runs() {
 #[test]
 fn a_disk_that_becomes_read_only_while_the_job_runs() {
     let place = Place::new();
-    let job = "until [ -e disk/run.baro/job/000000.parquet ]; do sleep 0.02; done; mount -o remount,ro disk; sleep 0.3; echo out; exit 5";
+    let job = "until [ -e disk/run.baro/job/000000.parquet ]; do sleep 0.02; done; \
+               until mount -o remount,ro disk 2> busy; do sleep 0.01; done; sleep 0.3; echo out; exit 5";
     let Some(output) = shell_that_mounts(&place, &format!("$BAROGRAPH run -q -i 20ms -w 50ms -o disk/run -- sh -c '{job}'")) else { return };
     let said = text(&output.stderr);
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(5), "out\n"), "{said}");
@@ -97,11 +99,15 @@ fn files_may_not_be_many() {
     for most in [5, 6, 10, 16, 24, 27, 28, 29, 30, 32, 40, 64] {
         let place = Place::new();
         // The job has what it would have: as many descriptors, and no signal blocked.
-        let job = "ulimit -n; grep SigBlk /proc/self/status; sleep 0.1; exit 5";
-        let output = shell(&place, &format!("ulimit -n {most}; exec $BAROGRAPH run -q -i 10ms -w 30ms -o run -- sh -c '{job}'"));
+        let job = format!(
+            "{} -c 'import resource, time; print(resource.getrlimit(7)[1], [line for line in open(\"/proc/self/status\") if \"SigBlk\" in line]); \
+             time.sleep(0.1); exit(5)'",
+            python()
+        );
+        let output = shell(&place, &format!("ulimit -n {most}; exec $BAROGRAPH run -q -i 10ms -w 30ms -o run -- {job}"));
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{most}: {said}");
-        assert_eq!(text(&output.stdout), format!("{most}\nSigBlk:\t0000000000000000\n"), "{said}");
+        assert_eq!(text(&output.stdout), format!("{most} ['SigBlk:\\t0000000000000000\\n']\n"), "{said}");
         match Timeline::open(place.path("run.baro")) {
             Ok(timeline) => assert!(timeline.damaged().is_empty(), "{most}"),
             Err(_) => assert!(said.contains("nothing was recorded: ") && said.contains("Too many open files"), "{most}: {said}"),
@@ -138,17 +144,23 @@ fn memory_is_scarce_from_the_start() {
     assert!(without > 0, "memory was never scarce");
 }
 
+/// Runs a job that takes all memory from the recorder once something is on disk, keeps it busy until it says so, and then goes on as it is told.
+fn without_memory(place: &Place, then: &str) -> Ran {
+    let limit = "prlimit --pid $PPID --as=$(awk '/VmSize/ { print $2 * 1024 }' /proc/$PPID/status)";
+    let job = format!(
+        "until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; {limit}; until grep -q 'no memory left' said; do /bin/true; done; {then}"
+    );
+    let line = "exec $BAROGRAPH run -q -i 5ms -w 50ms --processes all -o run -- sh -c \"$JOB\" 2> said";
+    let mut command = place.command("bash");
+    command.args(["-c", line]).env("BAROGRAPH", BAROGRAPH).env("JOB", job);
+    Ran { output: finish(command), recording: place.path("run.baro") }
+}
+
 #[test]
 fn memory_runs_out_while_the_job_runs() {
     let place = Place::new();
-    // Once something is on disk the recorder gets no more memory, and the job's children are many, so that it wants some.
-    let limit = "awk '/VmSize/ { print $2 * 1024 }' /proc/$PPID/status";
-    let busy = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i + 1)); done; sleep 0.3; exit 5";
-    let job = format!("until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; prlimit --pid $PPID --as=$({limit}); {busy}");
-    let ran = place.run(&["-i", "5ms", "-w", "50ms", "--processes", "all"], &["sh", "-c", &job]);
-    assert_eq!(ran.code(), 5, "{}", ran.stderr());
-    assert!(ran.stderr().contains("there is no memory left"), "{}", ran.stderr());
-    let timeline = Timeline::open(&ran.recording).unwrap();
+    assert_eq!(without_memory(&place, "sleep 0.3; exit 5").code(), 5);
+    let timeline = Timeline::open(place.path("run.baro")).unwrap();
     assert_eq!((timeline.state(), timeline.damaged().len()), (State::Interrupted, 0));
     assert!(rows(&timeline, "job").unwrap().len() > 1);
 }
@@ -156,16 +168,8 @@ fn memory_runs_out_while_the_job_runs() {
 #[test]
 fn without_memory_signals_still_reach_the_job_and_its_tree_is_waited_for() {
     let place = Place::new();
-    let limit = "awk '/VmSize/ { print $2 * 1024 }' /proc/$PPID/status";
-    let busy = "i=0; while [ $i -lt 400 ]; do /bin/true; i=$((i + 1)); done";
-    let asks = "kill -USR1 $PPID; sleep 5 & wait $!";
-    let job = format!(
-        "trap '(sleep 0.5; echo late > late) & exit 5' USR1; until [ -e run.baro/job/000000.parquet ]; do sleep 0.02; done; \
-         prlimit --pid $PPID --as=$({limit}); {busy}; {asks}"
-    );
-    let ran = place.run(&["-i", "5ms", "-w", "50ms", "--processes", "all"], &["sh", "-c", &job]);
-    assert_eq!(ran.code(), 5, "{}", ran.stderr());
-    assert!(ran.stderr().contains("there is no memory left"), "{}", ran.stderr());
+    let trap = "trap '(sleep 0.5; echo late > late) & exit 5' USR1";
+    assert_eq!(without_memory(&place, &format!("{trap}; kill -USR1 $PPID; while :; do sleep 0.1; done")).code(), 5);
     assert!(place.path("late").exists(), "what it left behind was not waited for");
 }
 

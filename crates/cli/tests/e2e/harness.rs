@@ -165,6 +165,16 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
     }
 }
 
+/// Whether there is such a program; that a test is left out without it is said aloud.
+#[allow(clippy::print_stderr, reason = "a test that was left out says so")]
+pub(crate) fn is_there(program: &str) -> bool {
+    let found = Place::new().command("sh").args(["-c", "command -v \"$0\"", program]).output().is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("left out: there is no {program}");
+    }
+    found
+}
+
 /// What a job has written into a file, once it ends with a line feed.
 pub(crate) fn written(path: &Path) -> String {
     eventually(&path.display().to_string(), || std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n')))

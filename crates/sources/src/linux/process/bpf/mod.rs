@@ -144,7 +144,13 @@ impl Fast {
         if !worth {
             return;
         }
-        if let Err(why) = read_all(link, &mut self.bytes).map_err(|error| error.to_string()).and_then(|()| self.add_up()) {
+        let added_up = match read_all(link, &mut self.bytes) {
+            Ok(()) => self.add_up(),
+            // A limit of ours or of the machine's passes: at this tick /proc is read.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = added_up {
             self.processes.clear();
             self.state = State::Off(why);
         }

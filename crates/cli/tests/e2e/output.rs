@@ -178,8 +178,8 @@ fn the_recording_says_whether_a_bpf_iterator_was_used() {
     let script = "i=0; while [ $i -lt 120 ]; do sleep 30 > /dev/null & i=$((i+1)); done; echo; wait";
     let mut crowd = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
     crowd.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
-    let place = Place::new();
     let recorded = |fast: &str, seconds: &str| {
+        let place = Place::new();
         let ran = place.run(&["--processes", "all", "-i", "100ms", "--fast", fast], &["sleep", seconds]);
         let timeline = ran.timeline();
         let told: Vec<i64> = rows(&timeline, "own").unwrap().ints("processes_fast").into_iter().flatten().collect();

@@ -28,8 +28,8 @@ use program::{COUNTERS, First, Record};
 const LEAST_PROCESSES: usize = 100;
 /// So long there must have been as many before it is made ready: a short command does not pay for it.
 const LEAST_NANOS: i64 = 1_000_000_000;
-/// The iterator visits every thread. With more of them to a process than this, /proc is no dearer.
-const MOST_THREADS_EACH: u64 = 8;
+/// The iterator visits every thread. Up to so many to a process it was seen to be cheaper than /proc, whose files add up all threads too.
+const MOST_THREADS_EACH: u64 = 16;
 /// The kernel's description of its own types.
 const TYPES: &str = "kernel/btf/vmlinux";
 /// The kernel gives at most so much at a time.
@@ -144,7 +144,13 @@ impl Fast {
         if !worth {
             return;
         }
-        if let Err(why) = read_all(link, &mut self.bytes).map_err(|error| error.to_string()).and_then(|()| self.add_up()) {
+        let added_up = match read_all(link, &mut self.bytes) {
+            Ok(()) => self.add_up(),
+            // A limit of ours or of the machine's passes: at this tick /proc is read.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = added_up {
             self.processes.clear();
             self.state = State::Off(why);
         }

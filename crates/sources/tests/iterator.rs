@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use barograph_model::{Batch, Moment, Physical};
 use barograph_sources::{Machine, ProcessSource, Roots, Scope, Select, Source, Watch};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// Columns that never fall.
 const COUNTERS: [&str; 13] = [
@@ -433,6 +433,8 @@ fn a_new_program_and_a_new_session_are_noticed() {
         assert!(Instant::now() < end, "nobody noticed");
         sleep(Duration::from_millis(20));
     };
+    // It has left the group that ends with us.
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
     assert_eq!((changed["change"].as_str(), changed["command_line"].as_str()), ("changed", "sleep 901"));
     assert_eq!((changed["session_pid"].as_str(), changed["group_pid"].as_str()), (pid.to_string().as_str(), pid.to_string().as_str()));
     assert_ne!(seen["session_pid"], changed["session_pid"], "it had that session before");

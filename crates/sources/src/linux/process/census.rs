@@ -142,6 +142,10 @@ impl ProcessSource {
             Ok(stat) if stat.start_ticks == process.stat.start_ticks => {
                 process.advance(self.turn, stat);
                 self.read_io(at, pid, &mut process);
+                if !process.member && process.kept.is_none() && self.fast.is_off() {
+                    // It has lived from one reading to the next: it is worth it.
+                    process.kept = self.files.keep_other(pid, self.has_job());
+                }
                 Standing::Watched(process)
             }
             Ok(_) | Err(FaultKind::Gone) => {

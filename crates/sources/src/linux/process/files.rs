@@ -10,8 +10,8 @@ use super::parse::{self, Io, Stat, Status};
 use crate::machine::read_once;
 use crate::{FaultKind, Machine, Root};
 
-/// Descriptors that are left to others when the files of the watched tree are kept open.
-const SPARE_DESCRIPTORS: u64 = 128;
+/// Descriptors that are left to others when files of processes are kept open, two for each.
+const SPARE_DESCRIPTORS: u64 = 384;
 /// Processes whose files are kept open at most: each file costs some 6 kB of the kernel's memory.
 const MOST_KEPT: u64 = 512;
 
@@ -46,14 +46,23 @@ impl Files {
             machine: Arc::clone(machine),
             buffer: Vec::with_capacity(4096),
             kept: 0,
-            most_kept: (limit.saturating_sub(SPARE_DESCRIPTORS) / 4).min(MOST_KEPT),
+            most_kept: (limit.saturating_sub(SPARE_DESCRIPTORS) / 2).min(MOST_KEPT),
             descriptors_counted: machine.size(Root::Proc, "self/fd").is_ok_and(|size| size > 0),
         }
     }
 
-    /// Keeps this process's files open, if there is room for them.
+    /// Keeps the files of a process of the job open, if there is room for them.
     pub(super) fn keep(&mut self, pid: u32) -> Option<Kept> {
-        if self.kept >= self.most_kept {
+        self.keep_within(pid, self.most_kept)
+    }
+
+    /// The same for a process outside the job, whose own may still need three quarters of the room.
+    pub(super) fn keep_other(&mut self, pid: u32, has_job: bool) -> Option<Kept> {
+        self.keep_within(pid, if has_job { self.most_kept / 4 } else { self.most_kept })
+    }
+
+    fn keep_within(&mut self, pid: u32, most: u64) -> Option<Kept> {
+        if self.kept >= most {
             return None;
         }
         let stat = self.open(pid, "stat").ok()?;

@@ -300,6 +300,10 @@ impl ProcessSource {
         }
     }
 
+    fn has_job(&self) -> bool {
+        self.watch.adopts || !self.watch.roots.is_empty()
+    }
+
     fn ticks(&self) -> f64 {
         self.machine.ticks_per_second as f64
     }
@@ -339,10 +343,11 @@ impl ProcessSource {
     fn look_closer(&mut self, at: Moment) {
         let mut all = std::mem::take(&mut self.known);
         let members = all.iter().filter_map(Known::member).count();
+        let others = all.iter().filter_map(Known::watched).count() - members;
         for known in &mut all {
             let pid = known.entry.pid;
             let Standing::Watched(process) = &mut known.standing else { continue };
-            self.read_detail(at, pid, process, members);
+            self.read_detail(at, pid, process, if process.member { members } else { others });
             if process.selected && process.io.is_none() {
                 self.read_io(at, pid, process);
             }
@@ -362,14 +367,14 @@ impl ProcessSource {
         self.known = all;
     }
 
-    fn read_detail(&mut self, at: Moment, pid: u32, process: &mut Watched, members: usize) {
+    fn read_detail(&mut self, at: Moment, pid: u32, process: &mut Watched, of_its_kind: usize) {
         process.detail_fresh = false;
         // A process may become the watched user's at any time.
         let wanted = process.selected || process.member || self.watched_user.is_some();
         if !wanted || at.monotonic_nanos < process.detail_due {
             return;
         }
-        process.put_off_detail(at.monotonic_nanos, pid, members);
+        process.put_off_detail(at.monotonic_nanos, pid, of_its_kind);
         match self.files.detail(pid) {
             Ok(detail) => {
                 process.detail = Some(detail);
@@ -413,7 +418,7 @@ impl ProcessSource {
 
 impl Source for ProcessSource {
     fn read(&mut self, at: Moment) -> Result<(), Fault> {
-        let has_job = self.watch.adopts || !self.watch.roots.is_empty();
+        let has_job = self.has_job();
         if !has_job && self.watch.scope == Scope::Tree {
             return Ok(());
         }

@@ -7,11 +7,16 @@ use super::ledger::{Gone, Used};
 use super::listing::Entry;
 use super::parse::{Io, Stat};
 
-/// How long the values of the dear files are good for: those of the job's processes, and at most.
-const DETAIL_NANOS: i64 = 1_000_000_000;
-const DETAIL_NANOS_AT_MOST: i64 = 10_000_000_000;
-/// So many processes of a job have their dear files read each second; a larger job waits longer for its turn.
-const DETAILS_A_SECOND: i64 = 32;
+/// How often the dear files are read.
+struct Turns {
+    /// So many processes a second; where there are more, each waits longer for its turn.
+    a_second: i64,
+    /// But each waits for so many seconds, at least and at most.
+    seconds: (i64, i64),
+}
+
+const TURNS_OF_THE_JOB: Turns = Turns { a_second: 32, seconds: (1, 10) };
+const TURNS_OF_OTHERS: Turns = Turns { a_second: 8, seconds: (10, 300) };
 
 /// A process of the listing.
 pub(super) struct Known {
@@ -150,11 +155,12 @@ impl Watched {
         self.stat.children_minor_faults.saturating_sub(self.children_minor_faults_before)
     }
 
-    /// Sets when its dear files are due again. The first period is shortened by chance of the pid, so that not all fall due at one tick.
-    pub(super) fn put_off_detail(&mut self, now: i64, pid: u32, members: usize) {
-        let members = i64::try_from(members).unwrap_or(i64::MAX);
-        let for_members = (members / DETAILS_A_SECOND).saturating_mul(DETAIL_NANOS).clamp(DETAIL_NANOS, DETAIL_NANOS_AT_MOST);
-        let period = if self.member { for_members } else { DETAIL_NANOS_AT_MOST };
+    /// Sets when its dear files are due again, where there are so many of the job, or so many others. The first period is shortened by chance of the pid, so
+    /// that not all fall due at one tick.
+    pub(super) fn put_off_detail(&mut self, now: i64, pid: u32, of_its_kind: usize) {
+        let Turns { a_second, seconds: (least, most) } = if self.member { TURNS_OF_THE_JOB } else { TURNS_OF_OTHERS };
+        let seconds = (i64::try_from(of_its_kind).unwrap_or(i64::MAX) / a_second).clamp(least, most);
+        let period = seconds * 1_000_000_000;
         let share = if self.detail_due == i64::MIN { 1 + i64::from(pid % 15) } else { 15 };
         // Ticks come a little early or late: a sixteenth is left off, so that a period of one tick does not become two.
         self.detail_due = now.saturating_add(period / 16 * share);

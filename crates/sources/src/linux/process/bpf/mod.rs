@@ -117,6 +117,11 @@ impl Fast {
         }
     }
 
+    /// Whether it will never be used.
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.state, State::Off(_))
+    }
+
     /// Processes that it answered for at this tick.
     pub(super) fn served(&self) -> u64 {
         self.served

@@ -623,9 +623,11 @@ mod tests {
     #[test]
     fn a_publish_comes_at_the_last_tick_within_the_write_interval() {
         let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
-        let panel = Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false }).unwrap();
+        let panel =
+            Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false, fast: false }).unwrap();
         let interval = Duration::from_millis(20);
-        let options = Options { interval, dense_start: false, write_interval: interval * 5 / 2, until: Until::Stopped, duration: None };
+        let options =
+            Options { interval, dense_start: false, write_interval: interval * 5 / 2, until: Until::Stopped, duration: None, max_overhead: None };
         let mut recorder = Recorder::new(panel, options).unwrap();
         let (kept, mut asked) = (Kept::default(), 0);
         recorder.run(kept.clone(), || {

@@ -55,6 +55,13 @@ struct Read {
 }
 
 pub(crate) fn run(args: &LsArgs) -> anyhow::Result<ExitCode> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    list(args, &mut out)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn list(args: &LsArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let zone = Window { tz: args.tz.clone(), ..Window::default() }.zone("UTC")?;
     let given = if args.folders.is_empty() { vec![default_folder()] } else { args.folders.clone() };
     let mut found = Vec::new();
@@ -63,19 +70,17 @@ pub(crate) fn run(args: &LsArgs) -> anyhow::Result<ExitCode> {
     }
     let began = |found: &Found| found.read.as_ref().map_or(i64::MIN, |read| read.facts.clock.utc_nanos);
     found.sort_by(|a, b| began(b).cmp(&began(a)).then_with(|| a.path.cmp(&b.path)));
-    let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
         let list: Vec<Value> = found.iter().map(as_json).collect();
-        serde_json::to_writer_pretty(&mut out, &list).map_err(io::Error::from)?;
+        serde_json::to_writer_pretty(&mut *out, &list).map_err(io::Error::from)?;
         writeln!(out)?;
     } else if found.is_empty() {
         let places: Vec<String> = given.iter().map(|folder| folder.display().to_string()).collect();
         writeln!(out, "no recordings in {}; `barograph run -- COMMAND` makes one", places.join(", "))?;
     } else {
-        as_table(&found, &zone).write(&mut out, Paint::of_stdout(), "", width(args.width))?;
+        as_table(&found, &zone).write(out, Paint::of_stdout(), "", width(args.width))?;
     }
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn default_folder() -> PathBuf {

@@ -8,6 +8,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod attach;
 mod curve;
 mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod human;
 mod ls;
 mod metrics;

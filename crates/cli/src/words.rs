@@ -222,12 +222,16 @@ fn on(day: Date, time: Time, zone: &TimeZone) -> anyhow::Result<i64> {
 }
 
 fn offset_text(offset: Offset) -> String {
-    let (sign, minutes) = (if offset.is_negative() { '-' } else { '+' }, offset.seconds().abs() / 60);
-    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    let (sign, seconds) = (if offset.is_negative() { '-' } else { '+' }, offset.seconds().abs());
+    // Until some time in the last century many zones were off by seconds too.
+    let rest = if seconds % 60 == 0 { String::new() } else { format!(":{:02}", seconds % 60) };
+    format!("{sign}{:02}:{:02}{rest}", seconds / 3600, seconds / 60 % 60)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A recording of 23:50 to 00:30 in Berlin, read the day after at noon.
@@ -315,5 +319,77 @@ mod tests {
         assert!(window.ends(&context()).unwrap_err().to_string().contains("--from lies after --to"));
         let window = Window { from: Some("soon".into()), ..window };
         assert!(format!("{:#}", window.ends(&context()).unwrap_err()).starts_with("--from \"soon\""));
+    }
+    /// Every zone that has a name.
+    fn any_zone() -> impl Strategy<Value = TimeZone> {
+        let names: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+        assert!(names.len() > 400, "{} zones", names.len());
+        prop::sample::select(names).prop_map(|name| TimeZone::get(&name).unwrap())
+    }
+
+    /// Moments of which half lie within two hours of where clocks are put forward or back, if that zone does so: chance would miss those.
+    fn any_moment(zone: &TimeZone, (nanos, near, off): (i64, bool, i64)) -> i64 {
+        let time = Timestamp::from_nanosecond(nanos.into()).unwrap();
+        let change = zone.following(time).next().map(|change| change.timestamp()).filter(|_| near);
+        change.and_then(|change| i64::try_from(change.as_nanosecond()).ok()?.checked_add(off)).unwrap_or(nanos)
+    }
+
+    proptest! {
+        /// What is shown can be typed again, with its offset in every case, and without one unless that time came twice.
+        #[test]
+        fn a_time_that_is_shown_means_itself(
+            zone in any_zone(),
+            how in (prop_oneof![0_i64..4_000_000_000, -4_000_000_000_i64..8_000_000_000].prop_map(|seconds| seconds * 1_000_000_000), any::<bool>(), -7200_i64..7200),
+        ) {
+            let nanos = any_moment(&zone, (how.0, how.1, how.2 * 1_000_000_000));
+            let context = Reference { zone: zone.clone(), start: nanos, end: nanos, now: nanos };
+            let local = zoned(nanos, &zone);
+            let with_offset = local.strftime("%Y-%m-%dT%H:%M:%S").to_string() + &offset_text(local.offset());
+            prop_assert_eq!(moment(&with_offset, &context).unwrap(), nanos, "{}", with_offset);
+            for typed in [local.strftime("%Y-%m-%d %H:%M:%S").to_string(), local.strftime("%Y-%m-%dT%H:%M:%S").to_string()] {
+                match (moment(&typed, &context), zone.to_ambiguous_timestamp(local.datetime()).offset()) {
+                    (Ok(meant), AmbiguousOffset::Unambiguous { .. }) => prop_assert_eq!(meant, nanos),
+                    (Err(error), AmbiguousOffset::Fold { .. }) => {
+                        let meant: Vec<i64> = offered(&error.to_string()).iter().map(|typed| moment(typed, &context).unwrap()).collect();
+                        prop_assert!(meant.len() == 2 && meant[0] < meant[1] && meant.contains(&nanos), "{}", error);
+                        prop_assert!(meant.iter().all(|&meant| zoned(meant, &zone).datetime() == local.datetime()), "{}", error);
+                    }
+                    (said, offset) => prop_assert!(false, "{:?} is {:?} and was taken for {:?}", typed, offset, said.ok()),
+                }
+            }
+        }
+
+        /// A time that was left out is never taken for another.
+        #[test]
+        fn a_time_that_never_was_is_not_guessed(zone in any_zone(), after in 0_i64..4_000_000_000, share in 0.0..1.0_f64) {
+            let before = Timestamp::from_second(after).unwrap();
+            let Some(change) = zone.following(before).take(4).find(|change| {
+                let moment_before = change.timestamp() - 1.second();
+                zone.to_offset(moment_before) < change.offset()
+            }) else { return Ok(()) };
+            let old = zone.to_offset(change.timestamp() - 1.second());
+            let missing = change.offset().seconds() - old.seconds();
+            let local = old.to_datetime(change.timestamp()) + ((f64::from(missing - 1) * share) as i64).seconds();
+            let context = Reference { zone: zone.clone(), start: 0, end: 0, now: 0 };
+            let error = moment(&local.strftime("%Y-%m-%d %H:%M:%S").to_string(), &context).unwrap_err().to_string();
+            prop_assert!(error.contains("put forward"), "{}", error);
+            let meant: Vec<i64> = offered(&error).iter().map(|typed| moment(typed, &context).unwrap()).collect();
+            prop_assert_eq!(meant.len(), 2);
+            prop_assert_eq!((meant[0] - meant[1]) / 1_000_000_000, i64::from(missing), "before and after the change");
+        }
+
+        #[test]
+        fn a_length_of_time_is_the_sum_of_its_pieces(days in 0_u32..1000, hours in 0_u32..100, minutes in 0_u32..100, seconds in 0_u32..100) {
+            let sum = ((i64::from(days) * 24 + i64::from(hours)) * 60 + i64::from(minutes)) * 60 + i64::from(seconds);
+            for text in [format!("{days}d{hours}h{minutes}m{seconds}s"), format!("{days} d {hours} h {minutes:02} min {seconds:02} s")] {
+                prop_assert_eq!(duration(&text), Some(sum * 1_000_000_000));
+            }
+        }
+    }
+
+    /// The times that an error says to write instead.
+    fn offered(error: &str) -> Vec<String> {
+        let words = error.split("; write ").nth(1).unwrap_or_default().split(' ');
+        words.filter(|word| word.contains('T') && word.contains(':')).map(str::to_owned).collect()
     }
 }

@@ -234,6 +234,8 @@ impl<T: Described> Row<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{Bytes, Counter, Gauge, Seconds, table};
 
@@ -298,5 +300,36 @@ mod tests {
         rows.row(NOON).text(Sample::name, &b"a"[..]);
         assert_eq!(rows.columns()[0].bits.as_ptr(), before);
         assert_eq!(rows.columns()[0].words.len(), 1);
+    }
+    proptest! {
+        /// However rows are gathered, appended and forgotten: each text is that of its row, and what is remembered has a limit.
+        #[test]
+        fn rows_keep_their_cells_and_memory_its_limit(
+            ticks in prop::collection::vec((prop::collection::vec(prop::option::of(0_usize..6000), 0..40), any::<bool>()), 1..12),
+            length in prop_oneof![Just(1_usize), Just(40), Just(5000)],
+        ) {
+            let text = |number: usize| format!("{number:0length$}");
+            let (mut source, mut gathered) = (Rows::<Sample>::new(), Rows::<Sample>::new());
+            let mut expected = Vec::new();
+            for (rows, forget) in ticks {
+                for &number in &rows {
+                    let word = number.map(text);
+                    source.row(NOON).text(Sample::name, word.as_deref().map(str::as_bytes)).set(Sample::size, number.map(|number| number as u64));
+                }
+                gathered.append(&source);
+                expected.extend(rows);
+                source.clear();
+                let words = &source.columns()[0].words;
+                prop_assert!(words.len() <= REMEMBERED_WORDS && words.bytes() <= REMEMBERED_BYTES);
+                for (row, &number) in expected.iter().enumerate() {
+                    prop_assert_eq!(gathered.columns()[0].text(row).map(str::to_owned), number.map(text));
+                    prop_assert_eq!(gathered.columns()[1].int(row), number.map(|number| number as i64));
+                }
+                if forget {
+                    gathered.clear();
+                    expected.clear();
+                }
+            }
+        }
     }
 }

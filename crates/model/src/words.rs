@@ -75,6 +75,8 @@ fn escape_invalid(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -92,5 +94,37 @@ mod tests {
         let mut words = Words::default();
         let number = words.intern(b"caf\xC3 \xF0\x9F\x92\xA9");
         assert_eq!(words.get(number), Some("caf\\xC3 \u{1F4A9}"));
+    }
+    proptest! {
+        #[test]
+        fn every_text_is_kept_once_and_comes_back(texts in prop::collection::vec(prop::collection::vec(prop_oneof![0_u8..4, any::<u8>()], 0..4), 0..200)) {
+            let mut words = Words::default();
+            let numbers: Vec<u32> = texts.iter().map(|text| words.intern(text)).collect();
+            for (text, &number) in texts.iter().zip(&numbers) {
+                let kept = words.get(number).unwrap();
+                prop_assert_eq!(kept, std::str::from_utf8(text).map_or_else(|_| escape_invalid(text), str::to_owned));
+                prop_assert_eq!(words.iter().filter(|word| *word == kept).count(), 1);
+            }
+            prop_assert_eq!(words.bytes(), words.iter().map(str::len).sum::<usize>());
+            prop_assert_eq!(words.len(), words.iter().len());
+            prop_assert!(words.get(u32::try_from(words.len()).unwrap()).is_none());
+        }
+
+        #[test]
+        fn no_byte_is_lost_whatever_is_utf8(bytes in prop::collection::vec(any::<u8>().prop_filter("the escape itself", |&byte| byte != b'\\'), 0..40)) {
+            let escaped = escape_invalid(&bytes);
+            let mut back = Vec::new();
+            let mut rest = escaped.as_bytes();
+            while let Some((&first, after)) = rest.split_first() {
+                if first == b'\\' {
+                    back.push(u8::from_str_radix(std::str::from_utf8(&after[1..3]).unwrap(), 16).unwrap());
+                    rest = &after[3..];
+                } else {
+                    back.push(first);
+                    rest = after;
+                }
+            }
+            prop_assert_eq!(back, bytes);
+        }
     }
 }

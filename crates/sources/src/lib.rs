@@ -4,6 +4,9 @@
 //! opens a path but [`Machine`]. To add a source: its file, and one line in [`SOURCES`].
 
 mod fault;
+#[cfg(all(any(test, feature = "fuzzing"), target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod machine;
 mod scan;
 mod source;

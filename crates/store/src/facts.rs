@@ -5,11 +5,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::disk::{self, Durability};
+use crate::guard::are_possible;
 
 /// The format that this crate writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -235,6 +237,10 @@ impl Facts {
         if facts.format > FORMAT {
             return Err(Error::TooNew { path: folder.to_owned(), found: facts.format, known: FORMAT });
         }
+        let end = facts.end.as_ref().map_or([0; 2], |end| [end.utc_nanos, end.monotonic_nanos]);
+        if !are_possible(&[facts.clock.utc_nanos, facts.clock.monotonic_nanos]) || !are_possible(&end) {
+            return Err(Error::Facts { path, source: serde_json::Error::custom("it has times that no clock has") });
+        }
         Ok(facts)
     }
 
@@ -279,6 +285,15 @@ mod tests {
         assert_eq!(facts.end, None);
         let again = serde_json::to_value(&facts).unwrap();
         assert_eq!(again["weather"]["rain"], true);
+    }
+
+    #[test]
+    fn times_that_no_clock_has_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in [r#"{"clock":{"utc_nanos":9223372036854775807}}"#, r#"{"end":{"monotonic_nanos":-9223372036854775808}}"#] {
+            fs::write(folder.path().join(FACTS_FILE), text).unwrap();
+            assert!(Facts::read(folder.path()).unwrap_err().to_string().contains("no clock has"), "{text}");
+        }
     }
 
     #[test]

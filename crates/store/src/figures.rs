@@ -407,6 +407,7 @@ pub fn gaps(frame: &Frame, stale_nanos: i64) -> Vec<Gap> {
 #[cfg(test)]
 mod tests {
     use barograph_model::{Count, Counter, Gauge, Moment, Rows, Seconds, Sink, table};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::{Facts, Options, Recording, Timeline};
@@ -534,5 +535,39 @@ mod tests {
         assert_eq!(rate.columns(0, 4_000_000_000, 2), [Some(2.0), Some(0.0)]);
         let level = Series { is_rate: false, points: levels(rows.into_iter(), i64::MAX) };
         assert_eq!(level.columns(0, 4_000_000_000, 4), [Some(0.0), Some(4.0), Some(4.0), Some(4.0)]);
+    }
+    proptest! {
+        /// What rates add up to is what the counter grew by, whatever was reset, could not be read, or was missing for long.
+        #[test]
+        fn the_sum_of_rates_is_the_growth(
+            steps in prop::collection::vec((1_i64..5000, prop::option::weighted(0.9, 0_u32..100), prop::bool::weighted(0.1)), 0..100),
+            stale in prop_oneof![Just(2000_i64), Just(1_000_000)],
+        ) {
+            let (mut millis, mut count) = (0, 0.0);
+            let rows: Vec<Raw> = steps.iter().map(|&(step, gain, reset)| {
+                millis += step;
+                count = if reset { 0.0 } else { count + f64::from(gain.unwrap_or(0)) };
+                row(millis, gain.map(|_| count))
+            }).collect();
+            let points = rates(rows.iter().copied(), stale * 1_000_000, 0);
+            prop_assert_eq!(points.len(), rows.len());
+            let read: Vec<f64> = rows.iter().filter_map(|row| row.value).collect();
+            let grew: f64 = read.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).sum();
+            prop_assert_eq!(points.iter().map(|point| point.gain).sum::<f64>(), grew);
+            for point in &points {
+                match point.value {
+                    Rate::Value(value) => {
+                        prop_assert!(point.monotonic_nanos - point.since_nanos <= stale * 1_000_000, "no rate bridges a gap");
+                        prop_assert!((value * point.seconds() - point.gain).abs() <= point.gain * 1e-9);
+                    }
+                    _ => prop_assert_eq!(point.since_nanos, point.monotonic_nanos),
+                }
+            }
+            prop_assert_eq!(points.iter().filter(|point| point.value == Rate::First).count(), usize::from(!read.is_empty()));
+            // A picture shows no more than there was, in however few columns.
+            let series = Series { is_rate: true, points };
+            let highest = series.stats().and_then(|stats| stats.peak).map_or(0.0, |peak| peak.value);
+            prop_assert!(series.columns(0, millis * 1_000_000, 7).into_iter().flatten().all(|mean| (0.0..=highest * (1.0 + 1e-9)).contains(&mean)));
+        }
     }
 }

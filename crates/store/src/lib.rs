@@ -12,6 +12,8 @@ mod facts;
 mod figures;
 mod frame;
 mod group;
+mod guard;
+mod index;
 mod name;
 mod part;
 mod parts;
@@ -25,6 +27,10 @@ mod thin;
 mod timeline;
 mod wide;
 mod writer;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use chunks::Chunks;
 pub use disk::Durability;

@@ -27,6 +27,8 @@ use crate::Error;
 use crate::disk::{self, Durability, temporary};
 use crate::encode::{Effort, Shape, write_group};
 use crate::group::Group;
+use crate::guard::guarded;
+use crate::index::check_flat;
 
 /// A part of this size is left for good. Every publish writes the open part anew, so this bounds what a publish writes per table.
 const PART_BYTES: u64 = 512 << 10;
@@ -228,7 +230,7 @@ impl OpenPart {
         }
         let path = self.path();
         match File::open(&path) {
-            Ok(file) => match ParquetMetaDataReader::new().parse_and_finish(&file) {
+            Ok(file) => match check_flat(&file).and_then(|()| guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file))) {
                 Ok(metadata) if metadata.num_row_groups() >= self.closed => {
                     let bytes = file.metadata().map_err(|source| Error::disk(&path, source))?.len();
                     let (closed, open) = metadata.row_groups().split_at(self.closed);

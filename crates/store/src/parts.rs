@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
-use arrow_array::{BooleanArray, RecordBatch};
-use arrow_schema::{ArrowError, Schema};
+use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_schema::{ArrowError, Field, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::schema::{MONOTONIC, TIME};
+use crate::guard::{MOST_BYTES, are_possible, check_size, guarded};
+use crate::index::check_flat;
+use crate::schema::{MONOTONIC, TIME, time_fields};
 use crate::{Damage, Error, Query};
 
 /// How often a listing is tried again when its parts have gone.
@@ -76,7 +79,9 @@ impl Part {
     pub(crate) fn open(path: &Path) -> Result<Part, Error> {
         let file = File::open(path).map_err(|source| Error::disk(path, source))?;
         let bytes = file.metadata().map_err(|source| Error::disk(path, source))?.len();
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|source| Error::part(path, source))?;
+        let load =
+            || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).and_then(|metadata| check_size(metadata.metadata()).map(|()| metadata));
+        let metadata = check_flat(&file).and_then(|()| guarded(load)).map_err(|source| Error::part(path, source))?;
         Ok(Part { path: path.to_owned(), file, metadata, bytes })
     }
 
@@ -98,7 +103,7 @@ impl Part {
     pub(crate) fn range(&self, clock: &str) -> Option<(i64, i64)> {
         let column = self.schema().index_of(clock).ok()?;
         let ranges = self.groups().filter_map(|group| int_range(group, column));
-        ranges.reduce(wider)
+        ranges.reduce(wider).filter(is_possible)
     }
 
     /// How many rows the query can find at most, and the monotonic times between which they lie.
@@ -106,17 +111,43 @@ impl Part {
         let groups = || self.groups().filter(|group| self.may_match(group, query));
         let column = self.schema().index_of(MONOTONIC).ok();
         let ranges = groups().filter_map(|group| int_range(group, column?));
-        (groups().map(|group| group.num_rows().unsigned_abs()).sum(), ranges.reduce(wider))
+        (groups().map(|group| group.num_rows().unsigned_abs()).sum(), ranges.reduce(wider).filter(is_possible))
     }
 
     /// The rows that the query asks for, in the order of the file.
     pub(crate) fn read(&self, query: &Query) -> Result<Vec<RecordBatch>, Error> {
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        self.each_batch(query, |batch| {
+            bytes += batch.get_array_memory_size();
+            if bytes > MOST_BYTES {
+                return Err(ParquetError::General("its rows take more memory than one should give them; ask for fewer columns".to_owned()));
+            }
+            batches.push(batch);
+            Ok(())
+        })?;
+        Ok(batches)
+    }
+
+    /// How many rows there are, by reading every cell.
+    pub(crate) fn read_through(&self) -> Result<u64, Error> {
+        let mut rows = 0;
+        self.each_batch(&Query::all(), |batch| {
+            rows += batch.num_rows() as u64;
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    fn each_batch(&self, query: &Query, take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> Result<(), Error> {
+        let file = self.file.try_clone().map_err(|source| Error::disk(&self.path, source))?;
+        guarded(|| self.decode(file, query, take)).map_err(|source| Error::part(&self.path, source))
+    }
+
+    fn decode(&self, file: File, query: &Query, mut take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> ParquetResult<()> {
         let groups: Vec<usize> = self.groups().enumerate().filter(|(_, group)| self.may_match(group, query)).map(|(index, _)| index).collect();
         if groups.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let failed = |source| Error::part(&self.path, source);
-        let file = self.file.try_clone().map_err(|source| Error::disk(&self.path, source))?;
         let mut builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_batch_size(BATCH_ROWS).with_row_groups(groups);
         if let Some(columns) = &query.columns {
@@ -128,8 +159,12 @@ impl Part {
             let predicate = ArrowPredicateFn::new(mask, move |batch| matching(&batch, &query));
             builder = builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)]));
         }
-        let rows: Result<Vec<RecordBatch>, ArrowError> = builder.build().map_err(failed)?.collect();
-        rows.map_err(|source| failed(source.into()))
+        for batch in builder.build()? {
+            let batch = batch?;
+            check_times(&batch)?;
+            take(batch)?;
+        }
+        Ok(())
     }
 
     fn groups(&self) -> impl Iterator<Item = &RowGroupMetaData> {
@@ -164,12 +199,32 @@ pub(crate) fn wider(one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
     (one.0.min(other.0), one.1.max(other.1))
 }
 
+/// Statistics are not checked against the rows.
+fn is_possible(&(first, last): &(i64, i64)) -> bool {
+    first <= last && are_possible(&[first, last])
+}
+
 /// Smallest and largest value of a column of whole numbers in a row group, where the file says them.
 fn int_range(group: &RowGroupMetaData, column: usize) -> Option<(i64, i64)> {
     match group.columns().get(column)?.statistics()? {
         Statistics::Int64(known) => Some((*known.min_opt()?, *known.max_opt()?)),
         _ => None,
     }
+}
+
+/// Refuses rows without times, and times that no clock has: whoever works with rows may subtract any two of them.
+fn check_times(batch: &RecordBatch) -> ParquetResult<()> {
+    let column = |field: &Field| batch.column_by_name(field.name()).filter(|array| array.data_type() == field.data_type());
+    let [utc, monotonic] = time_fields();
+    let utc = column(&utc).and_then(|array| array.as_primitive_opt::<TimestampNanosecondType>());
+    let monotonic = column(&monotonic).and_then(|array| array.as_primitive_opt::<Int64Type>());
+    match (utc, monotonic) {
+        (Some(utc), Some(monotonic)) if utc.null_count() + monotonic.null_count() > 0 => Err("has rows without a time"),
+        (Some(utc), Some(monotonic)) if !are_possible(utc.values()) || !are_possible(monotonic.values()) => Err("has times that no clock has"),
+        (Some(_), Some(_)) => Ok(()),
+        _ => Err("has no columns of times"),
+    }
+    .map_err(|why| ParquetError::General(why.to_owned()))
 }
 
 /// Which rows the query asks for. A row without the value that is asked for, or a part without the column, does not match.

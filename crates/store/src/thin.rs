@@ -111,5 +111,39 @@ mod tests {
                 prop_assert_eq!((Some(&bucket.first), Some(&bucket.last)), (inside.first(), inside.last()));
             }
         }
+
+        /// At the ends of what a clock can tell too: the edges of the buckets are those of the range, cut into equal pieces that leave nothing out.
+        #[test]
+        fn buckets_tile_the_range(edges in (any::<i64>(), any::<i64>()), inside in prop::collection::vec(any::<i64>(), 1..40), buckets in 1_usize..40) {
+            let (from, to) = (edges.0.min(edges.1), edges.0.max(edges.1));
+            let ends: Vec<i64> = (0..=buckets).map(|index| edge(index, from, to, buckets)).collect();
+            prop_assert_eq!((ends[0], ends[buckets]), (from, to));
+            let exact = (i128::from(to) - i128::from(from)) / buckets as i128;
+            prop_assert!(ends.windows(2).all(|pair| (exact..=exact + 1).contains(&(i128::from(pair[1]) - i128::from(pair[0])))));
+            let mut times: Vec<i64> = inside.into_iter().chain([from, to]).filter(|time| (from..=to).contains(time)).collect();
+            times.sort_unstable();
+            let values: Vec<Option<f64>> = times.iter().map(|&time| Some(time as f64)).collect();
+            let thinned = thin(&times, &values, from, to, buckets);
+            prop_assert_eq!(thinned.iter().map(|bucket| bucket.count).sum::<u64>(), times.len() as u64, "no value is left out");
+            for bucket in &thinned {
+                let place = ends.iter().position(|&end| end == bucket.from).unwrap();
+                prop_assert!(bucket.from == bucket.to || ends[place..].contains(&bucket.to));
+                prop_assert!(bucket.first >= bucket.from as f64 && bucket.last <= bucket.to as f64);
+            }
+            prop_assert!(thinned.windows(2).all(|pair| pair[0].to <= pair[1].from), "each stands where the last one ended, or later");
+        }
+
+        /// By how much a counter grew can be told from its buckets as from its rows.
+        #[test]
+        fn growth_survives(steps in prop::collection::vec((1_i64..1000, 0_u32..1000), 1..300), buckets in 1_usize..60) {
+            let (mut time, mut count) = (0, 0.0);
+            let rows: Vec<(i64, f64)> = steps.iter().map(|&(step, gain)| { time += step; count += f64::from(gain); (time, count) }).collect();
+            let (times, values): (Vec<i64>, Vec<Option<f64>>) = rows.iter().map(|&(time, count)| (time, Some(count))).unzip();
+            let thinned = thin(&times, &values, times[0], time, buckets);
+            let within: f64 = thinned.iter().map(|bucket| bucket.last - bucket.first).sum();
+            let between: f64 = thinned.windows(2).map(|pair| pair[1].first - pair[0].last).sum();
+            prop_assert_eq!(within + between, count - rows[0].1);
+            prop_assert!(thinned.iter().all(|bucket| (bucket.min, bucket.max) == (bucket.first, bucket.last)));
+        }
     }
 }

@@ -64,17 +64,22 @@ What the numbers mean:
 }
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let story = Story::read(Timeline::open(&args.run)?, &args.window, args.top)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
-    if args.json {
-        json::write(&mut out, &story)?;
-    } else if args.markdown {
-        markdown::write(&mut out, &story)?;
-    } else {
-        text::write(&mut out, &story, Paint::of_stdout(), width(args.width))?;
-    }
+    tell(args, &mut out)?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn tell(args: &ReportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let story = Story::read(Timeline::open(&args.run)?, &args.window, args.top)?;
+    if args.json {
+        json::write(out, &story)?;
+    } else if args.markdown {
+        markdown::write(out, &story)?;
+    } else {
+        text::write(out, &story, Paint::of_stdout(), width(args.width))?;
+    }
+    Ok(())
 }
 
 /// What was recorded, as a title.

@@ -130,15 +130,16 @@ pub(crate) fn top(timeline: &Timeline, span: &Span, count: usize) -> anyhow::Res
 fn process(subject: &Subject, watched: &Watched, span: &Span, ticks_per_second: f64) -> ProcessLine {
     let start_ticks = subject.key[1];
     // The kernel rounds the start down to a tick, and the recording may begin within it.
-    let born_inside = (start_ticks + 2) as f64 / ticks_per_second >= span.monotonic.0 as f64 / 1e9;
+    let born_inside = (start_ticks as f64 + 2.0) / ticks_per_second >= span.monotonic.0 as f64 / 1e9;
     let grew = |column: usize| {
         let extent = subject.extents[column];
         let before = if born_inside { 0.0 } else { extent.first? };
         Some((extent.last? - before).max(0.0))
     };
     let cpu_seconds = grew(watched.user).unwrap_or(0.0) + grew(watched.system).unwrap_or(0.0);
-    let began =
-        if born_inside { ((start_ticks as f64 / ticks_per_second * 1e9) as i64).max(span.monotonic.0) } else { subject.first.monotonic_nanos };
+    // No row comes before its process, whatever the file says.
+    let born = || ((start_ticks as f64 / ticks_per_second * 1e9) as i64).max(span.monotonic.0).min(subject.last.monotonic_nanos);
+    let began = if born_inside { born() } else { subject.first.monotonic_nanos };
     let seconds = (subject.last.monotonic_nanos - began) as f64 / 1e9;
     let highest = |column: usize| subject.extents[column].highest;
     ProcessLine {

@@ -162,7 +162,7 @@ fn parse(text: &[u8]) -> Option<Sizes> {
             b"Pss_Anon" => sizes.anonymous = Some(bytes),
             b"Pss_File" => sizes.file = Some(bytes),
             b"Pss_Shmem" => sizes.shared = Some(bytes),
-            b"Private_Clean" | b"Private_Dirty" => sizes.unique = Some(sizes.unique.unwrap_or(0) + bytes),
+            b"Private_Clean" | b"Private_Dirty" => sizes.unique = Some(sizes.unique.unwrap_or(0).saturating_add(bytes)),
             b"SwapPss" => sizes.swap = Some(bytes),
             _ => {}
         }
@@ -182,5 +182,7 @@ mod tests {
         assert_eq!((sizes.proportional, sizes.anonymous, sizes.unique), (Some(300 << 10), Some(200 << 10), Some(200 << 10)));
         assert_eq!(sizes.swap, None);
         assert_eq!(parse(b""), None);
+        let most = parse(b"Pss: 1 kB\nPrivate_Clean: 18014398509481983 kB\nPrivate_Dirty: 18014398509481983 kB\n").unwrap();
+        assert_eq!(most.unique, Some(u64::MAX), "which no cell takes");
     }
 }

@@ -1,0 +1,224 @@
+//! A look at the index of a Parquet file before anybody builds something of it: whether its columns are flat, as those of every table are.
+//!
+//! Columns within columns cost the parquet crate more than an error. Nested deep enough they need more stack than there is, which ends the program; and
+//! lists whose levels are spoilt let it look for the next row for ever. Neither can be caught, and nobody needs either.
+//!
+//! An index is a struct of Thrift's compact protocol. Its second field is the list of columns in the order of a walk down the tree, each with the number
+//! of its children. Nothing else is understood here: what can't be walked is refused, as whoever comes next might understand it differently.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use parquet::errors::{ParquetError, Result};
+
+/// Structs within structs of the index itself.
+const DEEPEST: usize = 32;
+
+/// An index of ours is hundreds of times shorter.
+const LONGEST: u64 = 16 << 20;
+
+/// What a Parquet file ends with: the length of the index, and a mark.
+const TAIL: u64 = 8;
+
+/// Refuses a file whose columns are not flat.
+pub(crate) fn check_flat(file: &File) -> Result<()> {
+    let refuse = |why: &str| Err(ParquetError::General(why.to_owned()));
+    let size = file.metadata()?.len();
+    let mut tail = [0; TAIL as usize];
+    let Some(end) = size.checked_sub(TAIL) else { return refuse("it is too short for a Parquet file") };
+    file.read_exact_at(&mut tail, end)?;
+    let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
+    if tail[4..] != *b"PAR1" || length > end.min(LONGEST) {
+        return refuse("it does not end as a Parquet file does");
+    }
+    let mut index = vec![0; length as usize];
+    file.read_exact_at(&mut index, end - length)?;
+    match Walk(&index).file() {
+        Some(()) => Ok(()),
+        None => refuse("its index is torn, or has columns within columns"),
+    }
+}
+
+/// How the index says that a column is a list: 2, with the sign in the lowest bit.
+const REPEATED: u64 = 4;
+
+/// What is still to be walked.
+struct Walk<'a>(&'a [u8]);
+
+// Types of the compact protocol, in fields and in lists.
+const FALSE: u8 = 2;
+const BYTE: u8 = 3;
+const INT: u8 = 5;
+const DOUBLE: u8 = 7;
+const BINARY: u8 = 8;
+const SET: u8 = 10;
+const LIST: u8 = 9;
+const MAP: u8 = 11;
+const STRUCT: u8 = 12;
+const UUID: u8 = 13;
+
+impl Walk<'_> {
+    fn file(&mut self) -> Option<()> {
+        self.fields(|walk, field, kind| match (field, kind) {
+            (2, LIST) => walk.columns(),
+            _ => walk.skip(kind, DEEPEST),
+        })
+    }
+
+    /// The list of columns: the first is the root, and no other has children, or more than one value in a row.
+    fn columns(&mut self) -> Option<()> {
+        let (count, kind) = self.list()?;
+        for place in 0..count {
+            if kind != STRUCT {
+                return None;
+            }
+            let mut is_flat = true;
+            self.fields(|walk, field, kind| match (field, kind) {
+                (3, INT) => walk.number().map(|repetition| is_flat &= repetition != REPEATED),
+                (5, INT) => walk.number().map(|children| is_flat &= children == 0),
+                _ => walk.skip(kind, DEEPEST),
+            })?;
+            if place > 0 && !is_flat {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// Each field of a struct up to its end.
+    fn fields(&mut self, mut field: impl FnMut(&mut Self, u64, u8) -> Option<()>) -> Option<()> {
+        let mut number = 0_u64;
+        loop {
+            let head = self.byte()?;
+            if head == 0 {
+                return Some(());
+            }
+            number = match head >> 4 {
+                // A number in full, with its sign in the lowest bit.
+                0 => self.number()? >> 1,
+                step => number.checked_add(step.into())?,
+            };
+            field(self, number, head & 15)?;
+        }
+    }
+
+    fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        match kind {
+            1 | FALSE => Some(()),
+            BYTE => self.bytes(1),
+            4..DOUBLE => self.number().map(drop),
+            DOUBLE => self.bytes(8),
+            BINARY => self.number().and_then(|length| self.bytes(length)),
+            LIST | SET => {
+                let (count, kind) = self.list()?;
+                (0..count).try_for_each(|_| self.item(kind, depth))
+            }
+            MAP => {
+                let count = self.number()?;
+                let kinds = if count > 0 { self.byte()? } else { 0 };
+                (0..count).try_for_each(|_| self.item(kinds >> 4, depth).and_then(|()| self.item(kinds & 15, depth)))
+            }
+            STRUCT => self.fields(|walk, _, kind| walk.skip(kind, depth)),
+            UUID => self.bytes(16),
+            _ => None,
+        }
+    }
+
+    /// An item of a list: there, truth is a byte and not part of the head.
+    fn item(&mut self, kind: u8, depth: usize) -> Option<()> {
+        if kind <= FALSE { self.bytes(1) } else { self.skip(kind, depth) }
+    }
+
+    /// How many items a list has, and of which type.
+    fn list(&mut self) -> Option<(u64, u8)> {
+        let head = self.byte()?;
+        let count = if head >> 4 == 15 { self.number()? } else { (head >> 4).into() };
+        Some((count, head & 15))
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 127) << shift;
+            if byte < 128 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    fn bytes(&mut self, count: u64) -> Option<()> {
+        self.0 = self.0.get(usize::try_from(count).ok()?..)?;
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The index of a file with one column below so many groups.
+    fn nested(groups: usize) -> Vec<u8> {
+        let group: &[u8] = &[0x35, 0, 0x18, 1, b'g', 0x15, 2, 0];
+        let leaf: &[u8] = &[0x15, 4, 0x25, 0, 0x18, 1, b'x', 0];
+        let count = groups + 1;
+        // The count in three pieces of seven bits.
+        let mut index = vec![0x15, 2, 0x19, 0xfc, count as u8 | 128, (count >> 7) as u8 | 128, (count >> 14) as u8];
+        (0..groups).for_each(|_| index.extend_from_slice(group));
+        index.extend_from_slice(leaf);
+        index.extend_from_slice(&[0x16, 0, 0x19, 0x0c, 0]);
+        index
+    }
+
+    /// A root and two columns below it, with this in place of the first one's repetition and children.
+    fn flat(repetition: u8, children: u8) -> Vec<u8> {
+        let mut index = vec![0x15, 2, 0x19, 0x3c, 0x48, 1, b'r', 0x15, 4, 0];
+        index.extend_from_slice(&[0x15, 4, 0x25, repetition, 0x18, 1, b'x', 0x15, children, 0]);
+        index.extend_from_slice(&[0x15, 4, 0x25, 0, 0x18, 1, b'y', 0]);
+        index.extend_from_slice(&[0x16, 0, 0x19, 0x0c, 0]);
+        index
+    }
+
+    #[test]
+    fn only_flat_columns_pass() {
+        assert!(Walk(&flat(0, 0)).file().is_some());
+        assert!(Walk(&flat(2, 0)).file().is_some(), "optional");
+        assert!(Walk(&flat(4, 0)).file().is_none(), "a list");
+        assert!(Walk(&flat(0, 2)).file().is_none(), "a group");
+        assert!(Walk(&nested(2)).file().is_none());
+        // A second list of columns after one that is harmless.
+        let mut twice = flat(0, 0);
+        twice.truncate(twice.len() - 5);
+        twice.extend_from_slice(&[0x09, 4]);
+        twice.extend_from_slice(&flat(0, 2)[3..]);
+        assert!(Walk(&twice).file().is_none());
+    }
+
+    /// Without the look at the index, this ends the whole program.
+    #[test]
+    fn a_part_of_twenty_thousand_levels_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(crate::FACTS_FILE), "{}").unwrap();
+        std::fs::create_dir(folder.path().join("birds")).unwrap();
+        let index = nested(20_000);
+        let length = u32::try_from(index.len()).unwrap().to_le_bytes();
+        std::fs::write(folder.path().join("birds/000000.parquet"), [b"PAR1", index.as_slice(), &length, b"PAR1"].concat()).unwrap();
+        let timeline = crate::Timeline::open(folder.path()).unwrap();
+        assert_eq!(timeline.table("birds").unwrap().parts, 0);
+        assert!(timeline.damaged()[0].why.contains("columns within columns"), "{:?}", timeline.damaged());
+    }
+
+    #[test]
+    fn torn_indexes_are_refused() {
+        let whole = flat(0, 0);
+        assert!((0..whole.len()).all(|end| Walk(&whole[..end]).file().is_none()));
+    }
+}

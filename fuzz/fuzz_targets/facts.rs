@@ -1,0 +1,4 @@
+//! Fuzz target: see `barograph_store::fuzzing::facts`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| barograph_store::fuzzing::facts(input));

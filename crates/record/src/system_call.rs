@@ -1,4 +1,4 @@
-//! System calls that no safe library offers: starting the job, its signals, collecting it, and memory. All unsafe code of the project is here.
+//! System calls that no safe library offers: starting the job, its signals, collecting it, and memory. All unsafe code is here, but for bpf(2).
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};

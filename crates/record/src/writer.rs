@@ -15,9 +15,8 @@ use crate::system_call::release_memory;
 /// Rows that wait for a sink which does not answer; beyond, they are dropped and counted. About 64 MB of process rows.
 const MOST_WAITING_ROWS: usize = 200_000;
 
-/// So many rows go to the sink before the next publish is due: from thousands of processes, or many times a second, they come long before it. A good
-/// part of what may wait, so that row groups stay long; about 10 MB of process rows.
-const MANY_ROWS: usize = 32_768;
+/// So many rows go to the sink before the next publish is due: it packs them, here each takes some 300 bytes.
+const MANY_ROWS: usize = 1024;
 
 /// What the sink has said so far.
 #[derive(Clone, Debug, Default)]

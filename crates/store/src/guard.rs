@@ -18,7 +18,7 @@ use parquet::file::metadata::ParquetMetaData;
 #[cfg(panic = "abort")]
 compile_error!("spoilt recordings must not end the program: the profile needs panic = \"unwind\"");
 
-/// Cells in a part at most. The largest that the writer's bound of memory allows, all cells equal, has half of it.
+/// Cells in a part at most. The largest that the writer's bound of memory allows, all cells equal, has less.
 const MOST_CELLS: u64 = if cfg!(test) { 1 << 14 } else { 1 << 25 };
 
 /// Bytes that the rows of a part may take in memory: one long text can stand in many rows. A part of ours with more is thinkable, and no damage, but

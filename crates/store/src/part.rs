@@ -77,6 +77,19 @@ pub(crate) struct Staged {
     written: u64,
 }
 
+/// A file that is flushed at the end only. Parquet's writer does so after every column, which of a few rows is a few dozen bytes.
+struct Unhurried<'a>(BufWriter<&'a File>);
+
+impl Write for Unhurried<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The state of a part that is on disk.
 struct Before {
     file: File,
@@ -201,8 +214,7 @@ impl OpenPart {
     /// Writes the rows in memory behind the place where the copied bytes end, and the index of all row groups behind them. Returns the file's size.
     fn append(&self, target: &File, begin: u64, closed: &[RowGroupMetaData], effort: Effort) -> ParquetResult<u64> {
         (&*target).seek(SeekFrom::Start(begin))?;
-        // Parquet's writer hands on every column by itself, which of a few rows is a few dozen bytes.
-        let mut target = BufWriter::with_capacity(BUFFER_BYTES, target);
+        let mut target = Unhurried(BufWriter::with_capacity(BUFFER_BYTES, target));
         let mut writer = self.shape.writer(&mut target, effort)?;
         write_group(&mut writer, self.table, &self.group)?;
         writer.flush()?;
@@ -216,8 +228,8 @@ impl OpenPart {
         let mut index = Vec::new();
         ParquetMetaDataWriter::new(&mut index, &metadata).finish()?;
         target.write_all(&index)?;
-        target.flush()?;
-        Ok(target.stream_position()?)
+        target.0.flush()?;
+        Ok(target.0.stream_position()?)
     }
 
     /// The state on disk.

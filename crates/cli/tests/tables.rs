@@ -168,9 +168,10 @@ proptest! {
         recording.take(&disks).unwrap();
         // Two readings between the last two ticks belong to the last one, and the later of them stands.
         let mut pressure = Rows::<Pressure>::new();
-        let between = memory.utc_nanos().last_chunk().filter(|[before, last]| memory.len() > 2 && last - before > 2).map(|[_, last]| *last);
+        let between = memory.monotonic_nanos().last_chunk().filter(|[before, last]| memory.len() > 2 && last - before > 2).map(|[_, last]| *last);
         for (nanos, seconds) in between.into_iter().flat_map(|last| [(last - 2, 1.0), (last - 1, 2.0)]) {
-            pressure.row(Moment { utc_nanos: nanos, monotonic_nanos: 0 }).set(Pressure::cpu_some, seconds);
+            // Whatever the clock on the wall said.
+            pressure.row(Moment { utc_nanos: memory.utc_nanos()[0], monotonic_nanos: nanos }).set(Pressure::cpu_some, seconds);
         }
         recording.take(&pressure).unwrap();
         recording.finish(End::default(), Durability::Crash).unwrap();

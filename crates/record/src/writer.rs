@@ -268,6 +268,7 @@ mod tests {
         let (_, publishes) = sink.counts();
         assert_eq!(publishes, 0);
         writer.publish();
+        tick_until(&mut writer, "nothing is published", |_| sink.counts().1 == 1);
         let (_, progress) = writer.finish();
         assert_eq!(progress.rows_lost, 0);
         assert_eq!(sink.counts(), (MOST_WAITING_ROWS / 2_000 * 5_000, 1));

@@ -17,14 +17,17 @@ def end(run):
 
 def test_job_and_machine_join_by_time(run):
     joined = duckdb.sql(f"""
-        SELECT job.time, job.resident_bytes, memory.available_bytes
-        FROM '{run}/job/*.parquet' job JOIN '{run}/memory/*.parquet' memory USING (time)
+        SELECT job.time, job.resident_bytes, cpu.idle_seconds, memory.available_bytes
+        FROM '{run}/job/*.parquet' job JOIN '{run}/cpu/*.parquet' cpu USING (time) LEFT JOIN '{run}/memory/*.parquet' memory USING (time)
         ORDER BY time
     """).df()
     ticks = pandas.read_parquet(run / "job")["time"]
-    # The first row of the machine is read before there is a job.
-    assert len(joined) >= len(ticks) - 1 > 5
-    assert (joined["available_bytes"] > 0).all()
+    assert len(joined) == len(ticks) > 5
+    assert (joined["idle_seconds"] > 0).all()
+    # The machine's memory is read at the first tick, at the last, and ten times a second.
+    known = joined["available_bytes"].dropna()
+    assert len(known) >= 3 and {joined.index[0], joined.index[-1]} <= set(known.index)
+    assert (known > 0).all()
 
 
 def test_names_of_processes_join_by_pid_and_start(run):

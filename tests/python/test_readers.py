@@ -45,12 +45,24 @@ def test_all_readers_see_the_same(run, reader):
         assert found.isna().sum().sum() == expected.isna().sum().sum(), f"{name}: as many values are absent"
 
 
+def steadily(reader, folder):
+    """Reads again where a reader that opens a file twice has met two states of it, as FORMAT.md advises. A panic of polars is no Exception."""
+    for _ in range(5):
+        try:
+            return reader(folder)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            failure = error
+    raise failure
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_a_live_recording_grows_and_stays_whole(live_run, reader):
     path, recorder = live_run
     before, readings = set(), 0
     while recorder.poll() is None:
-        rows = reader(path / "process")
+        rows = steadily(reader, path / "process")
         keys = set(map(tuple, rows[KEY].astype({"time": "int64"}).values))
         assert len(keys) == len(rows), "no row stands twice"
         assert before <= keys, "what was there stays"
@@ -66,7 +78,8 @@ def test_every_part_is_a_whole_file_at_any_moment(live_run):
     opened = 0
     while recorder.poll() is None:
         for part in path.glob("*/[0-9]*.parquet"):
-            assert pyarrow.parquet.read_table(part).num_rows > 0
+            # Opened once: `read_table` opens a file twice.
+            assert pyarrow.parquet.ParquetFile(part).read().num_rows > 0
             opened += 1
     assert opened > 20
 

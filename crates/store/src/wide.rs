@@ -80,7 +80,8 @@ impl Timeline {
             asked,
             begin,
             next: begin,
-            rows_from: begin,
+            // Rows of the first tick were read before it was over.
+            rows_from: i64::MIN,
             end,
             step: (end.saturating_sub(begin) / pieces).saturating_add(1),
         })

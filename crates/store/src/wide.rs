@@ -102,7 +102,7 @@ impl Wide<'_> {
     fn piece(&mut self, name: &str, from: i64, to: i64) -> Result<RecordBatch, Error> {
         let ticks = self.timeline.frame(name, &self.asked.clone().columns(Vec::<String>::new()).monotonic(from, to))?;
         // Rows after the last tick of a piece belong to the first one of the next. Those after the very last tick go to that.
-        let rows_to = if to >= self.end { to } else { ticks.monotonic().last().copied().unwrap_or(self.rows_from - 1) };
+        let rows_to = if to >= self.end { to } else { ticks.monotonic().last().copied().unwrap_or(self.rows_from.saturating_sub(1)) };
         let rows_from = self.rows_from;
         let mut arrays: Vec<ArrayRef> = vec![
             Arc::new(TimestampNanosecondArray::from(ticks.times().to_vec()).with_timezone("UTC")),

@@ -2,25 +2,10 @@
 //!
 //! Clock ticks are 10 ms and machines are busy, so the margins are wide; what they must catch is counting twice, not at all, or in the wrong unit.
 
-use barograph_store::Totals;
-
 use crate::harness::{Place, Ran, job, last, python, rows};
+use crate::truth::{cpu_seconds, printed, totals};
 
 const MIB: f64 = (1 << 20) as f64;
-
-fn totals(ran: &Ran) -> Totals {
-    ran.timeline().facts().end.clone().unwrap().totals
-}
-
-fn cpu_seconds(totals: &Totals) -> f64 {
-    totals.user_seconds.unwrap() + totals.system_seconds.unwrap()
-}
-
-/// The number that the job printed in its last line.
-fn printed(ran: &Ran) -> f64 {
-    let stdout = ran.stdout();
-    stdout.lines().next_back().and_then(|line| line.parse().ok()).unwrap_or_else(|| panic!("{:?} {}", ran.output, ran.stderr()))
-}
 
 fn assert_close(what: &str, ours: f64, theirs: f64, share: f64, floor: f64) {
     let margin = (theirs * share).max(floor);

@@ -25,12 +25,12 @@ pub(crate) fn totals(ran: &Ran) -> Totals {
     ran.timeline().facts().end.clone().unwrap().totals
 }
 
-fn cpu_seconds(totals: &Totals) -> f64 {
+pub(crate) fn cpu_seconds(totals: &Totals) -> f64 {
     totals.user_seconds.unwrap() + totals.system_seconds.unwrap()
 }
 
 /// The number in the last line of what the job printed.
-fn printed(ran: &Ran) -> f64 {
+pub(crate) fn printed(ran: &Ran) -> f64 {
     let stdout = ran.stdout();
     stdout.lines().next_back().and_then(|line| line.parse().ok()).unwrap_or_else(|| panic!("{:?} {}", ran.output, ran.stderr()))
 }

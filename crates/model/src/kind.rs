@@ -42,6 +42,8 @@ pub enum Unit {
     Count,
     /// A position on a scale that may be negative, such as niceness.
     Level,
+    /// A number of a program's own, whose unit only the program knows.
+    Number,
     /// No unit: names and identities.
     None,
 }
@@ -54,7 +56,7 @@ impl Unit {
             Unit::Seconds => "_seconds",
             Unit::Hertz => "_hertz",
             Unit::Ratio => "_ratio",
-            Unit::Count | Unit::Level | Unit::None => "",
+            Unit::Count | Unit::Level | Unit::Number | Unit::None => "",
         }
     }
 
@@ -67,6 +69,7 @@ impl Unit {
             Unit::Ratio => "ratio",
             Unit::Count => "count",
             Unit::Level => "level",
+            Unit::Number => "number",
             Unit::None => "none",
         }
     }
@@ -77,7 +80,7 @@ impl Unit {
             Unit::Bytes => "By",
             Unit::Seconds => "s",
             Unit::Hertz => "Hz",
-            Unit::Ratio | Unit::Count | Unit::Level | Unit::None => "1",
+            Unit::Ratio | Unit::Count | Unit::Level | Unit::Number | Unit::None => "1",
         }
     }
 }
@@ -155,6 +158,8 @@ measures! {
     Count: u64,
     /// A signed level ([`Unit::Level`]).
     Level: i64,
+    /// A number of a program's own ([`Unit::Number`]).
+    Number: f64,
 }
 
 /// The type of a declared field: its kind, unit and values.

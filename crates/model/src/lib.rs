@@ -14,8 +14,8 @@ mod table;
 mod words;
 
 pub use batch::{Batch, Column, Row, Rows};
-pub use event::{EventRow, Events};
-pub use kind::{Bytes, Cell, Count, Counter, Declared, Field, Gauge, Hertz, Id, Kind, Level, Measure, Physical, Ratio, Seconds, Text, Unit};
+pub use event::{EventRow, Events, Gauges, SpanEdges};
+pub use kind::{Bytes, Cell, Count, Counter, Declared, Field, Gauge, Hertz, Id, Kind, Level, Measure, Number, Physical, Ratio, Seconds, Text, Unit};
 pub use moment::Moment;
 pub use rate::{Rate, Sample, rate};
 pub use schema::{markdown, schema_text};

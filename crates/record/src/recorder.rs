@@ -569,7 +569,7 @@ impl Recorder {
     }
 
     fn event(&mut self, at: Moment, name: &str, detail: Option<&str>, pid: Option<u32>, duration_seconds: Option<f64>) {
-        self.events.add(EventRow { at, by: "recorder", name, detail, pid: pid.map(u64::from), duration_seconds });
+        self.events.add(EventRow { at, by: "recorder", name, detail, pid: pid.map(u64::from), duration_seconds, ..EventRow::default() });
     }
 }
 

@@ -15,7 +15,7 @@ mod process_memory;
 mod protocols;
 mod system;
 
-use barograph_model::{Described, Events, Table};
+use barograph_model::{Described, Events, Gauges, SpanEdges, Table};
 
 use crate::Entry;
 
@@ -56,7 +56,7 @@ pub fn tables() -> Vec<&'static Table> {
             }
         }
     }
-    tables.push(Events::TABLE);
+    tables.extend([Events::TABLE, Gauges::TABLE, SpanEdges::TABLE]);
     tables.extend(own::TABLES);
     tables
 }

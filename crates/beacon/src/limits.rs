@@ -1,0 +1,19 @@
+//! The limits of the wire format, which sender and receiver share. docs/beacon.md tells them.
+
+/// The variable of the environment that tells where the recorder listens.
+pub const BEACON_VARIABLE: &str = "BAROGRAPH_BEACON";
+
+/// The variable of the environment that tells the id of the recording.
+pub const RECORDING_VARIABLE: &str = "BAROGRAPH_RECORDING";
+
+/// The most bytes of a datagram.
+pub const DATAGRAM_BYTES: usize = 65_536;
+
+/// The most bytes of a name, or of a detail.
+pub const NAME_BYTES: usize = 4096;
+
+/// The most bytes of all attributes, as JSON.
+pub const ATTRIBUTES_BYTES: usize = 16_384;
+
+/// The most bytes of a span's id.
+pub const SPAN_BYTES: usize = 64;

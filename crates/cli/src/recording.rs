@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use barograph_model::{Batch, Sink};
 use barograph_record::{Outcome, Panel, PanelOptions, Recorder, Until};
-use barograph_session::{Subject, default_path, end_recording, facts, folder_name, totals};
+use barograph_session::{Subject, default_path, end_recording, facts, folder_name, listen, totals};
 use barograph_sources::{Fault, FaultKind, Machine};
 use barograph_store::{self as store, Facts, Recording, Totals};
 
@@ -61,11 +61,13 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
         max_overhead: options.max_overhead,
     };
     let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("can't hear signals: {error}")))?;
+    let beacon = listen(&mut recorder, !options.no_beacon);
     let root = match subject {
         Subject::Command(command) => Some(recorder.spawn(command)?),
         _ => subject.attach(&mut recorder),
     };
-    let facts = facts(&machine, &mut recorder, &subject, options.processes.as_ref(), &record_options, root);
+    let mut facts = facts(&machine, &mut recorder, &subject, options.processes.as_ref(), &record_options, root);
+    facts.sources.insert("beacon".to_owned(), beacon);
     // From here on the job runs: whatever fails is ours to say and not the job's to suffer.
     let path = options.output.clone().unwrap_or_else(|| default_path(&machine, &subject));
     let target = Target::create(&path, facts, options);

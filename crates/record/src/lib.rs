@@ -4,6 +4,7 @@
 //! the rows to a thread that owns the sink. Slow sources have threads of their own; the tick waits for nobody. [`Recorder::new`] is for a process that
 //! does nothing else, [`Recorder::within`] for a thread of another program.
 
+mod beacon;
 mod budget;
 mod clock;
 mod control;
@@ -16,6 +17,7 @@ mod slow;
 mod system_call;
 mod writer;
 
+pub use beacon::{Beacon, Heard};
 pub use clock::now;
 pub use control::Handle;
 pub use job::{JobEnd, SpawnError, become_command, care_for};

@@ -61,6 +61,11 @@ fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
     let denied = outcome.faults.of(FaultKind::Denied);
     add("denied", denied, format!("readings of {} refused to this user", machine.roots().proc.display()));
     add("malformed", outcome.faults.of(FaultKind::Malformed), "files that did not read as they should; please report this".to_owned());
+    let heard = outcome.heard;
+    add("beacon_dropped", heard.dropped, "marks, spans and gauges that programs could not send because they came too fast".to_owned());
+    add("beacon_malformed", heard.malformed, "lines at the beacon that could not be understood".to_owned());
+    add("beacon_oversized", heard.oversized, "datagrams at the beacon that were too large".to_owned());
+    add("beacon_foreign", heard.foreign, "datagrams at the beacon from other users".to_owned());
     if let Some(error) = &outcome.write_error {
         add("write_error", 1, error.clone());
     }

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use barograph_record::{Options, Recorder, Until};
+use barograph_record::{Beacon, Options, Recorder, Until};
 use barograph_sources::{Choice, HostFacts, LimitFacts, Machine, user_name};
-use barograph_store::{Clock, Facts, Host, Limits, Process, Processes};
+use barograph_store::{Clock, Facts, Host, Limits, Process, Processes, new_id};
 
 use crate::Subject;
+
+/// Has the recorder listen to programs, if it is to. Returns `ok`, or why it does not: then the job says nothing, and is recorded all the same.
+pub fn listen(recorder: &mut Recorder, wanted: bool) -> String {
+    let beacon = if wanted { Beacon::open(&new_id()).map_err(|error| error.to_string()) } else { Err("not asked for".to_owned()) };
+    beacon.map(|beacon| recorder.listen(beacon)).err().unwrap_or_else(|| "ok".to_owned())
+}
 
 /// The facts of a recording of this subject, whose first process is `root`.
 pub fn facts(
@@ -23,6 +29,9 @@ pub fn facts(
     let start = recorder.first_read();
     let identity = |pid: u32| Process { pid: pid.into(), start_ticks: barograph_sources::start_ticks(machine, pid).unwrap_or(0) };
     Facts {
+        // Without a beacon nobody has been told an id, and the recording gives itself one.
+        id: recorder.beacon().map(|beacon| beacon.recording().to_owned()).unwrap_or_default(),
+        beacon: recorder.beacon().map(|beacon| beacon.address().to_text()),
         command: subject.command(machine),
         directory: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
         user: user_name(machine),

@@ -9,7 +9,7 @@ mod session;
 mod subject;
 
 pub use end::{end_recording, totals};
-pub use facts::facts;
+pub use facts::{facts, listen};
 pub use place::{default_path, folder_name};
 pub use session::{Ended, Error, Session, Settings, Watched};
 pub use subject::Subject;

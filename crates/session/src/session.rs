@@ -16,7 +16,7 @@ use barograph_record::{Handle, Options, Outcome, Panel, PanelOptions, Recorder, 
 use barograph_sources::{Choice, Machine, Roots};
 use barograph_store::{self as store, Recording, Totals};
 
-use crate::{Subject, default_path, end_recording, facts, folder_name, totals};
+use crate::{Subject, default_path, end_recording, facts, folder_name, listen, totals};
 
 /// What a session records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Settings {
     pub options: Options,
     /// Which processes get rows of their own; without it, those of the job, or for the machine all.
     pub processes: Option<Choice>,
+    /// Whether to listen to what programs say of themselves: marks, spans and gauges.
+    pub beacon: bool,
     /// Whether memory with shared pages told apart (PSS) is read for the job, now and then.
     pub process_memory: bool,
 }
@@ -58,7 +60,7 @@ impl Default for Settings {
             duration: None,
             max_overhead: None,
         };
-        Settings { watched: Watched::ThisProgram, path: None, force: false, options, processes: None, process_memory: true }
+        Settings { watched: Watched::ThisProgram, path: None, force: false, options, processes: None, beacon: true, process_memory: true }
     }
 }
 
@@ -105,6 +107,7 @@ struct Inner {
     handle: Handle,
     path: PathBuf,
     id: String,
+    beacon: Option<String>,
     has_ended: Arc<AtomicBool>,
     end: Mutex<Ending>,
 }
@@ -120,6 +123,7 @@ struct Begun {
     handle: Handle,
     path: PathBuf,
     id: String,
+    beacon: Option<String>,
 }
 
 impl Session {
@@ -135,8 +139,8 @@ impl Session {
         };
         let refused = |error: io::Error| Error::NotStarted(format!("there is no thread to be had: {error}"));
         let thread = thread::Builder::new().name("barograph".to_owned()).spawn(work).map_err(refused)?;
-        let Ok(Begun { handle, path, id }) = begun.recv() else { return Err(see_end(thread).err().unwrap_or(Error::Ended)) };
-        Ok(Session { inner: Some(Inner { handle, path, id, has_ended, end: Mutex::new(Ending::Due(thread)) }) })
+        let Ok(Begun { handle, path, id, beacon }) = begun.recv() else { return Err(see_end(thread).err().unwrap_or(Error::Ended)) };
+        Ok(Session { inner: Some(Inner { handle, path, id, beacon, has_ended, end: Mutex::new(Ending::Due(thread)) }) })
     }
 
     /// Whether it is still recording. Not so in a process that was forked from the one that is.
@@ -152,6 +156,11 @@ impl Session {
     /// The id of the recording.
     pub fn id(&self) -> &str {
         self.inner.as_ref().map_or("", |inner| &inner.id)
+    }
+
+    /// Where programs can say what they are doing, as `BAROGRAPH_BEACON` has it.
+    pub fn beacon(&self) -> Option<&str> {
+        self.inner.as_ref()?.beacon.as_deref()
     }
 
     /// Reads everything now. When this returns, whoever opens the recording sees it.
@@ -213,7 +222,7 @@ fn see_end(thread: JoinHandle<Result<Ended, Error>>) -> Result<Ended, Error> {
 
 /// The work of the session's thread, from the first reading to the end of the recording.
 fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
-    let Settings { watched, path, force, options, processes, process_memory } = settings;
+    let Settings { watched, path, force, options, processes, beacon, process_memory } = settings;
     let failed = |error: &dyn std::error::Error| Error::NotStarted(error.to_string());
     let machine = Arc::new(Machine::open(Roots::default()).map_err(|fault| failed(&fault))?);
     let subject = match &watched {
@@ -225,8 +234,10 @@ fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
     let panel_options = PanelOptions { watch, process_memory: process_memory && subject.has_job(), fast: false };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| failed(&fault))?;
     let (mut recorder, handle) = Recorder::within(panel, options).map_err(|error| failed(&error))?;
+    let heard = listen(&mut recorder, beacon);
     let root = subject.attach(&mut recorder);
-    let facts = facts(&machine, &mut recorder, &subject, processes.as_ref(), &options, root);
+    let mut facts = facts(&machine, &mut recorder, &subject, processes.as_ref(), &options, root);
+    facts.sources.insert("beacon".to_owned(), heard);
     let path = path.map_or_else(|| default_path(&machine, &subject), |path| folder_name(&path));
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         // Should this fail, the next step says why.
@@ -234,8 +245,9 @@ fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
     }
     let store_options = store::Options { force, suffix: !force };
     let recording = Recording::create(path, facts, store_options).map_err(|error| failed(&error))?;
-    let (path, id) = (recording.folder().to_owned(), recording.facts().id.clone());
-    if ready.send(Begun { handle, path: path.clone(), id }).is_err() {
+    let (path, facts) = (recording.folder().to_owned(), recording.facts());
+    let begun = Begun { handle, path: path.clone(), id: facts.id.clone(), beacon: facts.beacon.clone() };
+    if ready.send(begun).is_err() {
         return Err(Error::Ended);
     }
     let (outcome, recording) = recorder.run(recording, || None);

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use barograph_beacon::{Address, Beacon, Message, Sent, What};
 use barograph_session::{Ended, Error, Session, Settings, Watched};
 use barograph_store::{Frame, Query, State, Timeline};
 
@@ -243,4 +244,30 @@ fn a_forked_child_may_record_itself_and_never_its_parent() {
         let pids = rows(&childs, "process").ints("pid");
         assert!(pids.iter().all(|found| *found == Some(pid.into())), "{pids:?}");
     }
+}
+
+#[test]
+fn nobody_listens_after_the_end_though_a_forked_child_has_the_socket_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = start(&folder.path().join("run"), HOUR);
+    let beacon = Beacon::connect(&Address::parse(session.beacon().unwrap().as_ref()).unwrap()).unwrap();
+    // SAFETY: the child does nothing but wait to be killed.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        loop {
+            // SAFETY: waits.
+            unsafe { libc::pause() };
+        }
+    }
+    let mark = Message::new(What::Mark("half way"));
+    assert_eq!(beacon.send(&mark), Sent::Sent);
+    let end = session.stop().unwrap();
+    let after = beacon.send(&mark);
+    // SAFETY: ends our own child, and collects it.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    assert_eq!(after, Sent::NobodyThere);
+    assert!(rows(&ended(&end), "events").texts("name").contains(&Some("half way")));
 }

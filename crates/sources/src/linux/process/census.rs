@@ -116,10 +116,11 @@ impl ProcessSource {
     }
 
     fn meet(&mut self, pid: u32) -> Standing {
+        let run_nanos = self.files.run_nanos(pid);
         match self.files.stat(pid, None) {
             Ok(stat) => {
                 self.met.push(pid);
-                Standing::Watched(Box::new(Watched::new(self.turn, stat)))
+                Standing::Watched(Box::new(Watched::new(self.turn, stat, run_nanos)))
             }
             Err(FaultKind::Gone) => Standing::New,
             Err(kind) => {
@@ -133,14 +134,15 @@ impl ProcessSource {
     fn read_again(&mut self, at: Moment, pid: u32, mut process: Box<Watched>) -> Standing {
         process.tried = self.turn;
         if !process.member
-            && let Some(answer) = self.fast.answer(pid, &process.stat, process.shown)
+            && let Some(answer) = self.fast.answer(pid, &process.stat)
         {
             process.advance_fast(self.turn, answer);
             return Standing::Watched(process);
         }
+        let run_nanos = self.files.run_nanos(pid);
         match self.files.stat(pid, process.kept.as_ref()) {
             Ok(stat) if stat.start_ticks == process.stat.start_ticks => {
-                process.advance(self.turn, stat);
+                process.advance(self.turn, stat, run_nanos);
                 self.read_io(at, pid, &mut process);
                 if !process.member && process.kept.is_none() && self.fast.is_off() {
                     // It has lived from one reading to the next: it is worth it.
@@ -164,6 +166,9 @@ impl ProcessSource {
     pub(super) fn read_io(&mut self, at: Moment, pid: u32, process: &mut Watched) {
         let wanted = process.member || process.selected || matches!(self.watch.select, Select::Everyone | Select::Busiest(_));
         if !wanted || (process.io_failed && at.monotonic_nanos < process.detail_due) {
+            return;
+        }
+        if process.rested && process.io.is_some() {
             return;
         }
         let io = self.files.io(pid, process.kept.as_ref());

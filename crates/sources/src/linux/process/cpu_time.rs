@@ -23,7 +23,7 @@ impl CpuTime {
         CpuTime { user: self.user.max(other.user), system: self.system.max(other.system) }
     }
 
-    /// The run time, which is exact, divided as the counted times say. Neither part may ever be shown to go back, so neither is less than in `shown`.
+    /// The run time, which is exact, divided in the proportion of these times, and neither part less than was shown already: neither may go back.
     pub(super) fn divided(counted: CpuTime, run: u64, shown: CpuTime) -> CpuTime {
         if shown.sum() >= run {
             return shown;
@@ -39,6 +39,13 @@ impl CpuTime {
         // What was shown is less than the run time, so both ends of this are in order.
         let system = part.clamp(shown.system, run - shown.user);
         CpuTime { user: run - system, system }
+    }
+
+    /// The run time divided as the kernel does it, which counts ticks of each part and does not go back behind what it has shown itself; nor do we behind what we
+    /// have. We know its counts now better, now worse, so the two may differ by a tick or two, and the sum does not.
+    pub(super) fn divided_twice(counted: CpuTime, run: u64, the_kernel_showed: CpuTime, we_showed: CpuTime) -> CpuTime {
+        let run = run.max(the_kernel_showed.sum());
+        CpuTime::divided(CpuTime::divided(counted, run, the_kernel_showed), run, we_showed)
     }
 }
 
@@ -75,6 +82,14 @@ mod tests {
         assert_eq!(CpuTime::divided(time(3, 1), 80, time(0, 25)), time(55, 25));
         assert_eq!(CpuTime::divided(time(3, 1), 80, time(70, 20)), time(70, 20), "more was shown than there is");
         assert_eq!(CpuTime::divided(time(u64::MAX, u64::MAX), u64::MAX, time(0, 0)), time(u64::MAX - u64::MAX / 2, u64::MAX / 2));
+    }
+
+    #[test]
+    fn two_who_divide_differently_do_not_make_the_sum_more() {
+        assert_eq!(CpuTime::divided_twice(time(0, 100), 108, time(0, 100), time(9, 95)), time(9, 99));
+        assert_eq!(CpuTime::divided_twice(time(1, 1), 117, time(9, 99), time(0, 108)), time(9, 108));
+        assert_eq!(CpuTime::divided_twice(time(1, 1), 108, time(9, 99), time(0, 108)), time(0, 108), "it is ours that may not go back");
+        assert_eq!(CpuTime::divided_twice(time(1, 1), 108, time(60, 60), time(0, 0)), time(60, 60), "the kernel has counted on since");
     }
 
     #[test]

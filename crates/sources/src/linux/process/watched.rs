@@ -117,8 +117,10 @@ impl Watched {
 
     /// Takes what /proc says now, and how long the process had run by its clock before that was read.
     pub(super) fn advance(&mut self, turn: u64, stat: Stat, run_nanos: Option<u64>) {
-        let shown = self.stat.cpu.at_least(stat.cpu);
-        let cpu = run_nanos.map_or(shown, |run| CpuTime::divided(stat.cpu, run, shown));
+        let cpu = match run_nanos {
+            Some(run) => CpuTime::divided_twice(stat.cpu, run, stat.cpu, self.stat.cpu),
+            None => stat.cpu.at_least(self.stat.cpu),
+        };
         self.step(turn, Stat { cpu, ..stat });
         // Of several threads one may run since less than the kernel has written down.
         self.rested = run_nanos.is_some() && self.run_nanos == run_nanos && stat.state != b'R' && stat.threads == 1;

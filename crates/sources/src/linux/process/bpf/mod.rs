@@ -229,9 +229,8 @@ impl Sum {
         let name = if is_kernel { known.name } else { name(&first.name)? };
         let [user, system, run, minor_faults, major_faults, read, written, read_calls, write_calls, storage_read, storage_written, cancelled] =
             self.counters;
-        // /proc may have shown more of one or the other to somebody else, and the kernel remembers it.
-        let shown = known.cpu.at_least(CpuTime { user: first.shown[0], system: first.shown[1] });
-        let cpu = CpuTime::divided(CpuTime { user, system }, run, shown);
+        let the_kernel_showed = CpuTime { user: first.shown[0], system: first.shown[1] };
+        let cpu = CpuTime::divided_twice(CpuTime { user, system }, run, the_kernel_showed, known.cpu);
         let [children_user, children_system, children_minor_faults, children_major_faults] = first.children;
         let whole_ticks = |nanos: u64| nanos - nanos % nanos_per_tick;
         let pages = if is_kernel { 0 } else { first.resident_pages.iter().map(|&pages| u64::try_from(pages).unwrap_or(0)).sum() };
@@ -423,12 +422,12 @@ mod tests {
         let mut process = Watched::new(1, known, None);
         process.advance_fast(2, sum(206_000_000, [0, 0]).answer(&process.stat, 10_000_000, 4096).unwrap());
         assert_eq!(millis(&process), (103, 103));
-        // For /proc the kernel divides otherwise, and remembers that. With the clock, which is exact, and where there is none.
+        // For /proc the kernel divides otherwise, and remembers that.
         let divided = Stat { cpu: CpuTime { user: 120_000_000, system: 90_000_000 }, ..known };
         process.advance(3, divided, Some(216_000_000));
-        assert_eq!(millis(&process), (120, 103));
-        process.advance(4, divided, None);
-        assert_eq!(millis(&process), (120, 103));
+        assert_eq!(millis(&process), (113, 103));
+        process.advance(4, divided, Some(216_000_000));
+        assert_eq!(millis(&process), (113, 103));
         process.advance_fast(5, sum(223_000_000, [120_000_000, 90_000_000]).answer(&process.stat, 10_000_000, 4096).unwrap());
         assert_eq!(millis(&process), (120, 103));
         process.advance_fast(6, sum(240_000_000, [120_000_000, 90_000_000]).answer(&process.stat, 10_000_000, 4096).unwrap());

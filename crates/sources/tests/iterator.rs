@@ -419,6 +419,29 @@ fn a_reading_amid_threads_that_end_has_each_of_them_once() {
 }
 
 #[test]
+fn who_comes_and_goes_is_seen_at_once_though_proc_is_seldom_listed() {
+    let _alone = alone();
+    let _crowd = Crowd::of_sleepers();
+    let Some(mut fast) = Reader::fast() else { return };
+    // More readings than there are between two listings, which come every ten seconds.
+    for reading in 0..12 {
+        let mut child = Command::new("sleep").arg("900").spawn().unwrap();
+        let pid = u64::from(child.id());
+        let (rows, news) = fast.read_both();
+        assert!(fast.source.fast_served() > 100, "{}", fast.source.fast_status());
+        assert!(rows.keys().any(|key| key.0 == pid), "reading {reading}: nobody has seen it come");
+        assert!(news.iter().any(|row| whole(row, "pid") == pid && row["change"] == "seen"), "reading {reading}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (rows, news) = fast.read_both();
+        assert!(!rows.keys().any(|key| key.0 == pid), "reading {reading}: it has a row and is gone");
+        assert!(news.iter().any(|row| whole(row, "pid") == pid && row["change"] == "gone"), "reading {reading}");
+    }
+    // Whom the iterator passes over, as some kernels hide processes from it, is there all the same.
+    assert!(fast.read().keys().any(|key| key.0 == 1));
+}
+
+#[test]
 fn a_new_program_and_a_new_session_are_noticed() {
     let _alone = alone();
     let _crowd = Crowd::of_sleepers();

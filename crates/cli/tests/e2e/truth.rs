@@ -189,7 +189,7 @@ fn a_tree_of_many_is_never_seen_to_use_more_than_the_machine_has() {
     let table = rows(&ran.timeline(), "job").unwrap();
     let sums: Vec<f64> = column(&table, "user_seconds").iter().zip(column(&table, "system_seconds")).map(|(user, system)| user + system).collect();
     // While all of them live and rest, what they used is known to the nanosecond and not in ticks of 10 ms, two a process.
-    let all_live = column(&table, "processes").iter().zip(&sums).filter(|(processes, _)| **processes > count as f64).map(|(_, sum)| *sum);
+    let all_live = column(&table, "processes").into_iter().zip(&sums).filter(|(processes, _)| *processes > count as f64).map(|(_, sum)| *sum);
     assert_same("at rest, all alive", all_live.fold(0.0, f64::max), used, 0.02);
     // Nor is any rate above what there is, but for what the kernel is behind: at each of its ticks, of at most 10 ms, it writes down how long who runs has been running.
     // A reading that is held up itself may make a window look shorter than it was, seldom.

@@ -430,6 +430,8 @@ impl Source for ProcessSource {
             self.write_job(at);
             return Ok(());
         }
+        self.turn += 1;
+        self.read_fast(at);
         let listed = self.compare_listing(at);
         self.read_known(at);
         self.find_members(at);

@@ -153,6 +153,22 @@ impl Fast {
         }
     }
 
+    /// It is not read at this tick.
+    pub(super) fn rest(&mut self) {
+        self.processes.clear();
+        self.served = 0;
+    }
+
+    /// The pids of all processes that it saw at this tick, in order; none if it was not read.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.processes.iter().map(|sum| sum.pid)
+    }
+
+    /// Whether it saw a process of this pid at this tick.
+    pub(super) fn has_seen(&self, pid: u32) -> bool {
+        self.processes.binary_search_by_key(&pid, |sum| sum.pid).is_ok()
+    }
+
     fn load(&self) -> State {
         let machine = Arc::clone(&self.machine);
         match Builder::new().name("iterator".to_owned()).stack_size(128 * 1024).spawn(move || load(&machine)) {

@@ -40,6 +40,13 @@ impl Cells {
         }
     }
 
+    /// The 64 bits of all cells; anything for absent ones.
+    pub(crate) fn unpack(&self, into: &mut Vec<u64>) {
+        into.clear();
+        self.blocks.iter().for_each(|block| block.unpack(into));
+        into.extend(self.tail.iter().map(|bits| bits.cast_unsigned()));
+    }
+
     pub(crate) fn is_present(&self, row: usize) -> bool {
         let present = self.blocks.get(row / BLOCK).map_or(self.tail_present, |block| block.present);
         present >> (row % BLOCK) & 1 == 1
@@ -120,6 +127,18 @@ impl Block {
             above.extend_from_slice(&distance.to_le_bytes()[..width]);
         }
         Block { base, present, above: above.into_boxed_slice() }
+    }
+
+    fn unpack(&self, into: &mut Vec<u64>) {
+        let base = self.base.cast_unsigned();
+        match self.above.len() / BLOCK {
+            0 => into.extend_from_slice(&[base; BLOCK]),
+            width => into.extend(self.above.chunks_exact(width).map(|above| {
+                let mut distance = [0; 8];
+                distance[..width].copy_from_slice(above);
+                base.wrapping_add(u64::from_le_bytes(distance))
+            })),
+        }
     }
 
     fn bits(&self, row: usize) -> i64 {

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use barograph_model::{Batch, Sink};
 
 use crate::disk::{self, Durability};
+use crate::encode::Encoder;
 use crate::facts::{End, Notice};
 use crate::part::{OpenPart, Staged};
 use crate::{Error, Facts, free_name, name, state};
@@ -174,13 +175,15 @@ impl Recording {
     fn write(&mut self, durability: Durability, choose: impl Fn(&OpenPart) -> Option<Write>) -> Result<(), Error> {
         let mut result = Ok(());
         let mut staged: Vec<(usize, Staged)> = Vec::new();
+        let mut encoder = Encoder::default();
         for (index, part) in self.parts.iter_mut().enumerate() {
             let Some(how) = choose(part) else { continue };
-            match part.stage(how == Write::Close) {
+            match part.stage(&mut encoder, how == Write::Close) {
                 Ok(part) => staged.push((index, part)),
                 Err(error) => result = result.and(Err(error)),
             }
         }
+        drop(encoder);
         staged.retain(|(_, part)| match part.sync(durability) {
             Ok(()) => true,
             Err(error) => {
@@ -188,8 +191,8 @@ impl Recording {
                 false
             }
         });
-        for (index, part) in &staged {
-            match self.parts[*index].commit(part) {
+        for (index, part) in staged {
+            match self.parts[index].commit(part) {
                 Ok(bytes) => self.bytes_written += bytes,
                 Err(error) => result = result.and(Err(error)),
             }
@@ -262,7 +265,7 @@ impl Sink for Recording {
         let index = match known {
             Some(index) => index,
             None => {
-                let mut part = OpenPart::new(batch.table(), &self.folder, &self.facts.id)?;
+                let mut part = OpenPart::new(batch.table(), &self.folder, &self.facts.id);
                 // While the job runs, not while someone waits for the end. What fails here fails again, and is told, when the part is written.
                 let _ = part.make_folder();
                 self.parts.push(part);

@@ -4,20 +4,21 @@
 //! and a recorder of a hundred tables' states a minute pays for that again and again. What it takes to write flat columns is here and in [`crate::pages`].
 //!
 //! Chosen by measurement (`examples/publish.rs` and the example `day` of the program repeat it):
-//! - rows that are written again at the next publish, and few rows: DELTA_BINARY_PACKED for whole numbers, not compressed;
-//! - tables with one row a tick: DELTA_BINARY_PACKED for whole numbers, BYTE_STREAM_SPLIT for others;
-//! - tables keyed by process, device …: rows of a subject side by side, and BYTE_STREAM_SPLIT for all numbers;
+//! - few rows: DELTA_BINARY_PACKED for whole numbers, not compressed;
+//! - tables keyed by process, device …: rows of a subject side by side;
+//! - many rows: the encoding that makes a column smallest, which is tried out now and then. What stands still is smallest PLAIN,
+//!   what grows by DELTA_BINARY_PACKED, what sways by BYTE_STREAM_SPLIT, and most columns have subjects of all three kinds;
 //! - texts and the times of keyed tables by dictionary: they repeat; other numbers never: a dictionary of them only grows;
 //! - statistics for times and keys alone: what readers prune by. For the other columns they would be a third of a small file.
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use barograph_model::{Physical, Table, Words};
 use zstd::bulk::Compressor;
 
-use crate::cells::Cells;
 use crate::group::Group;
 use crate::pages::{delta, plain, plain_text, runs, split, width_below};
 use crate::arrow::arrow_schema;
@@ -45,22 +46,19 @@ const PAGE_ROWS: usize = 1 << 14;
 /// A group of fewer rows is not worth compressing: of a recording of a moment that would be most of the work.
 const WORTH_COMPRESSING: usize = 128;
 
+/// Row groups for which the encoding of a column stays as it was chosen.
+const CHOICE_STANDS: u32 = 8;
+
 /// Longer texts are no good as limits by which readers prune.
 const LONGEST_LIMIT: usize = 64;
 
 /// How hard to try for few bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
-    /// Not compressed: for rows that are written again at the next publish, and for few rows.
+    /// Not compressed: for few rows.
     Light,
-    /// Compressed: for rows that are written for good.
+    /// Compressed.
     Full,
-}
-
-impl Effort {
-    pub(crate) fn of(group: &Group, close: bool) -> Effort {
-        if close && group.len() >= WORTH_COMPRESSING { Effort::Full } else { Effort::Light }
-    }
 }
 
 /// Parquet's numbers for encodings, and for the compression of a column.
@@ -126,24 +124,30 @@ struct Column {
     nullable: bool,
     /// Whether the index says the least and the greatest value.
     limited: bool,
+    /// How its numbers are written for good, and for how many row groups more.
+    chosen: Encoding,
+    stands: u32,
 }
 
 /// What the index says of a row group, and where its rows are.
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) begin: u64,
     pub(crate) end: u64,
-    rows: u64,
+    pub(crate) rows: usize,
     told: Vec<u8>,
 }
 
 impl Shape {
     pub(crate) fn new(table: &'static Table, recording: &str) -> Shape {
-        let times = [TIME, MONOTONIC].map(|name| Column { name: name.to_owned(), physical: Physical::Int, nullable: false, limited: true });
+        let times = [TIME, MONOTONIC].map(|name| Column { name: name.to_owned(), physical: Physical::Int, nullable: false, limited: true, chosen: Encoding::Delta, stands: 0 });
         let metrics = table.metrics.iter().enumerate().map(|(index, metric)| Column {
             name: metric.column(),
             physical: metric.physical,
             nullable: true,
             limited: index < table.keys,
+            chosen: Encoding::Delta,
+            stands: 0,
         });
         let columns: Vec<Column> = times.into_iter().chain(metrics).collect();
         let mut head = Vec::new();
@@ -187,7 +191,7 @@ impl Shape {
         let out = &mut output.waiting;
         out.extend_from_slice(&self.head);
         Struct::write_after(out, 2, |file| {
-            file.long(3, entries.iter().map(|entry| entry.rows).sum());
+            file.long(3, entries.iter().map(|entry| entry.rows as u64).sum());
             file.list(4, STRUCT, entries.len(), |out| entries.iter().for_each(|entry| out.extend_from_slice(&entry.told)));
         });
         out.extend_from_slice(&self.tail);
@@ -222,15 +226,15 @@ impl Column {
         });
     }
 
-    /// How its values are written, if not by a dictionary.
-    fn encoding(&self, effort: Effort, keyed: bool) -> Encoding {
-        let is_time = !self.nullable;
-        match self.physical {
+    /// The encodings among which to choose for its values, if they have no dictionary.
+    fn candidates(&self, effort: Effort) -> &'static [Encoding] {
+        match (self.physical, effort) {
             // All of them are absent.
-            Physical::Text => Encoding::Plain,
-            Physical::Float => Encoding::Split,
-            Physical::Int if keyed && !is_time && effort == Effort::Full => Encoding::Split,
-            Physical::Int => Encoding::Delta,
+            (Physical::Text, _) => &[Encoding::Plain],
+            (Physical::Int, Effort::Light) => &[Encoding::Delta],
+            (Physical::Float, Effort::Light) => &[Encoding::Plain],
+            (Physical::Int, Effort::Full) => &[Encoding::Delta, Encoding::Split, Encoding::Plain],
+            (Physical::Float, Effort::Full) => &[Encoding::Split, Encoding::Plain],
         }
     }
 }
@@ -241,8 +245,9 @@ pub(crate) struct Encoder {
     compressor: Option<Compressor<'static>>,
     /// The cells of the column, in the order in which they came.
     cells: Vec<u64>,
+    present: Vec<bool>,
     /// Which of them are present, in the order in which they are written, and the values of those that are.
-    levels: Vec<u32>,
+    levels: Vec<bool>,
     values: Vec<u64>,
     indexes: Vec<u32>,
     /// The pages of the column one after the other, before and after compression.
@@ -263,7 +268,7 @@ struct Page {
 enum Dictionary<'a> {
     None,
     Numbers(Vec<u64>),
-    Texts(&'a Words),
+    Texts(Vec<&'a str>),
 }
 
 impl Dictionary<'_> {
@@ -271,28 +276,40 @@ impl Dictionary<'_> {
         match self {
             Dictionary::None => 0,
             Dictionary::Numbers(numbers) => numbers.len(),
-            Dictionary::Texts(words) => words.len(),
+            Dictionary::Texts(texts) => texts.len(),
         }
     }
 }
 
 impl Encoder {
-    /// Writes the rows as one row group.
-    pub(crate) fn write_group(&mut self, output: &mut Output<'_>, shape: &Shape, group: &Group, effort: Effort) -> io::Result<Entry> {
+    /// Writes the rows from this one on as one row group.
+    pub(crate) fn write_group(
+        &mut self,
+        output: &mut Output<'_>,
+        shape: &mut Shape,
+        group: &Group,
+        from: usize,
+    ) -> io::Result<Entry> {
+        let effort = if group.len() - from >= WORTH_COMPRESSING { Effort::Full } else { Effort::Light };
         let begin = output.place();
-        let order = group.order();
+        let order = if shape.keyed { group.order(from) } else { (from as u32..group.len() as u32).collect() };
         let mut chunks = Vec::new();
         let mut raw_bytes = 0;
-        let cells = [&group.utc_nanos, &group.monotonic_nanos].into_iter().chain(&group.columns);
-        for (column, cells) in shape.columns.iter().zip(cells) {
-            let rows = Rows { order: order.as_deref(), len: group.len(), keyed: shape.keyed };
-            raw_bytes += self.write_column(output, &mut chunks, column, cells, &rows, effort)?;
+        for (place, column) in shape.columns.iter_mut().enumerate() {
+            group.unpack(place, &mut self.cells, &mut self.present);
+            let dictionary = match column.physical {
+                Physical::Text => self.number_texts(&group.cells(place).words, from),
+                _ if !column.nullable && shape.keyed => self.number_runs(from),
+                _ => Dictionary::None,
+            };
+            self.collect(&order);
+            raw_bytes += self.write_column(output, &mut chunks, column, &dictionary, effort)?;
         }
-        let (end, rows) = (output.place(), group.len() as u64);
+        let (end, rows) = (output.place(), order.len());
         let mut told = Vec::with_capacity(chunks.len() + 32);
         Struct::write(&mut told, |entry| {
             entry.list(1, STRUCT, shape.columns.len(), |out| out.extend_from_slice(&chunks));
-            entry.long(2, raw_bytes).long(3, rows).long(6, end - begin);
+            entry.long(2, raw_bytes).long(3, rows as u64).long(6, end - begin);
         });
         Ok(Entry { begin, end, rows, told })
     }
@@ -302,34 +319,16 @@ impl Encoder {
         &mut self,
         output: &mut Output<'_>,
         told: &mut Vec<u8>,
-        column: &Column,
-        cells: &Cells,
-        rows: &Rows<'_>,
+        column: &mut Column,
+        dictionary: &Dictionary<'_>,
         effort: Effort,
     ) -> io::Result<u64> {
-        cells.unpack(&mut self.cells);
-        let dictionary = match column.physical {
-            Physical::Text => Dictionary::Texts(&cells.words),
-            _ if !column.nullable && rows.keyed => self.number_runs(),
-            _ => Dictionary::None,
-        };
-        let encoding = if dictionary.len() > 0 { Encoding::Dictionary } else { column.encoding(effort, rows.keyed) };
-        self.encode_dictionary(&dictionary);
-        let (mut nulls, mut limits) = (0, None);
-        for begin in (0..rows.len).step_by(PAGE_ROWS) {
-            self.collect(cells, rows, begin..rows.len.min(begin + PAGE_ROWS));
-            nulls += self.levels.len() - self.values.len();
-            if column.limited {
-                limits = self.values.iter().fold(limits, |limits, value| wider(limits, value.cast_signed()));
-            }
-            self.encode_page(column.nullable, encoding, dictionary.len());
-        }
-        let codec = self.compress(effort)?;
+        let (encoding, codec) = self.encode(column, dictionary, effort)?;
         let begin = output.place();
         let data_begin = self.put_pages(output, encoding, codec == ZSTD)?;
-        let (end, heads) = (output.place(), output.place() - begin);
-        let heads = heads - if codec == ZSTD { self.compressed.len() } else { self.raw.len() } as u64;
-        let raw_bytes = heads + self.raw.len() as u64;
+        let end = output.place();
+        let body = if codec == ZSTD { self.compressed.len() } else { self.raw.len() } as u64;
+        let raw_bytes = end - begin - body + self.raw.len() as u64;
         Struct::write(told, |chunk| {
             // Where the chunk is told of once more: nowhere.
             chunk.long(2, 0).inner(3, |chunk| {
@@ -338,31 +337,63 @@ impl Encoder {
                 chunk.int(1, type_number(column.physical));
                 chunk.list(2, INT, encodings.len(), |out| encodings.iter().for_each(|encoding| zigzag(out, *encoding as i64)));
                 chunk.list(3, BINARY, 1, |out| bytes(out, column.name.as_bytes()));
-                chunk.int(4, codec).long(5, rows.len as u64).long(6, raw_bytes).long(7, end - begin).long(9, data_begin);
+                chunk.int(4, codec).long(5, self.levels.len() as u64).long(6, raw_bytes).long(7, end - begin).long(9, data_begin);
                 if data_begin > begin {
                     chunk.long(11, begin);
                 }
                 if column.limited {
-                    tell_limits(chunk, &dictionary, limits, nulls as u64);
+                    self.tell_limits(chunk, dictionary);
                 }
             });
         });
         Ok(raw_bytes)
     }
 
+    /// Makes the pages of a column, in the encoding that makes the smallest.
+    fn encode(&mut self, column: &mut Column, dictionary: &Dictionary<'_>, effort: Effort) -> io::Result<(Encoding, i32)> {
+        let stands = [column.chosen];
+        let candidates = match dictionary.len() {
+            0 if effort == Effort::Full && column.stands > 0 => &stands,
+            0 => column.candidates(effort),
+            _ => &[Encoding::Dictionary],
+        };
+        let mut best: Option<(usize, Encoding, i32)> = None;
+        for &encoding in candidates {
+            self.encode_pages(column.nullable, encoding, dictionary);
+            let codec = self.compress(effort)?;
+            let size = if codec == ZSTD { self.compressed.len() } else { self.raw.len() };
+            if best.is_none_or(|(least, ..)| size < least) {
+                best = Some((size, encoding, codec));
+            }
+        }
+        let Some((_, encoding, codec)) = best else { unreachable!("there is always a candidate") };
+        if candidates.last() != Some(&encoding) {
+            self.encode_pages(column.nullable, encoding, dictionary);
+            self.compress(effort)?;
+        }
+        if candidates.len() > 1 {
+            (column.chosen, column.stands) = (encoding, CHOICE_STANDS);
+        }
+        if effort == Effort::Full {
+            column.stands = column.stands.saturating_sub(1);
+        }
+        Ok((encoding, codec))
+    }
+
     /// Numbers the cells of a column of times, whose rows of a tick came one after the other, by tick.
-    fn number_runs(&mut self) -> Dictionary<'static> {
+    fn number_runs(&mut self, from: usize) -> Dictionary<'static> {
+        let cells = &mut self.cells[from..];
         let mut times = Vec::new();
-        for &cell in &self.cells {
+        for &cell in &*cells {
             if times.last() != Some(&cell) {
                 times.push(cell);
             }
         }
-        if times.len() > self.cells.len() / 2 {
+        if times.len() > cells.len() / 2 {
             return Dictionary::None;
         }
         let mut number = 0;
-        for cell in &mut self.cells {
+        for cell in cells {
             if *cell != times[number] {
                 number += 1;
             }
@@ -371,15 +402,51 @@ impl Encoder {
         Dictionary::Numbers(times)
     }
 
-    fn encode_dictionary(&mut self, dictionary: &Dictionary<'_>) {
+    /// Numbers the texts anew, as of those in memory these rows may have few.
+    fn number_texts<'a>(&mut self, words: &'a Words, from: usize) -> Dictionary<'a> {
+        let mut numbers = vec![None; words.len()];
+        let mut texts = Vec::new();
+        for (cell, _) in self.cells[from..].iter_mut().zip(&self.present[from..]).filter(|(_, present)| **present) {
+            let word = *cell as u32;
+            if let (Some(number), Some(text)) = (numbers.get_mut(word as usize), words.get(word)) {
+                *cell = *number.get_or_insert_with(|| {
+                    texts.push(text);
+                    texts.len() as u64 - 1
+                });
+            }
+        }
+        Dictionary::Texts(texts)
+    }
+
+    /// Puts the cells of these rows in their order.
+    fn collect(&mut self, order: &[u32]) {
+        self.levels.clear();
+        self.values.clear();
+        for &row in order {
+            let present = self.present[row as usize];
+            self.levels.push(present);
+            if present {
+                self.values.push(self.cells[row as usize]);
+            }
+        }
+    }
+
+    fn encode_pages(&mut self, nullable: bool, encoding: Encoding, dictionary: &Dictionary<'_>) {
         self.raw.clear();
         self.pages.clear();
         match dictionary {
             Dictionary::None => {}
             Dictionary::Numbers(numbers) => plain(&mut self.raw, numbers),
-            Dictionary::Texts(words) => words.iter().for_each(|text| plain_text(&mut self.raw, text)),
+            Dictionary::Texts(texts) => texts.iter().for_each(|text| plain_text(&mut self.raw, text)),
         }
         self.end_page(dictionary.len());
+        let mut done = 0;
+        for begin in (0..self.levels.len()).step_by(PAGE_ROWS) {
+            let levels = begin..self.levels.len().min(begin + PAGE_ROWS);
+            let count = self.levels[levels.clone()].iter().filter(|present| **present).count();
+            self.encode_page(levels, done..done + count, nullable, encoding, dictionary.len());
+            done += count;
+        }
     }
 
     fn end_page(&mut self, count: usize) {
@@ -388,26 +455,13 @@ impl Encoder {
         }
     }
 
-    /// The rows of a page: which cells are present, and their values.
-    fn collect(&mut self, cells: &Cells, rows: &Rows<'_>, page: std::ops::Range<usize>) {
-        self.levels.clear();
-        self.values.clear();
-        for row in page.map(|place| rows.at(place)) {
-            let present = cells.is_present(row);
-            self.levels.push(present.into());
-            if present {
-                self.values.push(self.cells[row]);
-            }
-        }
-    }
-
-    fn encode_page(&mut self, nullable: bool, encoding: Encoding, words: usize) {
-        let (raw, values) = (&mut self.raw, &self.values);
+    fn encode_page(&mut self, levels: Range<usize>, values: Range<usize>, nullable: bool, encoding: Encoding, words: usize) {
+        let (raw, levels, values) = (&mut self.raw, &self.levels[levels], &self.values[values]);
         if nullable {
             // Their length goes before them.
             let begin = raw.len();
             raw.extend_from_slice(&[0; 4]);
-            runs(raw, &self.levels, 1);
+            runs(raw, levels, 1);
             let length = (raw.len() - begin - 4) as u32;
             raw[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
         }
@@ -423,7 +477,8 @@ impl Encoder {
                 runs(raw, &self.indexes, width);
             }
         }
-        self.end_page(self.levels.len());
+        let count = levels.len();
+        self.end_page(count);
     }
 
     /// Compresses the pages if that is wanted. Says whether it was worth it.
@@ -479,38 +534,23 @@ impl Encoder {
         }
         Ok(data_begin)
     }
-}
 
-fn wider(limits: Option<(i64, i64)>, value: i64) -> Option<(i64, i64)> {
-    Some(limits.map_or((value, value), |(least, greatest)| (least.min(value), greatest.max(value))))
-}
-
-/// The statistics of a column: how many of its values are absent, and the least and greatest of the others.
-fn tell_limits(chunk: &mut Struct<'_>, dictionary: &Dictionary<'_>, limits: Option<(i64, i64)>, absent: u64) {
-    let numbers = |(least, greatest): (i64, i64)| (least.to_le_bytes().to_vec(), greatest.to_le_bytes().to_vec());
-    let limits = match dictionary {
-        Dictionary::None => limits.map(numbers),
-        Dictionary::Numbers(ticks) => ticks.iter().fold(None, |limits, tick| wider(limits, tick.cast_signed())).map(numbers),
-        Dictionary::Texts(words) => words.iter().min().zip(words.iter().max()).map(|(least, greatest)| (least.into(), greatest.into())),
-    };
-    chunk.inner(12, |statistics| {
-        statistics.long(3, absent);
-        if let Some((least, greatest)) = limits.filter(|(least, greatest)| least.len().max(greatest.len()) <= LONGEST_LIMIT) {
-            statistics.bytes(5, &greatest).bytes(6, &least);
-        }
-    });
-}
-
-/// The rows in the order in which they are written.
-struct Rows<'a> {
-    order: Option<&'a [u32]>,
-    len: usize,
-    /// Whether a tick may have more than one of them.
-    keyed: bool,
-}
-
-impl Rows<'_> {
-    fn at(&self, place: usize) -> usize {
-        self.order.map_or(place, |order| order[place] as usize)
+    /// The statistics of the column: how many of its cells are absent, and the least and greatest of the others.
+    fn tell_limits(&self, chunk: &mut Struct<'_>, dictionary: &Dictionary<'_>) {
+        let of = |numbers: &[u64]| {
+            let numbers = || numbers.iter().map(|number| number.cast_signed());
+            numbers().min().zip(numbers().max()).map(|limits| <[i64; 2]>::from(limits).map(|limit| limit.to_le_bytes().to_vec()))
+        };
+        let limits = match dictionary {
+            Dictionary::None => of(&self.values),
+            Dictionary::Numbers(numbers) => of(numbers),
+            Dictionary::Texts(texts) => texts.iter().min().zip(texts.iter().max()).map(|limits| <[&&str; 2]>::from(limits).map(|limit| (*limit).into())),
+        };
+        chunk.inner(12, |statistics| {
+            statistics.long(3, (self.levels.len() - self.values.len()) as u64);
+            if let Some([least, greatest]) = limits.filter(|limits| limits.iter().all(|limit| limit.len() <= LONGEST_LIMIT)) {
+                statistics.bytes(5, &greatest).bytes(6, &least);
+            }
+        });
     }
 }

@@ -10,7 +10,7 @@ const DELTA_PART: usize = 32;
 const PACK: usize = 8;
 
 /// RLE: runs of one value, and between them values packed by their bits, eight at a time.
-pub(crate) fn runs(out: &mut Vec<u8>, values: &[u32], width: u32) {
+pub(crate) fn runs<T: Copy + PartialEq + Into<u32>>(out: &mut Vec<u8>, values: &[T], width: u32) {
     // From where on values wait to be packed.
     let mut waiting = 0;
     let mut at = 0;
@@ -21,7 +21,7 @@ pub(crate) fn runs(out: &mut Vec<u8>, values: &[u32], width: u32) {
         if run >= filling + PACK {
             packed(out, &values[waiting..at + filling], width);
             varint(out, ((run - filling) as u64) << 1);
-            out.extend_from_slice(&values[at].to_le_bytes()[..width.div_ceil(8) as usize]);
+            out.extend_from_slice(&values[at].into().to_le_bytes()[..width.div_ceil(8) as usize]);
             waiting = at + run;
         }
         at += run;
@@ -29,10 +29,10 @@ pub(crate) fn runs(out: &mut Vec<u8>, values: &[u32], width: u32) {
     packed(out, &values[waiting..], width);
 }
 
-fn packed(out: &mut Vec<u8>, values: &[u32], width: u32) {
+fn packed<T: Copy + Into<u32>>(out: &mut Vec<u8>, values: &[T], width: u32) {
     if !values.is_empty() {
         varint(out, (values.len().div_ceil(PACK) as u64) << 1 | 1);
-        pack(out, values.iter().map(|value| u64::from(*value)), values.len().next_multiple_of(PACK), width);
+        pack(out, values.iter().map(|value| u64::from((*value).into())), values.len().next_multiple_of(PACK), width);
     }
 }
 

@@ -1,22 +1,26 @@
-//! The part of a table that is being written: a Parquet file whose closed row groups stay as they are, and whose last one is written anew each time.
+//! The part of a table that is being written: a Parquet file whose closed row groups stay as they are, and whose open ones become one when they are closed.
 //!
 //! Why so: a Parquet file ends in its index, so it can't grow in place and stay readable. Each write therefore makes the whole file anew under a
 //! hidden name and renames it over the old one. What makes that cheap is that nearly all of it is copied as bytes, not encoded again, and that a part
 //! stays small: when it has [`PART_BYTES`] or [`PART_GROUPS`] it is left for good, and the next number opens.
 //!
+//! Rows that are new become a row group of their own, or one with the few that came just before. When memory is full all that are in memory are
+//! written once more, as one row group, which is closed then: the longer it is, the smaller is each row.
+//!
 //! Many readers (polars, DuckDB) open a file more than once, and may read the index of one state and the rows of the next. So a state holds the bytes
-//! of the one before, index and all, at the places where they were, and puts its own behind them; the state before that becomes a hole, which takes
-//! no disk. Only when a row group is closed are the holes left out.
+//! of the one before, index and all, at the places where they were, and puts its own behind them; indexes of states before that become holes, which
+//! take no disk. Only when a row group is closed are the holes left out.
 //!
 //! ```text
 //! state 1   closed groups | rows 1 | index 1
 //! state 2   closed groups | rows 1 | index 1 | rows 2 | index 2
-//! state 3   closed groups |       hole       | rows 2 | index 2 | rows 3 | index 3
-//! closed    closed groups | rows 4 | index 4
+//! state 3   closed groups | rows 1 |  hole   | rows 2 | index 2 | rows 3 | index 3
+//! closed    closed groups | rows 1 to 4 | index 4
 //! ```
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +28,7 @@ use barograph_model::Table;
 
 use crate::Error;
 use crate::disk::{self, Durability, temporary};
-use crate::encode::{Effort, Encoder, Entry, MAGIC, Output, Shape, TAIL_BYTES};
+use crate::encode::{Encoder, Entry, Output, Shape, TAIL_BYTES};
 use crate::group::Group;
 
 /// A part of this size is left for good. Every publish writes the open part anew, so this bounds what a publish writes per table.
@@ -32,6 +36,9 @@ const PART_BYTES: u64 = 512 << 10;
 
 /// A part with this many row groups is left for good: their entries in the file's index are read and written at every publish.
 const PART_GROUPS: usize = 16;
+
+/// A row group of so many rows is not written anew before it is closed.
+const KEPT_ROWS: usize = 2048;
 
 /// A state of this size leaves its holes out: not all that copies files keeps holes.
 const HOLED_BYTES: u64 = 2 * PART_BYTES;
@@ -62,8 +69,8 @@ struct State {
     bytes: u64,
     /// How it ends: the length of the index, and Parquet's mark.
     tail: [u8; TAIL_BYTES],
-    /// The row group of the rows that are in memory as well.
-    open: Option<Entry>,
+    /// The row groups of the rows that are in memory as well.
+    open: Vec<Entry>,
 }
 
 /// A part that is written under its hidden name, and not yet visible.
@@ -148,7 +155,7 @@ impl OpenPart {
     /// The last row group of the file stays as it is.
     fn close_written(&mut self) {
         self.written = 0;
-        self.closed.extend(self.on_disk.as_mut().and_then(|state| state.open.take()));
+        self.closed.extend(self.on_disk.iter_mut().flat_map(|state| state.open.drain(..)));
     }
 
     /// Makes the names of all states safe that were committed; of those, too, for which that failed before.
@@ -183,31 +190,30 @@ impl OpenPart {
         Ok(())
     }
 
-    /// Writes the next state: what is kept of the one before, the rows in memory, and the index. Returns how many bytes that took.
-    fn write(&self, encoder: &mut Encoder, before: Option<&File>, hidden: &Path, close: bool) -> io::Result<(File, State, u64)> {
+    /// Writes the next state: what is kept of the one before, rows in memory, and the index.
+    fn write(&mut self, encoder: &mut Encoder, before: Option<&File>, hidden: &Path, close: bool) -> io::Result<(File, State, u64)> {
         let file = File::create(hidden)?;
-        let copied = match (before, &self.on_disk) {
-            (Some(before), Some(state)) => self.copy(before, state, &file, close || state.bytes >= HOLED_BYTES)?,
-            _ => Copied::default(),
-        };
-        let mut output = Output::new(&file, copied.end);
-        let open = encoder.write_group(&mut output, &self.shape, &self.group, Effort::of(&self.group, close))?;
-        let entries: Vec<&Entry> = self.closed.iter().chain([&open]).collect();
-        let (bytes, tail) = self.shape.finish(output, &entries)?;
-        Ok((file, State { bytes, tail, open: Some(open) }, copied.bytes + (bytes - copied.end)))
-    }
-
-    /// Copies the closed row groups, and unless the result shall be compact, the open one and the index, all to the places where they are.
-    fn copy(&self, before: &File, state: &State, target: &File, compact: bool) -> io::Result<Copied> {
-        let closed_end = self.closed.last().map(|entry| entry.end);
-        if compact {
-            let end = closed_end.unwrap_or(0);
-            return Ok(Copied { end, bytes: copy_range(before, target, 0, end)? });
+        let closed_end = self.closed.last().map_or(0, |entry| entry.end);
+        let (mut begin, mut copied, mut kept) = (0, 0, &[][..]);
+        if let (Some(before), Some(state)) = (before, &self.on_disk) {
+            copied = copy_range(before, &file, 0..closed_end)?;
+            begin = closed_end;
+            if !close && state.bytes < HOLED_BYTES {
+                kept = worth_keeping(&state.open, self.group.len() - self.written);
+                let index_begin = state.open.last().map_or(closed_end, |entry| entry.end);
+                for range in state.open.iter().map(|entry| entry.begin..entry.end).chain([index_begin..state.bytes]) {
+                    copied += copy_range(before, &file, range)?;
+                }
+                begin = state.bytes;
+            }
         }
-        let closed_end = closed_end.unwrap_or(MAGIC.len() as u64);
-        let closed = copy_range(before, target, 0, closed_end)?;
-        let open = copy_range(before, target, state.open.as_ref().map_or(closed_end, |entry| entry.begin), state.bytes)?;
-        Ok(Copied { end: state.bytes, bytes: closed + open })
+        let from: usize = kept.iter().map(|entry| entry.rows).sum();
+        let mut output = Output::new(&file, begin);
+        let entry = encoder.write_group(&mut output, &mut self.shape, &self.group, from)?;
+        let entries: Vec<&Entry> = self.closed.iter().chain(kept).chain([&entry]).collect();
+        let (bytes, tail) = self.shape.finish(output, &entries)?;
+        let open = kept.iter().cloned().chain([entry]).collect();
+        Ok((file, State { bytes, tail, open }, copied + (bytes - begin)))
     }
 
     /// The file of the state on disk.
@@ -239,21 +245,25 @@ impl State {
     }
 }
 
-/// What was copied of the state before.
-#[derive(Clone, Copy, Debug, Default)]
-struct Copied {
-    /// Where what comes next begins.
-    end: u64,
-    /// How many bytes.
-    bytes: u64,
+/// The first of the open row groups: those that are not better written anew together with so many rows that come behind them. Small ones are, so that
+/// there are few and each row is written a few times; large ones would cost too much.
+fn worth_keeping(open: &[Entry], mut rows: usize) -> &[Entry] {
+    let mut kept = open;
+    while let Some((last, rest)) = kept.split_last()
+        && last.rows < KEPT_ROWS.min(2 * rows)
+    {
+        rows += last.rows;
+        kept = rest;
+    }
+    kept
 }
 
 /// The standard library lets the kernel copy, and file systems that can share blocks do not even copy.
-fn copy_range(mut from: &File, mut to: &File, begin: u64, end: u64) -> io::Result<u64> {
-    from.seek(SeekFrom::Start(begin))?;
-    to.seek(SeekFrom::Start(begin))?;
-    let wanted = end.saturating_sub(begin);
-    let copied = io::copy(&mut from.take(wanted), &mut to)?;
+fn copy_range(mut from: &File, mut to: &File, range: Range<u64>) -> io::Result<u64> {
+    from.seek(SeekFrom::Start(range.start))?;
+    to.seek(SeekFrom::Start(range.start))?;
+    let wanted = range.end.saturating_sub(range.start);
+    let copied = if wanted > 0 { io::copy(&mut from.take(wanted), &mut to)? } else { 0 };
     if copied < wanted { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(copied) }
 }
 

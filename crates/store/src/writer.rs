@@ -39,6 +39,9 @@ const BOUND: usize = BUDGET / 2 * 3;
 /// A table with less stays open when the others are closed: many small row groups would be mostly index.
 const WORTH_CLOSING: usize = BUDGET / 32;
 
+/// A row group of a table has no more rows: it is read, and written, as a whole.
+const MOST_ROWS: usize = 1 << 15;
+
 /// Kept free for the end of the recording, which must still be written when the disk is full.
 const RESERVE_BYTES: usize = 16 << 10;
 pub(crate) const RESERVE_FILE: &str = ".reserve";
@@ -280,7 +283,8 @@ impl Sink for Recording {
         self.taken += part.group.bytes().saturating_sub(before);
         let mut result = Ok(());
         // While the disk fails, only publish tries it: a try at each batch would cost more than the sampling.
-        if self.waiting() > BUDGET && !self.failing {
+        let many = self.parts[index].group.len() >= 2 * MOST_ROWS;
+        if (self.waiting() > BUDGET || many) && !self.failing {
             result = self.close_groups(Durability::PowerCut);
         }
         self.bound_memory();
@@ -293,7 +297,7 @@ impl Sink for Recording {
         // If as much comes again, will it fit?
         let full = self.waiting() + std::mem::take(&mut self.taken) > BUDGET;
         let tables = self.write(Durability::PowerCut, |part| {
-            let close = full && part.group.bytes() >= WORTH_CLOSING;
+            let close = full && part.group.bytes() >= WORTH_CLOSING || part.group.len() >= MOST_ROWS;
             if close { Some(Write::Close) } else { part.dirty.then_some(Write::Open) }
         });
         let facts = self.write_facts(Durability::PowerCut);

@@ -292,14 +292,14 @@ impl Encoder {
     ) -> io::Result<Entry> {
         let effort = if group.len() - from >= WORTH_COMPRESSING { Effort::Full } else { Effort::Light };
         let begin = output.place();
-        let order = if shape.keyed { group.order(from) } else { (from as u32..group.len() as u32).collect() };
+        let order = group.order(from);
         let mut chunks = Vec::new();
         let mut raw_bytes = 0;
         for (place, column) in shape.columns.iter_mut().enumerate() {
-            group.unpack(place, &mut self.cells, &mut self.present);
+            group.unpack(place, from, &mut self.cells, &mut self.present);
             let dictionary = match column.physical {
-                Physical::Text => self.number_texts(&group.cells(place).words, from),
-                _ if !column.nullable && shape.keyed => self.number_runs(from),
+                Physical::Text => self.number_texts(&group.cells(place).words),
+                _ if !column.nullable && shape.keyed => self.number_runs(),
                 _ => Dictionary::None,
             };
             self.collect(&order);
@@ -381,8 +381,8 @@ impl Encoder {
     }
 
     /// Numbers the cells of a column of times, whose rows of a tick came one after the other, by tick.
-    fn number_runs(&mut self, from: usize) -> Dictionary<'static> {
-        let cells = &mut self.cells[from..];
+    fn number_runs(&mut self) -> Dictionary<'static> {
+        let cells = &mut self.cells;
         let mut times = Vec::new();
         for &cell in &*cells {
             if times.last() != Some(&cell) {
@@ -403,10 +403,10 @@ impl Encoder {
     }
 
     /// Numbers the texts anew, as of those in memory these rows may have few.
-    fn number_texts<'a>(&mut self, words: &'a Words, from: usize) -> Dictionary<'a> {
+    fn number_texts<'a>(&mut self, words: &'a Words) -> Dictionary<'a> {
         let mut numbers = vec![None; words.len()];
         let mut texts = Vec::new();
-        for (cell, _) in self.cells[from..].iter_mut().zip(&self.present[from..]).filter(|(_, present)| **present) {
+        for (cell, _) in self.cells.iter_mut().zip(&self.present).filter(|(_, present)| **present) {
             let word = *cell as u32;
             if let (Some(number), Some(text)) = (numbers.get_mut(word as usize), words.get(word)) {
                 *cell = *number.get_or_insert_with(|| {

@@ -96,8 +96,8 @@ impl Group {
         rows
     }
 
-    /// The cells of a column, as [`Cells::unpack`] tells them: both columns of times come before the metrics.
-    pub(crate) fn unpack(&self, column: usize, cells: &mut Vec<u64>, present: &mut Vec<bool>) {
+    /// The cells of a column from this row on, as [`Cells::unpack`] tells them: both columns of times come before the metrics.
+    pub(crate) fn unpack(&self, column: usize, from: usize, cells: &mut Vec<u64>, present: &mut Vec<bool>) {
         let same;
         let slots = if column < 2 {
             same = vec![0; self.len()];
@@ -105,7 +105,7 @@ impl Group {
         } else {
             &self.slots
         };
-        self.cells(column).unpack(slots, cells, present);
+        self.cells(column).unpack(from, slots, cells, present);
     }
 
     /// The column at this place, both times counted.
@@ -117,20 +117,19 @@ impl Group {
         }
     }
 
-    /// The order in which the rows from this one on are written: those of one subject side by side, in the order of time.
+    /// The order in which the rows from this one on are written, counted from it: those of one subject side by side, in the order of time.
     ///
     /// Text keys are ordered by when they were first seen: what compresses is that equals are neighbours, not which come first.
     pub(crate) fn order(&self, from: usize) -> Vec<u32> {
-        // A group has fewer rows than memory has bytes for.
-        let mut order: Vec<u32> = (from as u32..self.len() as u32).collect();
         let mut keys = vec![(Vec::new(), Vec::new()); self.table.keys];
         for (key, (cells, present)) in keys.iter_mut().enumerate() {
-            self.unpack(key + 2, cells, present);
+            self.unpack(key + 2, from, cells, present);
         }
         let compare = |a: &u32, b: &u32| -> Ordering {
             let (a, b) = (*a as usize, *b as usize);
             keys.iter().map(|(cells, _)| cells[a].cmp(&cells[b])).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         };
+        let mut order: Vec<u32> = (0..(self.len() - from) as u32).collect();
         order.sort_by(compare);
         order
     }
@@ -171,7 +170,7 @@ mod tests {
 
     fn unpacked(group: &Group, column: usize) -> Vec<Option<u64>> {
         let (mut cells, mut present) = (Vec::new(), Vec::new());
-        group.unpack(column, &mut cells, &mut present);
+        group.unpack(column, 0, &mut cells, &mut present);
         cells.into_iter().zip(present).map(|(bits, present)| present.then_some(bits)).collect()
     }
 
@@ -189,7 +188,7 @@ mod tests {
         let mut group = Group::new(Sample::TABLE);
         group.push(&batch(&[(7, None, None), (3, None, None), (7, None, None), (3, None, None)]));
         assert_eq!(group.order(0), [1, 3, 0, 2]);
-        assert_eq!(group.order(1), [1, 3, 2], "later rows alone");
+        assert_eq!(group.order(1), [0, 2, 1], "later rows alone");
     }
 
     #[test]

@@ -35,7 +35,7 @@ use crate::group::Group;
 const PART_BYTES: u64 = 512 << 10;
 
 /// A part with this many row groups is left for good: their entries in the file's index are read and written at every publish.
-const PART_GROUPS: usize = 16;
+const PART_GROUPS: usize = 8;
 
 /// A row group of so many rows is not written anew before it is closed.
 const KEPT_ROWS: usize = 2048;

@@ -62,7 +62,11 @@ impl Cells {
 
     /// How much memory the cells take, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.blocks.len() + size_of_val(self.begins.as_slice()) + size_of_val(self.tail.as_slice()) + size_of_val(self.last.as_slice()) + self.word_bytes
+        self.blocks.len()
+            + size_of_val(self.begins.as_slice())
+            + size_of_val(self.tail.as_slice())
+            + size_of_val(self.last.as_slice())
+            + self.word_bytes
     }
 
     pub(crate) fn extend(&mut self, from: &Column, physical: Physical, slots: &[u16]) {

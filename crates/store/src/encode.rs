@@ -19,9 +19,9 @@ use std::os::unix::fs::FileExt;
 use barograph_model::{Physical, Table, Words};
 use zstd::bulk::Compressor;
 
+use crate::arrow::arrow_schema;
 use crate::group::Group;
 use crate::pages::{delta, plain, plain_text, runs, split, width_below};
-use crate::arrow::arrow_schema;
 use crate::schema::{MONOTONIC, TIME, table_metadata};
 use crate::thrift::{BINARY, INT, STRUCT, Struct, bytes, zigzag};
 
@@ -140,7 +140,14 @@ pub(crate) struct Entry {
 
 impl Shape {
     pub(crate) fn new(table: &'static Table, recording: &str) -> Shape {
-        let times = [TIME, MONOTONIC].map(|name| Column { name: name.to_owned(), physical: Physical::Int, nullable: false, limited: true, chosen: Encoding::Delta, stands: 0 });
+        let times = [TIME, MONOTONIC].map(|name| Column {
+            name: name.to_owned(),
+            physical: Physical::Int,
+            nullable: false,
+            limited: true,
+            chosen: Encoding::Delta,
+            stands: 0,
+        });
         let metrics = table.metrics.iter().enumerate().map(|(index, metric)| Column {
             name: metric.column(),
             physical: metric.physical,
@@ -283,13 +290,7 @@ impl Dictionary<'_> {
 
 impl Encoder {
     /// Writes the rows from this one on as one row group.
-    pub(crate) fn write_group(
-        &mut self,
-        output: &mut Output<'_>,
-        shape: &mut Shape,
-        group: &Group,
-        from: usize,
-    ) -> io::Result<Entry> {
+    pub(crate) fn write_group(&mut self, output: &mut Output<'_>, shape: &mut Shape, group: &Group, from: usize) -> io::Result<Entry> {
         let effort = if group.len() - from >= WORTH_COMPRESSING { Effort::Full } else { Effort::Light };
         let begin = output.place();
         let order = group.order(from);
@@ -544,7 +545,9 @@ impl Encoder {
         let limits = match dictionary {
             Dictionary::None => of(&self.values),
             Dictionary::Numbers(numbers) => of(numbers),
-            Dictionary::Texts(texts) => texts.iter().min().zip(texts.iter().max()).map(|limits| <[&&str; 2]>::from(limits).map(|limit| (*limit).into())),
+            Dictionary::Texts(texts) => {
+                texts.iter().min().zip(texts.iter().max()).map(|limits| <[&&str; 2]>::from(limits).map(|limit| (*limit).into()))
+            }
         };
         chunk.inner(12, |statistics| {
             statistics.long(3, (self.levels.len() - self.values.len()) as u64);

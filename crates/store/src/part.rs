@@ -201,7 +201,7 @@ impl OpenPart {
             if !close && state.bytes < HOLED_BYTES {
                 kept = worth_keeping(&state.open, self.group.len() - self.written);
                 let index_begin = state.open.last().map_or(closed_end, |entry| entry.end);
-                for range in state.open.iter().map(|entry| entry.begin..entry.end).chain([index_begin..state.bytes]) {
+                for range in state.open.iter().map(|entry| entry.begin..entry.end).chain(std::iter::once(index_begin..state.bytes)) {
                     copied += copy_range(before, &file, range)?;
                 }
                 begin = state.bytes;

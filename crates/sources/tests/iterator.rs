@@ -309,6 +309,7 @@ fn every_column_of_every_process_is_what_proc_says() {
     let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
     burner.say("burn 20 100");
     burner.hear("done");
+    let mut zombie = Command::new("true").spawn().unwrap();
     let Some(mut fast) = Reader::fast() else { return };
     let mut slow = Reader::open();
     slow.read();
@@ -326,6 +327,7 @@ fn every_column_of_every_process_is_what_proc_says() {
             threads = threads.max(whole(now, "threads"));
         }
     }
+    zombie.wait().unwrap();
     let wrong = comparison.end();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(["S", "Z"].iter().all(|state| states.contains(*state)) && threads > 20, "too easy: {states:?}, {threads} threads");

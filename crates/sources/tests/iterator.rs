@@ -425,14 +425,13 @@ fn who_comes_and_goes_is_seen_at_once_though_proc_is_seldom_listed() {
     let Some(mut fast) = Reader::fast() else { return };
     // More readings than there are between two listings, which come every ten seconds.
     for reading in 0..12 {
-        let mut child = Command::new("sleep").arg("900").spawn().unwrap();
-        let pid = u64::from(child.id());
+        let crowd = Crowd::start(Command::new("sh").args(["-c", "echo ready; exec sleep 900"]));
+        let pid = u64::from(crowd.first.id());
         let (rows, news) = fast.read_both();
         assert!(fast.source.fast_served() > 100, "{}", fast.source.fast_status());
         assert!(rows.keys().any(|key| key.0 == pid), "reading {reading}: nobody has seen it come");
         assert!(news.iter().any(|row| whole(row, "pid") == pid && row["change"] == "seen"), "reading {reading}");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(crowd);
         let (rows, news) = fast.read_both();
         assert!(!rows.keys().any(|key| key.0 == pid), "reading {reading}: it has a row and is gone");
         assert!(news.iter().any(|row| whole(row, "pid") == pid && row["change"] == "gone"), "reading {reading}");

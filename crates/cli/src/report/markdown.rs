@@ -58,15 +58,17 @@ fn write_program(out: &mut dyn Write, story: &Story) -> io::Result<()> {
         list("SPANS", &said.each),
         (!said.names.is_empty() && !is_of_one).then(|| program::names(said, None)),
         list("SLOWEST", &said.slowest).filter(|_| !is_of_one),
-        list("FAILED OR OPEN", &said.troubled).filter(|_| !is_of_one),
+        (!said.troubled.is_empty() && !is_of_one).then(|| program::troubled(story, &said.troubled, None)),
         (!said.gauges.is_empty() && !is_of_one).then(|| program::gauges(said)),
         (!said.marks.is_empty() && !is_of_one).then(|| program::marks(story)),
     ];
+    let mut text = Vec::new();
     for table in tables.into_iter().flatten() {
-        writeln!(out)?;
-        table.write_markdown(out)?;
+        writeln!(text)?;
+        table.write_markdown(&mut text)?;
     }
-    for said in program::legend(said).into_iter().chain(program::left_out(story)) {
+    out.write_all(&text)?;
+    for said in program::legend(&String::from_utf8_lossy(&text)).into_iter().chain(program::left_out(story)) {
         writeln!(out, "\n{}", markdown(&said))?;
     }
     Ok(())

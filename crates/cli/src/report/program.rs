@@ -1,6 +1,7 @@
 //! What the program said of itself, as tables and as rows below the curves.
 
 use barograph_store::{How, Status};
+use serde_json::{Map, Value};
 
 use crate::human;
 use crate::paint::{Ink, columns, cut};
@@ -9,14 +10,14 @@ use crate::story::program::{GaugeLine, Instance, Mark, NameLine, Program, Sum};
 use crate::table::{Align, Table};
 
 /// Heads of columns that go where there is no room, the first ones first.
-const NAMES_GIVE_WAY: [&[&str]; 7] = [&["SELF CPU"], &["TREE CPU"], &["READ", "WRITTEN"], &["THREAD CPU"], &["P95"], &["SELF"], &["PEAK MEM"]];
-const INSTANCES_GIVE_WAY: [&[&str]; 4] = [&["TREE CPU"], &["READ", "WRITTEN"], &["THREAD CPU"], &["CORES"]];
+const NAMES_GIVE_WAY: [&[&str]; 7] = [&["SELF CPU"], &["READ", "WRITTEN"], &["THREAD CPU"], &["TREE CPU"], &["PEAK MEM"], &["SELF"], &["P95"]];
+const INSTANCES_GIVE_WAY: [&[&str]; 4] = [&["READ", "WRITTEN"], &["THREAD CPU"], &["CORES"], &["TREE CPU"]];
 
 /// Room for a name that still says something.
-const LEAST_NAME: usize = 16;
+const LEAST_NAME: usize = 12;
 
-/// The longest detail that is shown in a table for a terminal.
-const MOST_DETAIL: usize = 28;
+/// The same where attributes follow it.
+const LEAST_INSTANCE: usize = 24;
 
 /// What is said where no span was recorded.
 pub(super) const NO_SPANS: &str = "There are no spans here. While it is recorded, a program says them by itself (docs/beacon.md), and a command is made one by `barograph span NAME -- COMMAND`.";
@@ -79,23 +80,19 @@ pub(super) fn instances(story: &Story, head: &str, list: &[Instance], width: Opt
     let heads = ["AT", "FOR", "THREAD CPU", "CPU", "CORES", "TREE CPU", "READ", "WRITTEN", "PEAK MEM"].map(|head| (head, Align::Right));
     let mut table = Table::new([(head, Align::Flexible)].into_iter().chain(heads).chain([("STATUS", Align::Left)]));
     for one in list {
-        table.row(instance(story, one, width.is_some()));
+        table.row(instance(story, one));
     }
     if let Some(width) = width {
-        table.fit(width, &INSTANCES_GIVE_WAY, LEAST_NAME);
+        table.fit(width, &INSTANCES_GIVE_WAY, LEAST_INSTANCE);
     }
     table
 }
 
-fn instance(story: &Story, one: &Instance, is_short: bool) -> [(String, Ink); 11] {
+fn instance(story: &Story, one: &Instance) -> [(String, Ink); 11] {
     let (cost, bytes) = (&one.cost, human::byte_amount);
-    let attributes = one.attributes.as_ref().map(|attributes| format!(" {}", human::escape(attributes))).unwrap_or_default();
-    let (status, ink) = status(one);
-    let status = if is_short { cut(&status, MOST_DETAIL).into_owned() } else { status };
-    let at = human::since_start(story.since_start(one.begin));
     [
-        (human::escape(&one.name) + &attributes, Ink::Plain),
-        (at, Ink::Dim),
+        (called(one), Ink::Plain),
+        (human::since_start(story.since_start(one.begin)), Ink::Dim),
         (known(one.wall_seconds, human::seconds), Ink::Bold),
         (known(cost.thread_cpu_seconds, human::seconds), Ink::Plain),
         (sampled(cost.cpu_seconds, cost.cpu_how, human::seconds), Ink::Plain),
@@ -104,17 +101,52 @@ fn instance(story: &Story, one: &Instance, is_short: bool) -> [(String, Ink); 11
         (sampled(cost.read_bytes, cost.bytes_how, bytes), Ink::Plain),
         (sampled(cost.written_bytes, cost.bytes_how, bytes), Ink::Plain),
         (known(cost.peak_resident_bytes, bytes), Ink::Plain),
-        (status, ink),
+        (if one.status == Status::Ok { String::new() } else { one.status.name().to_owned() }, ink(one.status)),
     ]
 }
 
-fn status(one: &Instance) -> (String, Ink) {
-    let why = one.detail.as_ref().filter(|detail| !detail.is_empty()).map(|detail| format!(": {}", human::escape(detail))).unwrap_or_default();
-    let note = one.note.map(|note| format!(" ({note})")).unwrap_or_default();
-    match one.status {
-        Status::Ok => (note.trim_start().to_owned(), Ink::Yellow),
-        Status::Open => (format!("open{note}"), Ink::Yellow),
-        Status::Error => (format!("error{why}{note}"), Ink::Red),
+/// Spans that failed, are open, or of which something can't be true, and why.
+pub(super) fn troubled(story: &Story, list: &[Instance], width: Option<usize>) -> Table {
+    let heads = [("FAILED OR OPEN", Align::Flexible), ("AT", Align::Right), ("FOR", Align::Right), ("STATUS", Align::Left)];
+    let mut table = Table::new(heads);
+    for one in list {
+        let status = status(one);
+        table.row([
+            (called(one), Ink::Plain),
+            (human::since_start(story.since_start(one.begin)), Ink::Dim),
+            (known(one.wall_seconds, human::seconds), Ink::Bold),
+            (width.map_or_else(|| status.clone(), |width| cut(&status, width / 2).into_owned()), ink(one.status)),
+        ]);
+    }
+    table
+}
+
+/// Its name, and what else was said at its begin.
+fn called(one: &Instance) -> String {
+    let attributes = one.attributes.as_ref().map(|attributes| format!(" {}", plain_attributes(attributes))).unwrap_or_default();
+    human::escape(&one.name) + &attributes
+}
+
+/// A JSON object as one would say it: `file=a.csv number=3`.
+fn plain_attributes(json: &str) -> String {
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match serde_json::from_str::<Map<String, Value>>(json) {
+        Ok(object) => human::escape(&object.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join(" ")),
+        Err(_) => human::escape(json),
+    }
+}
+
+fn ink(status: Status) -> Ink {
+    if status == Status::Error { Ink::Red } else { Ink::Yellow }
+}
+
+fn status(one: &Instance) -> String {
+    let why = one.detail.as_ref().filter(|detail| !detail.is_empty()).map(|detail| format!(": {}", human::escape(detail)));
+    let status = if one.status == Status::Ok { String::new() } else { one.status.name().to_owned() + &why.unwrap_or_default() };
+    match one.note {
+        Some(note) if status.is_empty() => note.to_owned(),
+        Some(note) => format!("{status}; {note}"),
+        None => status,
     }
 }
 
@@ -131,8 +163,8 @@ pub(super) fn marks(story: &Story) -> Table {
 }
 
 fn mark_text(mark: &Mark) -> String {
-    let more = mark.detail.iter().chain(&mark.attributes).filter(|more| !more.is_empty());
-    more.fold(human::escape(&mark.name), |text, more| format!("{text} · {}", human::escape(more)))
+    let more = mark.detail.iter().map(|detail| human::escape(detail)).chain(mark.attributes.iter().map(|attributes| plain_attributes(attributes)));
+    more.filter(|more| !more.is_empty()).fold(human::escape(&mark.name), |text, more| format!("{text} · {more}"))
 }
 
 /// The gauges as a table.
@@ -172,29 +204,10 @@ pub(super) fn left_out(story: &Story) -> Vec<String> {
     said
 }
 
-/// What the signs before numbers mean, if there are any.
-pub(super) fn legend(program: &Program) -> Option<String> {
-    let sums = |line: &NameLine| {
-        [
-            line.self_seconds,
-            line.thread_cpu_seconds,
-            line.self_cpu_seconds,
-            line.cpu_seconds,
-            line.tree_cpu_seconds,
-            line.read_bytes,
-            line.written_bytes,
-        ]
-    };
-    let all: Vec<Sum> = program.names.iter().flat_map(sums).filter(|sum| sum.value().is_some()).collect();
-    let one = program
-        .slowest
-        .iter()
-        .chain(&program.troubled)
-        .chain(&program.each)
-        .any(|one| one.cost.cpu_how == Some(How::Sampled) || one.cost.tree_cpu_seconds.is_some());
-    let sampled = (one || all.iter().any(|sum| sum.is_sampled)).then_some("~ worked out from samples");
-    let partial = all.iter().any(Sum::is_partial).then_some("≥ not known of all of them");
-    let said: Vec<&str> = sampled.into_iter().chain(partial).collect();
+/// What the signs before numbers mean, if there are any in these tables.
+pub(super) fn legend(tables: &str) -> Option<String> {
+    let signs = [("~ ", "~ worked out from samples"), ("≥ ", "≥ not known of all of them")];
+    let said: Vec<&str> = signs.into_iter().filter(|(sign, _)| tables.contains(sign)).map(|(_, says)| says).collect();
     (!said.is_empty()).then(|| said.join(" · "))
 }
 

@@ -58,13 +58,15 @@ fn write_tables_of_spans(out: &mut dyn Write, story: &Story, paint: Paint, width
     } else if !said.names.is_empty() {
         tables.push(program::names(said, Some(room)));
         tables.extend((!said.slowest.is_empty()).then(|| program::instances(story, "SLOWEST", &said.slowest, Some(room))));
-        tables.extend((!said.troubled.is_empty()).then(|| program::instances(story, "FAILED OR OPEN", &said.troubled, Some(room))));
+        tables.extend((!said.troubled.is_empty()).then(|| program::troubled(story, &said.troubled, Some(room))));
     }
+    let mut text = Vec::new();
     for table in tables {
-        writeln!(out)?;
-        table.write(out, paint, INDENT, width)?;
+        writeln!(text)?;
+        table.write(&mut text, paint, INDENT, width)?;
     }
-    program::legend(said).map_or(Ok(()), |legend| writeln!(out, "{INDENT}{}", paint.ink(Ink::Dim, &legend)))
+    out.write_all(&text)?;
+    program::legend(&String::from_utf8_lossy(&text)).map_or(Ok(()), |legend| writeln!(out, "{INDENT}{}", paint.ink(Ink::Dim, &legend)))
 }
 
 /// What the program said of itself.

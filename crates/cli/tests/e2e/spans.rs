@@ -106,8 +106,7 @@ fn a_worker_that_is_killed_leaves_its_span_open_until_its_end() {
               child = os.fork()\n\
               if child == 0:\n\
               \x20   say('{\"begin\": \"worker\", \"span\": \"b\", \"parent\": \"a\"}')\n\
-              \x20   until = time.monotonic() + 0.6\n\
-              \x20   while time.monotonic() < until: pass\n\
+              \x20   while time.process_time() < 0.5: pass\n\
               \x20   os.kill(os.getpid(), 9)\n\
               os.waitpid(child, 0)\n\
               time.sleep(0.7)\n\
@@ -119,8 +118,8 @@ fn a_worker_that_is_killed_leaves_its_span_open_until_its_end() {
     assert_eq!((all.status, all.detail, worker.status), (Status::Error, Some("a worker died"), Status::Open));
     assert_eq!((worker.parent, worker.depth, worker.note), (Some("a"), 1, None));
     let (wall, whole) = (worker.wall_seconds().unwrap(), all.wall_seconds().unwrap());
-    assert!(wall >= 0.59 && wall + 0.5 < whole, "{wall} s of {whole} s: it ends with its process and not with the recording");
-    assert!(worker.cost.cpu_seconds.is_some_and(|cpu| cpu > 0.1 && cpu <= wall + TICKS_SECONDS), "{:?}", worker.cost);
+    assert!(wall >= 0.5 && wall + 0.5 < whole, "{wall} s of {whole} s: it ends with its process and not with the recording");
+    assert!(worker.cost.cpu_seconds.is_some_and(|cpu| cpu > 0.2 && cpu <= 0.5 + TICKS_SECONDS), "{:?}", worker.cost);
 }
 
 #[test]
@@ -139,7 +138,7 @@ fn a_shell_script_says_its_blocks_by_socat() {
         say '{\"begin\": \"nobody\", \"span\": \"2\"}'\n\
         sleep 0.3\n\
         say '{\"mark\": \"done\"}'\n\
-        times | tail -n 1\n\
+        times\n\
         sleep 0.4\n";
     let ran = place.run(&["-i", "50ms"], &["bash", "-c", script, python()]);
     let timeline = ran.timeline();
@@ -148,7 +147,7 @@ fn a_shell_script_says_its_blocks_by_socat() {
     assert_eq!((block.pid, block.attributes), (Some(timeline.facts().root.unwrap().pid.cast_signed()), Some("{\"n\": 1}")));
     assert_eq!(block.cost.tree, Some("job"));
     // What the shell says of all its children so far, and what those that talk took of it.
-    let children: f64 = ran.stdout().split_whitespace().map(seconds_of_times).sum();
+    let children: f64 = ran.stdout().lines().nth(1).unwrap().split_whitespace().map(seconds_of_times).sum();
     assert!(
         block.cost.tree_cpu_seconds.is_some_and(|cpu| cpu >= 0.7 - TICKS_SECONDS && cpu <= children + TICKS_SECONDS),
         "{:?} {children}",

@@ -20,6 +20,7 @@ use barograph_store::{How, Stats};
 use serde_json::{Map, Value, json};
 
 use crate::human;
+use crate::paint::write_json;
 use crate::story::headlines::{self, Line};
 use crate::story::program::{Instance, Mark, NameLine, Sum};
 use crate::story::{Ended, Group, ProcessLine, Story};
@@ -63,8 +64,7 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
             "warning": note.is_warning,
         })).collect::<Vec<_>>(),
     });
-    serde_json::to_writer_pretty(&mut *out, &report)?;
-    writeln!(out)
+    write_json(out, &report)
 }
 
 /// RFC 3339 with nanoseconds, in the zone that was asked for.

@@ -18,6 +18,7 @@ mod numbers;
 mod output;
 mod places;
 mod signals;
+mod spans;
 mod terminal;
 mod tree;
 mod truth;

@@ -10,6 +10,7 @@ use barograph_sources::{Choice, Machine, Roots};
 use clap::{Args, ValueEnum};
 
 use crate::recording::Unrecordable;
+use crate::rules::RuleOptions;
 
 /// Where the machine is found.
 #[derive(Args, Debug, Clone)]
@@ -68,6 +69,8 @@ pub(crate) struct RecordingOptions {
     /// Leave out memory with shared pages told apart (PSS, USS), which the kernel counts page by page.
     #[arg(long)]
     pub(crate) no_pss: bool,
+    #[command(flatten)]
+    pub(crate) rules: RuleOptions,
     /// Don't listen to what programs say of themselves: marks, spans and gauges.
     #[arg(long)]
     pub(crate) no_beacon: bool,

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use barograph_model::{Batch, Sink};
-use barograph_record::{Beacon, JobEnd, Outcome, Panel, PanelOptions, Reason, Recorder, Until};
+use barograph_record::{Beacon, JobEnd, Listener, Outcome, Panel, PanelOptions, Reason, Recorder, Until};
 use barograph_sources::{Choice, Fault, FaultKind, HostFacts, LimitFacts, Machine, Scope, Select, Watch, user_name};
 use barograph_store::{self as store, End, Facts, Notice, Recording, Totals};
 use jiff::tz::TimeZone;
 
 use crate::options::{FastOption, RecordingOptions, UntilOption};
+use crate::rules::Rules;
 use crate::summary::{self, Summary};
 
 /// What is recorded.
@@ -82,6 +83,11 @@ impl Unrecordable {
 /// Records, says so, and returns what became of the job.
 pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let Request { machine, options, subject, until, stop } = request;
+    let rules = options.rules.understand(matches!(subject, Subject::Command(_)))?;
+    let id = store::new_id();
+    // Where none can be had the job says nothing, and the recording's facts tell why.
+    let beacon = if options.no_beacon { Err("not asked for".to_owned()) } else { Beacon::open(&id).map_err(|error| error.to_string()) };
+    let listener = rules.and_then(|rules| listen_to_lines(rules, beacon.as_ref()));
     let watch = subject.watch(options.processes.as_ref());
     let panel_options =
         PanelOptions { watch: watch.clone(), process_memory: subject.has_job() && !options.no_pss, fast: options.fast == FastOption::Auto };
@@ -106,9 +112,9 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
         max_overhead: options.max_overhead,
     };
     let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("can't hear signals: {error}")))?;
-    let id = store::new_id();
-    // Where none can be had the job says nothing, and the recording's facts tell why.
-    let beacon = if options.no_beacon { Err("not asked for".to_owned()) } else { Beacon::open(&id).map_err(|error| error.to_string()) };
+    if let Some(listener) = listener {
+        recorder.listen_to_lines(listener);
+    }
     let beacon_status = beacon.map(|beacon| recorder.listen(beacon)).err().unwrap_or_else(|| "ok".to_owned());
     let root = match subject {
         Subject::Command(command) => Some(recorder.spawn(command)?),
@@ -138,6 +144,15 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };
     say(options, &outcome, subject.has_job(), &kept);
     Ok(outcome)
+}
+
+/// Starts listening to lines. That it can't be done is told, and no reason not to run the job.
+fn listen_to_lines(rules: Rules, beacon: Result<&Beacon, &String>) -> Option<Listener> {
+    let listener = beacon.map_err(String::clone).and_then(|beacon| {
+        let listen_to = rules.listen_to.clone();
+        Listener::start(&listen_to, rules.into_ears(beacon.address())).map_err(|error| error.to_string())
+    });
+    listener.inspect_err(|why| crate::complain(&anyhow::anyhow!("no line is looked at: {why}"))).ok()
 }
 
 fn describe_until(until: Until, duration: Option<std::time::Duration>) -> String {

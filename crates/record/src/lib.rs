@@ -6,8 +6,10 @@
 mod beacon;
 mod budget;
 mod clock;
+mod companion;
 mod job;
 mod last_stand;
+mod listener;
 mod panel;
 mod recorder;
 mod schedule;
@@ -17,7 +19,9 @@ mod writer;
 
 pub use beacon::{Beacon, Heard};
 pub use clock::now;
+pub use companion::{Used, accompany};
 pub use job::{JobEnd, SpawnError, become_command, care_for};
+pub use listener::{Ear, Heard as HeardLine, ListenTo, Listener};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 
-use barograph_beacon::{Address, DATAGRAM_BYTES, places};
+use barograph_beacon::{Address, BEACON_VARIABLE, DATAGRAM_BYTES, RECORDING_VARIABLE, places};
 use barograph_model::Moment;
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, UCred, recvmsg};
@@ -88,6 +88,11 @@ impl Beacon {
     /// The id of the recording.
     pub fn recording(&self) -> &str {
         &self.recording
+    }
+
+    /// How a job is told of it.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+        [(BEACON_VARIABLE, self.address.to_text()), (RECORDING_VARIABLE, self.recording.clone())]
     }
 
     /// What came so far.

@@ -69,8 +69,6 @@ pub(crate) struct RecordingOptions {
     /// Leave out memory with shared pages told apart (PSS, USS), which the kernel counts page by page.
     #[arg(long)]
     pub(crate) no_pss: bool,
-    #[command(flatten)]
-    pub(crate) rules: RuleOptions,
     /// Don't listen to what programs say of themselves: marks, spans and gauges.
     #[arg(long)]
     pub(crate) no_beacon: bool,
@@ -93,6 +91,8 @@ pub(crate) struct RecordingOptions {
     /// Each of these is for people; with _seconds, _bytes or _count after it (wall_seconds, peak_bytes, processes_count …) it is a plain number.
     #[arg(long, value_name = "FORMAT", conflicts_with_all = ["quiet", "json"])]
     pub(crate) summary: Option<String>,
+    #[command(flatten)]
+    pub(crate) rules: RuleOptions,
 }
 
 /// What is said of a recording of a job.

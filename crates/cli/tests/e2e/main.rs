@@ -15,6 +15,8 @@ mod hostile;
 mod numbers;
 mod output;
 mod places;
+mod rules;
+mod says;
 mod signals;
 mod terminal;
 mod tree;

@@ -284,7 +284,9 @@ impl Recorder {
         }
         // What was sent before the end is in the socket by now, and what was written then is read and told.
         self.hear_listener_out();
-        self.hear_programs();
+        if let Some(beacon) = &mut self.beacon {
+            beacon.hear_out(&mut self.said);
+        }
         self.tick();
         self.panel.read_own_sources(self.last_tick);
         let reason = self.stop.take().unwrap_or(Reason::JobEnded);

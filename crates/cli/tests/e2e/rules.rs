@@ -249,9 +249,10 @@ signal.signal(signal.SIGINT, lambda *_: (print('got it', flush=True), sys.exit(9
 print('ready', flush=True)
 time.sleep(20)
 ";
-    let (_, status) = the_same(&place, &[python(), "-c", code], &[("ready\r\n", json!("\u{3}"))]);
-    assert_eq!(status, 9);
-    assert_eq!(marks(&ended(&place.path("run.baro"))), ["got"]);
+    let (shown, _) = the_same(&place, &[python(), "-c", code], &[("ready\r\n", json!("\u{3}"))]);
+    assert!(shown.ends_with("got it\r\n"), "{shown}");
+    let timeline = ended(&place.path("run.baro"));
+    assert_eq!((marks(&timeline), timeline.facts().end.clone().unwrap().exit.unwrap().code), (vec!["got".to_owned()], Some(9)));
 }
 
 #[test]
@@ -293,8 +294,6 @@ fn at_a_terminal_ctrl_z_and_fg_work() {
 fn the_world_is_the_same_but_for_the_output() {
     let place = Place::new();
     let listed = |options: &[&str]| {
-        let mut command = place.run_command(options, &[python(), &job("world.py"), "world"]);
-        command.arg("--force");
         let output = finish(place.run_command(&[options, &["--force"]].concat(), &[python(), &job("world.py"), "world"]));
         assert!(output.status.success(), "{output:?}");
         fs::read_to_string(place.path("world")).unwrap()

@@ -122,6 +122,12 @@ impl Beacon {
         self.second.1 += end - begin;
     }
 
+    /// Takes all that has come, for the end: who was told that it is sent relies on it. Who goes on sending is not waited for.
+    pub(crate) fn hear_out(&mut self, said: &mut Said) {
+        let end = deadline_nanos() + SECOND;
+        while self.hear_one(said) && deadline_nanos() < end {}
+    }
+
     /// Takes one datagram; whether there was one.
     fn hear_one(&mut self, said: &mut Said) -> bool {
         // One more than there may be, so that what is too large is seen to be.

@@ -5,6 +5,7 @@ use std::path::Path;
 use barograph_model::Batch;
 
 use crate::disk::{self, Durability};
+use crate::encode::Encoder;
 use crate::part::OpenPart;
 use crate::{Error, Facts, State, parts, state};
 
@@ -22,12 +23,12 @@ pub fn append(folder: &Path, rows: &Batch) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    let mut part = OpenPart::new(rows.table(), folder, &facts.id)?;
+    let mut part = OpenPart::new(rows.table(), folder, &facts.id);
     part.begin_with(next_number(folder, rows.table().name)?);
     part.group.push(rows);
-    let staged = part.stage(true)?;
+    let staged = part.stage(&mut Encoder::default(), true)?;
     staged.sync(Durability::PowerCut)?;
-    part.commit(&staged)?;
+    part.commit(staged)?;
     part.sync_names()?;
     // The table itself may be new.
     disk::sync_folder(folder)

@@ -4,6 +4,7 @@
 //! it, [`Timeline`] reads it while it grows and after it ended, [`repair()`] mends what a crash left.
 
 mod append;
+mod arrow;
 mod cells;
 mod chunks;
 mod disk;
@@ -16,6 +17,7 @@ mod group;
 mod guard;
 mod index;
 mod name;
+mod pages;
 mod part;
 mod parts;
 mod processes;
@@ -25,6 +27,7 @@ mod schema;
 mod state;
 mod tally;
 mod thin;
+mod thrift;
 mod timeline;
 mod wide;
 mod writer;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
-use barograph_beacon::{Address, BEACON_VARIABLE, Beacon, DATAGRAM_BYTES, Message, Sent, SpanId, Status, Value, What};
+use barograph_beacon::{Address, BEACON_VARIABLE, Beacon, DATAGRAM_BYTES, Message, SPAN_VARIABLE, Sent, SpanId, Status, Value, What};
 
 struct Place {
     socket: UnixDatagram,
@@ -169,7 +169,7 @@ fn speak() {
 fn a_program_finds_its_recorder_and_so_does_its_child_after_fork() {
     let place = Place::new();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["speak", "--exact"]).env("BAROGRAPH_TEST_SPEAKS", "1").env(BEACON_VARIABLE, place.address.to_text());
+    command.args(["speak", "--exact"]).env("BAROGRAPH_TEST_SPEAKS", "1").env(BEACON_VARIABLE, place.address.to_text()).env(SPAN_VARIABLE, "00000000000000ab");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let lines = place.lines();
@@ -181,6 +181,7 @@ fn a_program_finds_its_recorder_and_so_does_its_child_after_fork() {
     assert_eq!(lines.len(), 7, "{lines:#?}");
     assert_eq!((id(0), id(1), id(3)), (id(6 - 1), id(2), id(4)));
     assert_eq!(HashSet::from([id(0), id(1), id(3)]).len(), 3, "no id twice, {lines:#?}");
+    assert_eq!(field(&lines[0], "parent").as_deref(), Some("00000000000000ab"), "whoever started it said so");
     assert_eq!((field(&lines[1], "parent"), field(&lines[3], "parent")), (Some(id(0)), Some(id(0))));
     let threads: Vec<_> = lines.iter().map(|line| field(line, "tid").unwrap()).collect();
     assert_eq!((Some(&threads[1]), &threads[1]), (field(&lines[6], "value").map(|child| child.trim_end_matches(".0").to_owned()).as_ref(), &threads[2]));

@@ -25,9 +25,6 @@ use rustix::termios::tcgetpgrp;
 use crate::story;
 use crate::words::{self, Reference, Window, shown};
 
-/// The variable of the environment that names the span within which a command runs.
-const SPAN_VARIABLE: &str = "BAROGRAPH_SPAN";
-
 /// How long we wait for a recorder that is too busy to listen.
 const PATIENCE: Duration = Duration::from_secs(2);
 

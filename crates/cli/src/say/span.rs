@@ -5,11 +5,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use barograph_beacon::{Message, Readings, SpanId, Status, What, monotonic_nanos};
+use barograph_beacon::{Message, Readings, SPAN_VARIABLE, SpanId, Status, What, monotonic_nanos, surrounding};
 use barograph_record::{JobEnd, SpawnError, accompany, become_command, care_for};
 use clap::{Args, Subcommand};
 
-use super::{Found, Live, SPAN_VARIABLE, Whom, attributes, new_span, parse_attribute, speaker};
+use super::{Found, Live, Whom, attributes, new_span, parse_attribute, speaker};
 
 /// Run a command as a block with a name, or begin and end one.
 ///
@@ -101,11 +101,6 @@ A command's own spans are within it: it finds its span's id in $BAROGRAPH_SPAN.
 fn parse_span(text: &str) -> Result<SpanId, String> {
     let id = text.trim();
     id.parse().ok().filter(|_| id.len() <= 16 && !id.starts_with('+')).ok_or_else(|| "expected an id as `barograph span begin` prints it".to_owned())
-}
-
-/// The span within which we are, as the environment says.
-fn surrounding() -> Option<SpanId> {
-    parse_span(&std::env::var(SPAN_VARIABLE).ok()?).ok()
 }
 
 pub(crate) fn run(args: &SpanArgs) -> anyhow::Result<ExitCode> {

@@ -103,9 +103,24 @@ fn send(beacon: &Beacon, what: What<'_>, attributes: &[(&str, Value<'_>)]) {
         What::End { .. } => beacon.at_end(),
         What::Mark(_) | What::Gauge { .. } => (Readings::default(), linux::monotonic_nanos()),
     };
-    let message = Message { at: Some(at), thread: Some(thread(beacon.pid())), attributes, readings, ..Message::new(what) };
+    deliver(beacon, Message { at: Some(at), attributes, readings, ..Message::new(what) });
+}
+
+/// Sends it in the name of this thread, if it names none.
+fn deliver(beacon: &Beacon, message: Message<'_>) {
+    let message = Message { thread: message.thread.or_else(|| Some(thread(beacon.pid()))), ..message };
     if beacon.send(&message) == Sent::NobodyThere {
         STATE.store(OFF, Ordering::Relaxed);
+    }
+}
+
+/// Says what this makes of the connection: for who has readings of its own, or more to say of a mark than a name.
+pub fn say<'a>(make: impl FnOnce(&Beacon) -> Message<'a>) {
+    if is_on()
+        && let Some(beacon) = beacon()
+    {
+        let message = make(beacon);
+        deliver(beacon, Message { at: message.at.or_else(|| Some(linux::monotonic_nanos())), ..message });
     }
 }
 
@@ -147,9 +162,11 @@ pub fn end(span: SpanId, status: Status<'_>) {
     }
 }
 
-/// Waits until all is sent that could not be at once, for no longer than this. Returns whether it is. At the end of a program it comes by itself.
+/// Waits until all is sent that could not be at once, for no longer than this. Returns whether it is. At the end of a program it comes by itself. What a
+/// parent had kept when it forked is not for the child to send again.
 pub fn flush(at_most: Duration) -> bool {
-    STATE.load(Ordering::Relaxed) != ON || SHARED.try_read().is_ok_and(|shared| shared.beacon.is_none_or(|beacon| beacon.flush(at_most)))
+    let is_sent = |beacon: &Beacon| beacon.pid() != linux::pid() || beacon.flush(at_most);
+    STATE.load(Ordering::Relaxed) != ON || SHARED.try_read().is_ok_and(|shared| shared.beacon.is_none_or(is_sent))
 }
 
 extern "C" fn say_last_words() {

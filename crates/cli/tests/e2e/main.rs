@@ -13,6 +13,7 @@ mod exit;
 mod failures;
 mod harness;
 mod hostile;
+mod library;
 mod numbers;
 mod output;
 mod places;

@@ -63,6 +63,8 @@ pub(crate) struct Request<'a> {
     pub(crate) options: &'a RecordingOptions,
     pub(crate) subject: Subject<'a>,
     pub(crate) until: UntilOption,
+    /// How often in a second the lines of Python programs are looked at, if at all.
+    pub(crate) lines: Option<u32>,
     /// Asked at every tick: the reason to stop now, if there is one.
     pub(crate) stop: Box<dyn FnMut() -> Option<String>>,
 }
@@ -81,7 +83,7 @@ impl Unrecordable {
 
 /// Records, says so, and returns what became of the job.
 pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
-    let Request { machine, options, subject, until, stop } = request;
+    let Request { machine, options, subject, until, lines, stop } = request;
     let watch = subject.watch(options.processes.as_ref());
     let panel_options =
         PanelOptions { watch: watch.clone(), process_memory: subject.has_job() && !options.no_pss, fast: options.fast == FastOption::Auto };
@@ -113,6 +115,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
             pids.first().copied().filter(|_| subject.has_job())
         }
     };
+    watch_lines(&mut recorder, &machine, lines);
     let mut facts = gather_facts(&machine, &mut recorder, &subject, options, root);
     facts.until = describe_until(record_options.until, record_options.duration);
     facts.processes = store::Processes {
@@ -125,12 +128,41 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let (outcome, mut target) = recorder.run(target, stop);
     if let Some(recording) = target.as_mut().and_then(Target::recording_mut) {
         recording.facts_mut().processes.fast = Some(recorder.panel().processes().fast_status());
+        recording.facts_mut().notices.extend(line_notices(recorder.panel()));
     }
     // The recording is complete before we wait for a command that may go on for long.
     let kept = keep(&machine, options, &outcome, totals_of(&outcome, subject.has_job()), target);
     let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };
     say(options, &outcome, subject.has_job(), &kept);
     Ok(outcome)
+}
+
+#[cfg(feature = "lines")]
+fn watch_lines(recorder: &mut Recorder, machine: &Arc<Machine>, hertz: Option<u32>) {
+    if let Some(hertz) = hertz {
+        recorder.watch_lines(machine, hertz);
+    }
+}
+
+#[cfg(not(feature = "lines"))]
+fn watch_lines(_: &mut Recorder, _: &Arc<Machine>, _: Option<u32>) {}
+
+/// What one should know of the lines that were looked at.
+#[cfg(feature = "lines")]
+fn line_notices(panel: &Panel) -> Vec<Notice> {
+    let Some(status) = panel.line_status() else { return Vec::new() };
+    let why = status.why.map(|why| format!("; the last: {why}")).unwrap_or_default();
+    let all = [
+        ("lines_denied", status.denied, format!("Python processes whose stacks this user may not read{why}")),
+        ("lines_unreadable", status.unreadable, format!("Python processes whose stacks could not be read{why}")),
+        ("lines_failed", status.failed, format!("of {} readings of stacks, which the program changed meanwhile", status.samples)),
+    ];
+    all.into_iter().filter(|(_, count, _)| *count > 0).map(|(name, count, detail)| Notice { name: name.to_owned(), detail, count }).collect()
+}
+
+#[cfg(not(feature = "lines"))]
+fn line_notices(_: &Panel) -> Vec<Notice> {
+    Vec::new()
 }
 
 fn describe_until(until: Until, duration: Option<std::time::Duration>) -> String {

@@ -7,6 +7,8 @@ mod budget;
 mod clock;
 mod job;
 mod last_stand;
+#[cfg(feature = "lines")]
+mod lines;
 mod panel;
 mod recorder;
 mod schedule;
@@ -16,6 +18,8 @@ mod writer;
 
 pub use clock::now;
 pub use job::{JobEnd, SpawnError, become_command, care_for};
+#[cfg(feature = "lines")]
+pub use lines::{LINES_SHARE, LineOptions};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;

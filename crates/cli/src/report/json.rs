@@ -9,6 +9,7 @@
 //!   `total_unit` of counters, and `metrics`: the ids of what it is made of. `job` is `null` where no job was watched.
 //! - `curves`: `columns`, and for each curve `unit` and `values`: means over equal parts of the window for rates, highest values for levels.
 //! - `processes`: those with most CPU time; `other_processes`: `count` and `cpu_seconds` of the rest.
+//! - `lines`, with `--lines` and in place of all from `job` on: what lines and functions of Python programs cost.
 //! - `notices`: `name`, `text`, `count`, `warning`.
 
 use std::io::{self, Write};
@@ -30,13 +31,7 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
     let report = json!({
         "version": 1,
         "recording": recording(story),
-        "window": {
-            "from": time(story, story.span.utc.0),
-            "to": time(story, story.span.utc.1),
-            "seconds": story.span.seconds(),
-            "ticks": story.span.ticks,
-            "whole": story.span.is_whole(),
-        },
+        "window": window(story),
         "job": group(headlines::JOB),
         "machine": group(headlines::MACHINE),
         "curves": curves(story),
@@ -51,6 +46,23 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
     });
     serde_json::to_writer_pretty(&mut *out, &report)?;
     writeln!(out)
+}
+
+/// The lines of Python programs in place of figures; `null` if nobody looked at them.
+pub(super) fn write_lines(out: &mut dyn Write, story: &Story, lines: Option<Value>) -> io::Result<()> {
+    let report = json!({ "version": 1, "recording": recording(story), "window": window(story), "lines": lines });
+    serde_json::to_writer_pretty(&mut *out, &report)?;
+    writeln!(out)
+}
+
+fn window(story: &Story) -> Value {
+    json!({
+        "from": time(story, story.span.utc.0),
+        "to": time(story, story.span.utc.1),
+        "seconds": story.span.seconds(),
+        "ticks": story.span.ticks,
+        "whole": story.span.is_whole(),
+    })
 }
 
 /// RFC 3339 with nanoseconds, in the zone that was asked for.

@@ -1,6 +1,7 @@
 //! `barograph report`: the story of a recording.
 
 mod json;
+mod lines;
 mod markdown;
 mod text;
 
@@ -27,7 +28,10 @@ pub(crate) struct ReportArgs {
     run: PathBuf,
     #[command(flatten)]
     window: Window,
-    /// How many processes to list.
+    /// Tell what each line, and each function, of its Python programs cost, if it was recorded with --lines.
+    #[arg(long)]
+    lines: bool,
+    /// How many processes, or lines and functions, to list.
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
     /// Columns of text to write in; that of the terminal, or 80.
@@ -49,6 +53,7 @@ fn after_help() -> String {
   barograph report run.baro --from -5m --top 30
   barograph report run.baro --json | jq .job.memory.peak
   barograph report run.baro --markdown >> issue.md
+  barograph report run.baro --lines                 what each line of a Python program cost
 
 {}
 
@@ -58,7 +63,11 @@ What the numbers mean:
   p95    95 % of the time it was not above this
   peak   the highest value, and when; a rate is that of the time between two readings
   memory is what processes have in RAM; \"by the kernel\" is the highest of a single
-         process that the kernel itself kept track of, between readings too",
+         process that the kernel itself kept track of, between readings too
+
+With --lines: what a line, and the libraries that it calls, cost itself; \"in all\" with the
+program's own functions that it calls. Memory is by how much the process grew, less by how
+much it shrank, while it was at that line.",
         words::HELP
     )
 }
@@ -72,12 +81,27 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 
 pub(crate) fn tell(args: &ReportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let story = Story::read(Timeline::open(&args.run)?, &args.window, args.top)?;
+    if args.lines {
+        return tell_lines(args, &story, out);
+    }
     if args.json {
         json::write(out, &story)?;
     } else if args.markdown {
         markdown::write(out, &story)?;
     } else {
         text::write(out, &story, Paint::of_stdout(), width(args.width))?;
+    }
+    Ok(())
+}
+
+fn tell_lines(args: &ReportArgs, story: &Story, out: &mut dyn Write) -> anyhow::Result<()> {
+    let costs = story.timeline.line_costs(story.span.asked.0, story.span.asked.1)?;
+    let told = costs.as_ref().filter(|costs| costs.looks > 0).map(|costs| lines::Told { story, costs, top: args.top });
+    match told {
+        told if args.json => json::write_lines(out, story, told.map(|told| told.json()))?,
+        None => anyhow::bail!("{}: {}", args.run.display(), lines::none(story)),
+        Some(told) if args.markdown => told.write_markdown(out)?,
+        Some(told) => told.write_text(out, Paint::of_stdout(), width(args.width))?,
     }
     Ok(())
 }

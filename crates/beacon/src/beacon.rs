@@ -1,0 +1,215 @@
+//! A connection to a recorder, as one process has it: sends without ever waiting, and keeps what the socket has no room for, up to a limit.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, TryLockError};
+use std::time::{Duration, Instant};
+
+use crate::limits::DATAGRAM_BYTES;
+use crate::linux::{self, Usage};
+use crate::{Address, Message, Readings, SpanId};
+
+/// What is kept while the socket is full: some thousands of lines.
+const KEPT_BYTES: usize = 256 * 1024;
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the recorder's socket.
+    Sent,
+    /// It goes with the next one, as the socket is full.
+    Kept,
+    /// There was no room for it. The recorder will hear of how many there were.
+    Dropped,
+    /// Nobody listens any more.
+    NobodyThere,
+}
+
+/// A connection to a recorder.
+pub struct Beacon {
+    socket: UnixDatagram,
+    usage: Usage,
+    pid: u32,
+    next_span: AtomicU64,
+    kept: Mutex<Kept>,
+    /// Whether something is kept, so that the order stays without a lock for each message.
+    keeps: AtomicBool,
+    gone: AtomicBool,
+    dropped: AtomicU64,
+}
+
+/// Lines that wait for room.
+#[derive(Default)]
+struct Kept {
+    lines: Vec<u8>,
+    /// How many of its bytes are sent.
+    sent: usize,
+}
+
+impl Beacon {
+    /// Connects. Whether somebody listens there is known at once: if not, that is an error.
+    pub fn connect(address: &Address) -> io::Result<Beacon> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect_addr(&address.to_socket()?)?;
+        socket.set_nonblocking(true)?;
+        let pid = linux::pid();
+        // No two processes may count from the same number, not even after fork(2), where they share the random numbers that are to come.
+        let first = RandomState::new().hash_one((pid, linux::monotonic_nanos()));
+        Ok(Beacon {
+            socket,
+            usage: Usage::open(),
+            pid,
+            next_span: AtomicU64::new(first),
+            kept: Mutex::default(),
+            keeps: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+        })
+    }
+
+    /// The process that connected. After fork(2) the child must connect anew: its ids would be those of its parent, and so would its readings.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it was found that nobody listens any more.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// An id for a new span.
+    pub fn new_span(&self) -> SpanId {
+        SpanId(self.next_span.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What this thread and process have used when a span begins, and that moment: what it takes to know comes before it.
+    pub fn at_begin(&self) -> (Readings, i64) {
+        let usage = self.usage.read();
+        let (thread, process) = linux::clocks();
+        (Readings { thread_cpu_nanos: Some(thread), process_cpu_nanos: Some(process), ..usage }, linux::monotonic_nanos())
+    }
+
+    /// The same when a span ends: what it takes to know comes after it.
+    pub fn at_end(&self) -> (Readings, i64) {
+        let at = linux::monotonic_nanos();
+        let (thread, process) = linux::clocks();
+        (Readings { thread_cpu_nanos: Some(thread), process_cpu_nanos: Some(process), ..self.usage.read() }, at)
+    }
+
+    /// Sends a message, or keeps or drops it; never waits.
+    pub fn send(&self, message: &Message<'_>) -> Sent {
+        if self.is_gone() {
+            return Sent::NobodyThere;
+        }
+        let mut line = Vec::with_capacity(256);
+        message.write(&mut line);
+        if !self.keeps.load(Ordering::Acquire) {
+            match self.try_send(&line) {
+                Sent::Kept => {}
+                sent => return sent,
+            }
+        }
+        self.keep(&line)
+    }
+
+    fn keep(&self, line: &[u8]) -> Sent {
+        let mut kept = match self.kept.try_lock() {
+            Ok(kept) => kept,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Another thread is sending what is kept. Were we to wait, and forked meanwhile, the child would wait for ever.
+            Err(TryLockError::WouldBlock) => {
+                std::thread::yield_now();
+                match self.kept.try_lock() {
+                    Ok(kept) => kept,
+                    Err(_) => return self.drop_one(),
+                }
+            }
+        };
+        let outcome = if kept.lines.len() - kept.sent + line.len() > KEPT_BYTES {
+            self.drop_one()
+        } else {
+            kept.lines.extend_from_slice(line);
+            self.keeps.store(true, Ordering::Release);
+            Sent::Kept
+        };
+        match self.send_kept(&mut kept) {
+            Sent::Sent if outcome == Sent::Kept => Sent::Sent,
+            Sent::NobodyThere => Sent::NobodyThere,
+            _ => outcome,
+        }
+    }
+
+    fn drop_one(&self) -> Sent {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        Sent::Dropped
+    }
+
+    /// Sends as much of what is kept as there is room for.
+    fn send_kept(&self, kept: &mut Kept) -> Sent {
+        loop {
+            let waiting = &kept.lines[kept.sent..];
+            if waiting.is_empty() {
+                let dropped = self.dropped.swap(0, Ordering::Relaxed);
+                if dropped > 0 && self.try_send(format!("{{\"dropped\":{dropped}}}\n").as_bytes()) != Sent::Sent {
+                    self.dropped.fetch_add(dropped, Ordering::Relaxed);
+                }
+                kept.lines.clear();
+                kept.sent = 0;
+                self.keeps.store(false, Ordering::Release);
+                return Sent::Sent;
+            }
+            let most = &waiting[..waiting.len().min(DATAGRAM_BYTES / 2)];
+            let end = most.iter().rposition(|byte| *byte == b'\n').map_or(waiting.len(), |newline| newline + 1);
+            match self.try_send(&waiting[..end]) {
+                Sent::Sent => kept.sent += end,
+                sent => {
+                    // Not at each line that is sent: what moves then would be all that waits.
+                    if kept.sent > KEPT_BYTES / 2 {
+                        kept.lines.drain(..kept.sent);
+                        kept.sent = 0;
+                    }
+                    return sent;
+                }
+            }
+        }
+    }
+
+    fn try_send(&self, lines: &[u8]) -> Sent {
+        loop {
+            match self.socket.send(lines) {
+                Ok(_) => return Sent::Sent,
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock => return Sent::Kept,
+                    // A full table of buffers passes; all else does not.
+                    _ if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => return Sent::Kept,
+                    _ => {
+                        self.gone.store(true, Ordering::Relaxed);
+                        return Sent::NobodyThere;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Waits until all that is kept is sent, for no longer than this. Returns whether it is.
+    pub fn flush(&self, at_most: Duration) -> bool {
+        let end = Instant::now() + at_most;
+        while self.keeps.load(Ordering::Acquire) || self.dropped.load(Ordering::Relaxed) > 0 {
+            if let Ok(mut kept) = self.kept.try_lock()
+                && self.send_kept(&mut kept) == Sent::NobodyThere
+            {
+                return false;
+            }
+            if Instant::now() >= end {
+                return false;
+            }
+            if self.keeps.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,163 @@
+//! The connection that a whole program shares: looked for once, made anew after fork(2), given up when nobody listens.
+
+use std::cell::Cell;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use crate::{Address, BEACON_VARIABLE, Beacon, Message, Readings, Sent, SpanId, Status, Value, What, linux};
+
+/// Whether anybody listens: nobody has looked yet.
+const UNKNOWN: u8 = 0;
+const OFF: u8 = 1;
+const ON: u8 = 2;
+
+static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// The longest that the end of a program is held up so that what it said last is heard.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+static SHARED: RwLock<Shared> = RwLock::new(Shared { address: None, beacon: None });
+
+struct Shared {
+    address: Option<Address>,
+    /// It is never freed: another thread may be sending, and a child of fork(2) must not close descriptors whose numbers may be others' by now.
+    beacon: Option<&'static Beacon>,
+}
+
+thread_local! {
+    /// The process and thread that this is: asked for once, and again after fork(2).
+    static THREAD: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+}
+
+/// Whether somebody listens, as far as is known. All other functions look by themselves; this is for who would have work with what to say.
+pub fn is_on() -> bool {
+    match STATE.load(Ordering::Relaxed) {
+        OFF => false,
+        ON => true,
+        _ => look(),
+    }
+}
+
+/// Looks, once, whom the environment names.
+#[cold]
+fn look() -> bool {
+    match std::env::var_os(BEACON_VARIABLE).and_then(|text| Address::parse(&text)) {
+        Some(address) => connect_to(address),
+        None => {
+            STATE.store(OFF, Ordering::Relaxed);
+            false
+        }
+    }
+}
+
+/// From now on this recorder is told. Returns whether it listens.
+pub fn connect_to(address: Address) -> bool {
+    let beacon = Beacon::connect(&address).ok().map(|beacon| &*Box::leak(Box::new(beacon)));
+    // Only who connects takes the lock for writing, for a moment. If a fork(2) came in that moment, the child says nothing.
+    let Ok(mut shared) = SHARED.try_write() else { return false };
+    *shared = Shared { address: Some(address), beacon };
+    STATE.store(if beacon.is_some() { ON } else { OFF }, Ordering::Relaxed);
+    beacon.is_some()
+}
+
+/// From now on nobody is told. What the environment names is not looked at again.
+pub fn disconnect() {
+    STATE.store(OFF, Ordering::Relaxed);
+    if let Ok(mut shared) = SHARED.try_write() {
+        *shared = Shared { address: None, beacon: None };
+    }
+}
+
+/// The connection of this process.
+fn beacon() -> Option<&'static Beacon> {
+    let (address, beacon) = {
+        let shared = SHARED.try_read().ok()?;
+        (shared.address.clone().filter(|_| shared.beacon.is_some_and(|beacon| beacon.pid() != linux::pid())), shared.beacon)
+    };
+    match address {
+        None => beacon,
+        Some(address) => {
+            // We are a child of who connected.
+            connect_to(address);
+            SHARED.try_read().ok()?.beacon
+        }
+    }
+}
+
+fn thread(pid: u32) -> u32 {
+    THREAD.with(|known| {
+        let (of, thread) = known.get();
+        if of == pid {
+            return thread;
+        }
+        let thread = linux::thread();
+        known.set((pid, thread));
+        thread
+    })
+}
+
+fn send(beacon: &Beacon, what: What<'_>, attributes: &[(&str, Value<'_>)]) {
+    let (readings, at) = match what {
+        What::Begin { .. } => beacon.at_begin(),
+        What::End { .. } => beacon.at_end(),
+        What::Mark(_) | What::Gauge { .. } => (Readings::default(), linux::monotonic_nanos()),
+    };
+    let message = Message { at: Some(at), thread: Some(thread(beacon.pid())), attributes, readings, ..Message::new(what) };
+    if beacon.send(&message) == Sent::NobodyThere {
+        STATE.store(OFF, Ordering::Relaxed);
+    }
+}
+
+/// This moment has this name.
+pub fn mark(name: &str, attributes: &[(&str, Value<'_>)]) {
+    if is_on()
+        && let Some(beacon) = beacon()
+    {
+        send(beacon, What::Mark(name), attributes);
+    }
+}
+
+/// The program's own number of this name is now so.
+pub fn gauge(name: &str, value: f64) {
+    if is_on()
+        && let Some(beacon) = beacon()
+    {
+        send(beacon, What::Gauge { name, value }, &[]);
+    }
+}
+
+/// A span begins, with what this thread and process have used so far. `None` if nobody listens: there is nothing to end then.
+pub fn begin(name: &str, parent: Option<SpanId>, attributes: &[(&str, Value<'_>)]) -> Option<SpanId> {
+    if !is_on() {
+        return None;
+    }
+    let beacon = beacon()?;
+    let span = beacon.new_span();
+    send(beacon, What::Begin { name, span, parent }, attributes);
+    Some(span)
+}
+
+/// A span ends.
+pub fn end(span: SpanId, status: Status<'_>) {
+    if is_on()
+        && let Some(beacon) = beacon()
+    {
+        send(beacon, What::End { span, status }, &[]);
+    }
+}
+
+/// Waits until all is sent that could not be at once, for no longer than this. Returns whether it is. At the end of a program it comes by itself.
+pub fn flush(at_most: Duration) -> bool {
+    STATE.load(Ordering::Relaxed) != ON || SHARED.try_read().is_ok_and(|shared| shared.beacon.is_none_or(|beacon| beacon.flush(at_most)))
+}
+
+extern "C" fn say_last_words() {
+    flush(LAST_WORDS);
+}
+
+// SAFETY: the section holds pointers to functions that are called when the program exits; this one keeps to what is there for all its life.
+#[allow(unsafe_code)]
+#[cfg_attr(target_os = "linux", unsafe(link_section = ".fini_array"))]
+#[used]
+static LAST_WORDS_AT_EXIT: extern "C" fn() = say_last_words;

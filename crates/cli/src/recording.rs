@@ -133,16 +133,23 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     // From here on the job runs: whatever fails is ours to say and not the job's to suffer.
     let target = Target::create(&output_path(&machine, options, &subject), facts, options);
     let (outcome, mut target) = recorder.run(target, stop);
+    let of_lines = line_notices(recorder.panel());
     if let Some(recording) = target.as_mut().and_then(Target::recording_mut) {
         recording.facts_mut().processes.fast = Some(recorder.panel().processes().fast_status());
-        recording.facts_mut().notices.extend(line_notices(recorder.panel()));
+        recording.facts_mut().notices.extend(of_lines.iter().cloned());
     }
     // The recording is complete before we wait for a command that may go on for long.
-    let kept = keep(&machine, options, &outcome, totals_of(&outcome, subject.has_job()), target);
+    let mut kept = keep(&machine, options, &outcome, totals_of(&outcome, subject.has_job()), target);
+    // Who asked for lines and has none should not have to look for the reason.
+    let missing = of_lines.iter().filter(|notice| notice.name != LINES_FAILED);
+    kept.complaints.extend(missing.map(|notice| format!("{}: {}", notice.name.replace('_', " "), notice.detail)));
     let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };
     say(options, &outcome, subject.has_job(), &kept);
     Ok(outcome)
 }
+
+/// Of some readings of stacks that failed, as some always do.
+const LINES_FAILED: &str = "lines_failed";
 
 #[cfg(feature = "lines")]
 fn watch_lines(recorder: &mut Recorder, machine: &Arc<Machine>, hertz: Option<u32>) {
@@ -160,9 +167,9 @@ fn line_notices(panel: &Panel) -> Vec<Notice> {
     let Some(status) = panel.line_status() else { return Vec::new() };
     let why = status.why.map(|why| format!("; the last: {why}")).unwrap_or_default();
     let all = [
-        ("lines_denied", status.denied, format!("Python processes whose stacks this user may not read{why}")),
+        ("lines_denied", status.denied, format!("this user may not read the stacks of Python processes{why}")),
         ("lines_unreadable", status.unreadable, format!("Python processes whose stacks could not be read{why}")),
-        ("lines_failed", status.failed, format!("of {} readings of stacks, which the program changed meanwhile", status.samples)),
+        (LINES_FAILED, status.failed, format!("of {} readings of stacks, which the program changed meanwhile", status.samples)),
     ];
     all.into_iter().filter(|(_, count, _)| *count > 0).map(|(name, count, detail)| Notice { name: name.to_owned(), detail, count }).collect()
 }

@@ -230,7 +230,10 @@ mod tests {
         assert_eq!(rows.len(), 2);
         let text = |column: &str, row| rows.column(column).and_then(|column| column.text(row));
         assert_eq!((text("function", 0), text("file", 0), text("state", 0)), (Some("Reader.read"), Some("job/read.py"), Some("running")));
-        assert_eq!(text("stack", 0), Some("<module> (/home/lib/python/main.py:3);Reader.read (job/read.py:12);loads (/usr/lib/python3.11/json/__init__.py:346)"));
+        assert_eq!(
+            text("stack", 0),
+            Some("<module> (/home/lib/python/main.py:3);Reader.read (job/read.py:12);loads (/usr/lib/python3.11/json/__init__.py:346)")
+        );
         assert_eq!(text("function", 1), Some("loads"), "where there is nothing else");
         assert!(!frames[2].is_of_library() && frame("f", "/x/venv/lib/python3.13/site-packages/a.py", 1).is_of_library());
     }

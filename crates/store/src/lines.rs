@@ -241,11 +241,14 @@ impl Account {
     /// Takes rows, which come in the order of time.
     fn add(&mut self, frame: &Frame) {
         let ints = |name: String| frame.ints(&name);
-        let (pids, starts, threads, line) = (ints(column(Lines::pid)), ints(column(Lines::start_ticks)), ints(column(Lines::thread)), ints(column(Lines::line)));
-        let (locks, names) = (ints(column(Lines::holds_lock)), [column(Lines::state), column(Lines::function), column(Lines::file), column(Lines::stack)]);
+        let (pids, starts, threads, line) =
+            (ints(column(Lines::pid)), ints(column(Lines::start_ticks)), ints(column(Lines::thread)), ints(column(Lines::line)));
+        let (locks, names) =
+            (ints(column(Lines::holds_lock)), [column(Lines::state), column(Lines::function), column(Lines::file), column(Lines::stack)]);
         let [states, functions, files, stacks] = names.each_ref().map(|name| frame.texts(name));
         let floats = |name: String| frame.floats(&name);
-        let (durations, cpus, faults) = (floats(column(Lines::duration)), floats(column(Lines::thread_cpu)), floats(column(Lines::thread_minor_faults)));
+        let (durations, cpus, faults) =
+            (floats(column(Lines::duration)), floats(column(Lines::thread_cpu)), floats(column(Lines::thread_minor_faults)));
         let counters = [
             floats(column(Lines::cpu)),
             floats(column(Lines::resident)),
@@ -373,4 +376,134 @@ fn shares(rows: &[&Row], of: impl Fn(&Row) -> Option<f64>) -> Option<Vec<f64>> {
     let amounts: Vec<f64> = rows.iter().map(|row| of(row)).collect::<Option<_>>()?;
     let sum: f64 = amounts.iter().sum();
     (sum > 0.0).then(|| amounts.into_iter().map(|amount| amount / sum).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_model::{LineCounters, LineRow, Moment, Rows, Sink};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Facts, Options, Recording};
+
+    const MAIN: StackFrame<'static> = StackFrame { function: "main", file: "job.py", line: 90 };
+
+    #[derive(Clone, Copy, Debug)]
+    struct Seen {
+        at: i64,
+        thread: u64,
+        /// `None` while it waits.
+        cpu: Option<f64>,
+        line: u64,
+        process: LineCounters,
+    }
+
+    fn costs(rows: &[Seen]) -> LineCosts {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.baro");
+        let mut recording = Recording::create(&path, Facts::default(), Options::default()).unwrap();
+        let mut batch = Rows::<Lines>::new();
+        for seen in rows {
+            batch.add(&LineRow {
+                at: Moment { utc_nanos: seen.at, monotonic_nanos: seen.at },
+                pid: 5,
+                start_ticks: 6,
+                thread: Some(seen.thread),
+                thread_name: None,
+                is_running: seen.cpu.is_some(),
+                holds_lock: seen.thread == 1,
+                duration_seconds: 0.01,
+                thread_cpu_seconds: seen.cpu,
+                thread_minor_faults: None,
+                counters: seen.process,
+                frames: &[StackFrame { function: "work", file: "job.py", line: seen.line }, MAIN],
+            });
+        }
+        recording.take(&batch).unwrap();
+        recording.publish().unwrap();
+        drop(recording);
+        Timeline::open(&path).unwrap().line_costs(None, None).unwrap().unwrap()
+    }
+
+    fn seen(tick: i64, thread: u64, cpu: Option<f64>, line: u64, used: f64, resident: u64) -> Seen {
+        let process = LineCounters { cpu_seconds: Some(used), resident_bytes: Some(resident), ..LineCounters::default() };
+        Seen { at: tick * 10_000_000, thread, cpu, line, process }
+    }
+
+    fn of(costs: &LineCosts, line: u64) -> &Line {
+        costs.lines.iter().find(|entry| entry.line == Some(line)).unwrap()
+    }
+
+    #[test]
+    fn what_was_used_goes_to_the_lines_at_both_ends_of_the_time() {
+        let costs = costs(&[
+            seen(0, 1, Some(1.0), 7, 1.0, 1000),
+            seen(1, 1, Some(1.01), 7, 1.01, 1000),
+            seen(2, 1, Some(1.02), 8, 1.02, 5000),
+            seen(3, 1, Some(1.03), 8, 1.03, 4000),
+        ]);
+        let (seven, eight) = (of(&costs, 7).own, of(&costs, 8).own);
+        assert!((seven.growth.cpu_seconds - 0.015).abs() < 1e-9 && (eight.growth.cpu_seconds - 0.015).abs() < 1e-9);
+        assert_eq!((seven.growth.resident_bytes, eight.growth.resident_bytes, eight.growth.resident_grown_bytes), (2000.0, 1000.0, 2000.0));
+        assert_eq!((seven.samples, eight.samples, costs.looks), (2, 2, 4));
+        let main = of(&costs, 90);
+        assert_eq!((main.own, main.total.samples), (LineCost::default(), 4));
+        assert!((main.total.growth.cpu_seconds - 0.03).abs() < 1e-9);
+        let function = |name: &str| costs.functions.iter().find(|function| function.function == name).unwrap();
+        assert_eq!((function("work").own.samples, function("main").total.samples), (4, 4));
+    }
+
+    #[test]
+    fn each_thread_is_charged_with_its_own_time_and_who_has_the_lock_with_memory() {
+        let costs = costs(&[
+            seen(0, 1, Some(0.0), 7, 0.0, 0),
+            seen(0, 2, Some(0.0), 8, 0.0, 0),
+            seen(1, 1, Some(0.001), 7, 0.02, 4096),
+            seen(1, 2, Some(0.009), 8, 0.02, 4096),
+        ]);
+        // Twice as much as both threads used: others, of a library, worked for them.
+        assert!((of(&costs, 7).own.growth.cpu_seconds - 0.002).abs() < 1e-9 && (of(&costs, 8).own.growth.cpu_seconds - 0.018).abs() < 1e-9);
+        assert_eq!((of(&costs, 7).own.growth.resident_bytes, of(&costs, 8).own.growth.resident_bytes), (4096.0, 0.0));
+        assert_eq!((costs.processes, costs.threads), (1, 2));
+    }
+
+    #[test]
+    fn what_is_used_while_nobody_runs_is_kept_for_who_is_next() {
+        let mut rows = vec![seen(0, 1, None, 7, 0.0, 0), seen(1, 1, None, 7, 0.5, 0), seen(2, 1, Some(0.5), 8, 0.6, 0), seen(3, 1, None, 9, 0.7, 10)];
+        let told = costs(&rows);
+        assert!((of(&told, 8).own.growth.cpu_seconds - 0.6).abs() < 1e-9);
+        assert!((told.unseen.cpu_seconds - 0.1).abs() < 1e-9 && (told.all.growth.cpu_seconds - 0.7).abs() < 1e-9);
+        assert!((of(&told, 7).own.waiting_seconds - 0.02).abs() < 1e-9 && of(&told, 7).own.samples == 0);
+        rows.clear();
+        assert_eq!(costs(&rows).looks, 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever was seen: lines together have what the process used from the first row to the last, less what is told as unseen.
+        #[test]
+        fn sums_are_exact(ticks in prop::collection::vec((prop::collection::vec((1_u64..4, prop::option::of(0.0..1.0), 1_u64..6), 1..4), 0.0..1.0, 0_u64..1000), 1..30)) {
+            let (mut rows, mut used, mut threads) = (Vec::new(), 0.0, HashMap::new());
+            for (tick, (seen_now, more, resident)) in (0_i64..).zip(&ticks) {
+                used += more;
+                for (thread, cpu, line) in seen_now {
+                    let total: &mut f64 = threads.entry(*thread).or_default();
+                    *total += cpu.unwrap_or(0.0);
+                    rows.push(seen(tick, *thread, cpu.map(|_| *total), *line, used, *resident));
+                }
+            }
+            let costs = costs(&rows);
+            let sum = |of: fn(&Growth) -> f64| costs.lines.iter().map(|line| of(&line.own.growth)).sum::<f64>() + of(&costs.unseen);
+            let (first, last) = (rows[0].process, rows[rows.len() - 1].process);
+            let grew = last.cpu_seconds.unwrap() - first.cpu_seconds.unwrap();
+            prop_assert!((sum(|growth| growth.cpu_seconds) - grew).abs() < 1e-6);
+            prop_assert!((costs.all.growth.cpu_seconds - grew).abs() < 1e-6);
+            let grew = last.resident_bytes.unwrap() as f64 - first.resident_bytes.unwrap() as f64;
+            prop_assert!((sum(|growth| growth.resident_bytes) - grew).abs() < 1e-3);
+            let functions: f64 = costs.functions.iter().map(|function| function.own.growth.cpu_seconds).sum();
+            let lines: f64 = costs.lines.iter().map(|line| line.own.growth.cpu_seconds).sum();
+            prop_assert!((functions - lines).abs() < 1e-6);
+        }
+    }
 }

@@ -208,7 +208,11 @@ struct Sources<'a> {
 impl<'a> Sources<'a> {
     fn new(story: &'a Story) -> Sources<'a> {
         let end = u64::try_from(story.span.utc.1).unwrap_or(0);
-        Sources { directory: Path::new(story.facts().directory.as_str()), until: SystemTime::UNIX_EPOCH + Duration::from_nanos(end), files: HashMap::new() }
+        Sources {
+            directory: Path::new(story.facts().directory.as_str()),
+            until: SystemTime::UNIX_EPOCH + Duration::from_nanos(end),
+            files: HashMap::new(),
+        }
     }
 
     fn path(&self, file: &str) -> PathBuf {

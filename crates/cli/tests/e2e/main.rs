@@ -12,6 +12,8 @@ mod exit;
 mod failures;
 mod harness;
 mod hostile;
+#[cfg(feature = "lines")]
+mod lines;
 mod numbers;
 mod output;
 mod places;

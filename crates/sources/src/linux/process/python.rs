@@ -312,7 +312,8 @@ impl PythonProcess {
             let since = thread.seen.max(now - GAP_NANOS);
             (thread.seen, thread.number) = (now, number);
             if let Some(wait) = &mut thread.wait {
-                let goes_on = !is_running && wait.trace.frames == trace.frames && now - wait.since < WAIT_NANOS && now - wait.until.monotonic_nanos < GAP_NANOS;
+                let goes_on =
+                    !is_running && wait.trace.frames == trace.frames && now - wait.since < WAIT_NANOS && now - wait.until.monotonic_nanos < GAP_NANOS;
                 if goes_on {
                     (wait.until, wait.counters) = (at, counters);
                     continue;
@@ -379,13 +380,16 @@ impl PythonProcess {
     fn activity(&mut self, machine: &Machine, trace: &StackTrace, is_alone: bool) -> Activity {
         let said = trace.os_thread_id;
         let main = is_alone.then_some(u64::from(self.pid));
-        let number = said.or(main).or_else(|| self.numbers.of(machine, &self.spy.process, trace.thread_id));
+        let number = said.or_else(|| self.numbers.of(machine, &self.spy.process, trace.thread_id)).or(main);
         let idle = Activity { number, ..Activity::default() };
         if !trace.active {
             return idle;
         }
-        let mut read = |file: &str| number.is_some_and(|number| machine.read(Root::Proc, &format!("{}/task/{number}/{file}", self.pid), &mut self.buffer).is_ok());
-        if !read("schedstat") {
+        let pid = self.pid;
+        let read = |file: &str, buffer: &mut Vec<u8>| {
+            number.is_some_and(|number| machine.read(Root::Proc, &format!("{pid}/task/{number}/{file}"), buffer).is_ok())
+        };
+        if !read("schedstat", &mut self.buffer) {
             // It is numbered otherwise where it lives, in a container, or has just ended: who has the lock runs, or waits for a device.
             self.numbers.known.remove(&trace.thread_id);
             return Activity { is_running: trace.owns_gil, ..idle };
@@ -396,7 +400,7 @@ impl PythonProcess {
         if is_alone && said.is_some() {
             return running;
         }
-        match read("stat").then(|| parse::stat(&self.buffer)).flatten() {
+        match read("stat", &mut self.buffer).then(|| parse::stat(&self.buffer)).flatten() {
             // Where Python does not tell the number of a thread, py-spy could not ask whether it runs.
             Some(stat) if said.is_none() && stat.state != b'R' => idle,
             stat => Activity { minor_faults: stat.map(|stat| stat.minor_faults), ..running },
@@ -457,7 +461,8 @@ impl ThreadNumbers {
         let numbers: Vec<u64> = machine.names(Root::Proc, &format!("{}/task", process.pid)).iter().filter_map(|name| name.parse().ok()).collect();
         let record = process.copy(usize::try_from(thread).ok()?, Self::RECORD).ok()?;
         let is_number = |word: &[u8]| word.try_into().map(u32::from_ne_bytes).ok().map(u64::from).filter(|word| numbers.contains(word));
-        let mut places = record.chunks_exact(4).enumerate().filter_map(|(place, word)| Some((place, is_number(word)?)));
+        // It stands where a pointer might: the upper halves of pointers, elsewhere, look like numbers of threads.
+        let mut places = record.chunks_exact(8).enumerate().filter_map(|(place, word)| Some((place, is_number(&word[..4])?)));
         let (place, number) = match self.place {
             Some(known) => places.find(|(place, _)| *place == known)?,
             None => places.next()?,

@@ -95,7 +95,7 @@ impl LineCost {
 pub struct Line {
     /// The file, as the program knows it.
     pub file: String,
-    /// The function.
+    /// The function; of a line, one of those that stand in it.
     pub function: String,
     /// The line; `None` for a function, and where the program does not tell.
     pub line: Option<u64>,
@@ -158,9 +158,12 @@ struct Book {
 impl Book {
     fn place(&mut self, frame: StackFrame<'_>, is_function: bool) -> usize {
         let line = (frame.line > 0 && !is_function).then_some(frame.line);
-        let key = (frame.file.to_owned(), frame.function.to_owned(), line, is_function);
-        *self.places.entry(key).or_insert_with_key(|(file, function, line, _)| {
-            let entry = Line { file: file.clone(), function: function.clone(), line: *line, own: LineCost::default(), total: LineCost::default() };
+        // A line is one, though what stands in it may be functions of its own: comprehensions, lambdas.
+        let function = if line.is_some() { "" } else { frame.function };
+        let key = (frame.file.to_owned(), function.to_owned(), line, is_function);
+        *self.places.entry(key).or_insert_with_key(|(file, _, line, _)| {
+            let function = frame.function.to_owned();
+            let entry = Line { file: file.clone(), function, line: *line, own: LineCost::default(), total: LineCost::default() };
             self.entries.push((entry, is_function));
             self.entries.len() - 1
         })

@@ -21,7 +21,7 @@ const INDENT: &str = "  ";
 const GIVE_WAY: [&[&str]; 4] = [&["SAMPLES"], &["READ", "WRITTEN"], &["WAITED"], &["IN ALL"]];
 
 /// Room for a source text that still says something.
-const LEAST_SOURCE: usize = 12;
+const LEAST_SOURCE: usize = 20;
 
 /// A source file that is longer is not one that somebody wrote.
 const MOST_SOURCE_BYTES: u64 = 8 << 20;
@@ -29,6 +29,9 @@ const MOST_SOURCE_BYTES: u64 = 8 << 20;
 /// Less than this in the whole recording is nothing that a line need be named for.
 const LEAST_SECONDS: f64 = 0.05;
 const LEAST_BYTES: f64 = 4e6;
+
+/// A line with less than so many thousandths of everything is not told of.
+const LEAST_RANK: u64 = 3;
 
 /// What is told, and of which recording.
 pub(super) struct Told<'a> {
@@ -41,10 +44,14 @@ pub(super) struct Told<'a> {
 /// What to say of a recording in which nobody looked at lines.
 pub(super) fn none(story: &Story) -> String {
     let command = story.facts().command.as_deref().map_or_else(|| "python3 program.py".to_owned(), super::command_line);
+    let missing = ["lines_denied", "lines_unreadable"];
+    if let Some(notice) = story.facts().notices.iter().find(|notice| missing.contains(&notice.name.as_str())) {
+        return format!("no line could be looked at: {}", human::escape(&notice.detail));
+    }
     match story.facts().sources.get("lines").map(String::as_str) {
         None => format!("it was recorded without lines; `barograph run --lines -- {command}` records them"),
         Some("ok") => "no Python program ran in it for long enough to be looked at".to_owned(),
-        Some(why) => format!("lines could not be recorded: {why}"),
+        Some(why) => format!("lines could not be recorded: {}", human::escape(why)),
     }
 }
 
@@ -103,7 +110,7 @@ impl Told<'_> {
                 // To a thousandth, as numbers without an order can't be sorted by.
                 (parts.into_iter().fold(0.0, f64::max) * 1e3) as u64
             };
-            let mut chosen: Vec<&Line> = entries.iter().filter(|line| line.own != LineCost::default()).collect();
+            let mut chosen: Vec<&Line> = entries.iter().filter(|line| rank(line) >= LEAST_RANK).collect();
             let name = |line: &Line| (line.file.clone(), line.line, line.function.clone());
             chosen.sort_by_cached_key(|line| (Reverse(rank(line)), name(line)));
             chosen.truncate(self.top);
@@ -130,7 +137,7 @@ impl Told<'_> {
             };
             table.row([
                 (seconds(own.growth.cpu_seconds), Ink::Bold),
-                (human::share(own.growth.cpu_seconds / all.max(1e-9)), Ink::Plain),
+                (if own.growth.cpu_seconds > 0.0 { human::share(own.growth.cpu_seconds / all.max(1e-9)) } else { String::new() }, Ink::Plain),
                 (seconds(line.total.growth.cpu_seconds), Ink::Plain),
                 (memory(own.growth), Ink::Plain),
                 (bytes(own.growth.read_bytes), Ink::Plain),

@@ -47,19 +47,19 @@ fn the_hot_line_the_allocating_line_and_the_waiting_line_are_found() {
     for python in pythons() {
         let place = Place::new();
         let python = python.to_str().unwrap();
-        let timeline = place.run(&["--lines", "-i", "100ms"], &[python, &job("hot.py"), "1.5", "300"]).timeline();
+        let timeline = place.run(&["--lines", "-i", "100ms"], &[python, &job("hot.py"), "1200", "300"]).timeline();
         assert_eq!(timeline.facts().sources.get("lines").map(String::as_str), Some("ok"));
         let told = told(&place);
         let all = told["lines"]["all"]["cpu_seconds"].as_f64().unwrap();
         let hot = of_line(&told, "hot.py", "the hot line");
-        assert!(sum(&hot, "cpu_seconds") > 0.6 * all && all > 1.0, "{python}: {} of {all}", sum(&hot, "cpu_seconds"));
+        assert!(sum(&hot, "cpu_seconds") > 0.6 * all && all > 0.5, "{python}: {} of {all}", sum(&hot, "cpu_seconds"));
         let allocating = sum(&of_line(&told, "hot.py", "the allocating line"), "resident_bytes");
         assert!((200e6..400e6).contains(&allocating), "{python}: {allocating}");
         let hottest = sum(&hot, "resident_bytes");
         assert!(hottest.abs() < 60e6, "{python}: memory is not the hot line's: {hottest}");
         let waiting = of_line(&told, "hot.py", "the waiting line");
         let (waited, cpu) = (sum(&waiting, "waiting_seconds"), sum(&waiting, "cpu_seconds"));
-        assert!((0.2..0.9).contains(&waited) && cpu < 0.1, "{python}: {waited} {cpu}");
+        assert!((0.2..2.0).contains(&waited) && cpu < 0.1, "{python}: {waited} {cpu}");
         // The function that calls the hot line has it in its total.
         let main = told["lines"]["functions"].as_array().unwrap().iter().find(|function| function["function"] == "main").unwrap();
         assert!(main["total"]["cpu_seconds"].as_f64().unwrap() > 0.9 * all, "{python}: {main}");
@@ -140,13 +140,37 @@ fn a_job_that_may_not_be_read_says_so_once() {
     let denied: Vec<_> = timeline.facts().notices.iter().filter(|notice| notice.name == "lines_denied").collect();
     assert!(denied.len() == 1 && denied[0].count == 1, "{:?}", timeline.facts().notices);
     assert!(rows(&timeline, "job").unwrap().len() > 5, "the rest is recorded");
+    let output = finish(place.barograph(["report", "run.baro", "--lines"]));
+    assert!(!output.status.success() && text(&output.stderr).contains("may not read"), "{output:?}");
+}
+
+#[test]
+fn without_room_for_a_thread_there_are_no_lines_and_a_reason() {
+    let place = Place::new();
+    if !rustix::process::geteuid().is_root() || !is_there("setpriv") || !is_there("prlimit") {
+        eprintln!("left out: only root can become somebody else");
+        return;
+    }
+    std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
+    std::fs::copy(BAROGRAPH, place.path("barograph")).unwrap();
+    let mut command = place.command("setpriv");
+    // One for us, one for the job.
+    command.args(["--reuid=54332", "--clear-groups", "prlimit", "--nproc=2"]).arg(place.path("barograph"));
+    command.args(["run", "-q", "-i", "20ms", "-o", "run", "--lines", "--", "sleep", "0.3"]);
+    let output = finish(command);
+    assert!(output.status.success(), "{output:?}");
+    let timeline = ended(&place.path("run.baro"));
+    assert!(timeline.facts().sources["lines"].starts_with("no thread for it"), "{:?}", timeline.facts().sources);
+    assert!(rows(&timeline, "job").unwrap().len() >= 5);
+    let output = finish(place.barograph(["report", "run.baro", "--lines"]));
+    assert!(text(&output.stderr).contains("no thread for it"), "{output:?}");
 }
 
 #[test]
 fn attaching_looks_at_lines_as_well() {
     let place = Place::new();
     let mut job = place.command(python());
-    let mut job = job.args([&crate::harness::job("hot.py"), "20", "1"]).spawn().unwrap();
+    let mut job = job.args([&crate::harness::job("hot.py"), "1000000", "1"]).spawn().unwrap();
     let pid = job.id().to_string();
     let output = finish(place.barograph(["attach", &pid, "-q", "-o", "run", "-i", "100ms", "--lines=50", "--duration", "1.5"]));
     job.kill().unwrap();

@@ -20,12 +20,12 @@ use crate::scan::{lines, number, words};
 use crate::{Fault, FaultKind, Faults, Machine, Root, Source};
 
 /// How often it is looked who came and went.
-const LOOK_NANOS: i64 = 100_000_000;
+const LOOK_NANOS: i64 = 50_000_000;
 /// CPU time that a look may take before it breaks off, and goes on with the next process at the next look.
 const LOOK_CPU_NANOS: i64 = 3_000_000;
 /// The first and the longest time until it is tried again whether a process runs Python, or can be read.
 const TRY_AGAIN_NANOS: (i64, i64) = (30_000_000, 20_000_000_000);
-/// A process that we found ourselves is known to the recorder by then, or has ended.
+/// A process that we found ourselves is known to the recorder by then, or has ended, or is looked for again.
 const OWN_FINDINGS_LAST_NANOS: i64 = 5_000_000_000;
 /// After so many failed readings in a row a process is opened anew: it may have executed another program.
 const FAILURES_IN_A_ROW: u32 = 20;
@@ -70,8 +70,10 @@ pub struct LineSource {
 /// A process of the job.
 struct Known {
     found: i64,
-    /// When it was last among the targets.
+    /// When it was last among the targets, or seen to live.
     listed: i64,
+    /// Whether it has not been among the targets so far.
+    is_own_finding: bool,
     /// Not looked at before.
     due: i64,
     attempts: u32,
@@ -115,11 +117,20 @@ impl LineSource {
     fn look(&mut self, now: i64) {
         self.targets.copy_into(&mut self.list);
         for &identity in &self.list {
-            self.known.entry(identity).or_insert_with(|| Known::new(now)).listed = now;
+            let known = self.known.entry(identity).or_insert_with(|| Known::new(now));
+            (known.listed, known.is_own_finding) = (now, false);
         }
-        let rows = &mut self.rows;
-        self.known.retain(|_, known| {
-            let stays = known.listed == now || now - known.listed < OWN_FINDINGS_LAST_NANOS && known.found == known.listed;
+        let (rows, machine) = (&mut self.rows, &self.machine);
+        self.known.retain(|&(pid, start_ticks), known| {
+            let is_listed = known.listed == now;
+            if !is_listed
+                && known.is_own_finding
+                && now - known.listed >= OWN_FINDINGS_LAST_NANOS
+                && super::start_ticks(machine, pid) == Some(start_ticks)
+            {
+                known.listed = now;
+            }
+            let stays = is_listed || known.is_own_finding && now - known.listed < OWN_FINDINGS_LAST_NANOS;
             if let Some(python) = known.python.as_mut().filter(|_| !stays) {
                 python.finish(rows);
             }
@@ -148,7 +159,7 @@ impl LineSource {
             if self.known.range((child, 0)..=(child, u64::MAX)).next().is_none()
                 && let Some(start) = super::start_ticks(&self.machine, child)
             {
-                self.known.insert((child, start), Known::new(now));
+                self.known.insert((child, start), Known { is_own_finding: true, ..Known::new(now) });
             }
         }
     }
@@ -196,7 +207,7 @@ impl LineSource {
 
 impl Known {
     fn new(now: i64) -> Known {
-        Known { found: now, listed: now, due: i64::MIN, attempts: 0, told: false, python: None }
+        Known { found: now, listed: now, is_own_finding: false, due: i64::MIN, attempts: 0, told: false, python: None }
     }
 }
 

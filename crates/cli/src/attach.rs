@@ -28,8 +28,14 @@ pub(crate) struct AttachArgs {
 pub(crate) fn run(args: &AttachArgs) -> anyhow::Result<ExitCode> {
     let machine = args.job.machine.open()?;
     let pids = find(&machine, &args.jobs)?;
-    let request =
-        Request { machine, options: &args.job.recording, subject: Subject::Processes(&pids), until: args.job.until, stop: Box::new(|| None) };
+    let request = Request {
+        machine,
+        options: &args.job.recording,
+        subject: Subject::Processes(&pids),
+        until: args.job.until,
+        lines: args.job.lines(),
+        stop: Box::new(|| None),
+    };
     recording::make(request)?;
     Ok(ExitCode::SUCCESS)
 }

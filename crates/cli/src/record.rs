@@ -41,6 +41,7 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         options: &args.recording,
         subject: Subject::Machine { until_exit: &pids },
         until: UntilOption::Job(Until::Root),
+        lines: None,
         stop: Box::new(move || file.as_ref().filter(|path| path.exists()).map(|path| format!("{} is there", path.display()))),
     };
     recording::make(request)?;

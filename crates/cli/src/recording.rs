@@ -8,7 +8,7 @@ use barograph_model::{Batch, Sink};
 use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, Until};
 use barograph_session::{Subject, default_path, end_recording, facts, folder_name, listen, open_beacon, totals};
 use barograph_sources::{Fault, FaultKind, Machine};
-use barograph_store::{self as store, Facts, Recording, Totals};
+use barograph_store::{self as store, Facts, Notice, Recording, Totals};
 
 use crate::options::{FastOption, RecordingOptions, UntilOption};
 use crate::rules::Rules;
@@ -20,6 +20,8 @@ pub(crate) struct Request<'a> {
     pub(crate) options: &'a RecordingOptions,
     pub(crate) subject: Subject<'a>,
     pub(crate) until: UntilOption,
+    /// How often in a second the lines of Python programs are looked at, if at all.
+    pub(crate) lines: Option<u32>,
     /// Asked at every tick: the reason to stop now, if there is one.
     pub(crate) stop: Box<dyn FnMut() -> Option<String>>,
 }
@@ -38,7 +40,7 @@ impl Unrecordable {
 
 /// Records, says so, and returns what became of the job.
 pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
-    let Request { machine, options, subject, until, stop } = request;
+    let Request { machine, options, subject, until, lines, stop } = request;
     let rules = options.rules.understand(matches!(subject, Subject::Command(_)))?;
     let beacon = open_beacon(!options.no_beacon);
     let listener = rules.and_then(|rules| listen_to_lines(rules, beacon.as_ref()));
@@ -73,17 +75,23 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
         Subject::Command(command) => Some(recorder.spawn(command)?),
         _ => subject.attach(&mut recorder),
     };
+    watch_lines(&mut recorder, &machine, lines);
     let mut facts = facts(&machine, &mut recorder, &subject, options.processes.as_ref(), &record_options, root);
     facts.sources.insert("beacon".to_owned(), beacon);
     // From here on the job runs: whatever fails is ours to say and not the job's to suffer.
     let path = options.output.clone().unwrap_or_else(|| default_path(&machine, &subject));
     let target = Target::create(&path, facts, options);
     let (outcome, mut target) = recorder.run(target, stop);
+    let of_lines = line_notices(recorder.panel());
     if let Some(recording) = target.as_mut().and_then(Target::recording_mut) {
         recording.facts_mut().processes.fast = Some(recorder.panel().processes().fast_status());
+        recording.facts_mut().notices.extend(of_lines.iter().cloned());
     }
     // The recording is complete before we wait for a command that may go on for long.
-    let kept = keep(&machine, options, &outcome, totals(&outcome, subject.has_job()), target);
+    let mut kept = keep(&machine, options, &outcome, totals(&outcome, subject.has_job()), target);
+    // Who asked for lines and has none should not have to look for the reason.
+    let missing = of_lines.iter().filter(|notice| notice.name != LINES_FAILED);
+    kept.complaints.extend(missing.map(|notice| format!("{}: {}", notice.name.replace('_', " "), notice.detail)));
     let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };
     say(options, &outcome, subject.has_job(), &kept);
     Ok(outcome)
@@ -96,6 +104,37 @@ fn listen_to_lines(rules: Rules, beacon: Result<&Beacon, &String>) -> Option<Lis
         Listener::start(&listen_to, rules.into_ears(beacon.address())).map_err(|error| error.to_string())
     });
     listener.inspect_err(|why| crate::complain(&anyhow::anyhow!("no line is looked at: {why}"))).ok()
+}
+
+/// Of some readings of stacks that failed, as some always do.
+const LINES_FAILED: &str = "lines_failed";
+
+#[cfg(feature = "lines")]
+fn watch_lines(recorder: &mut Recorder, machine: &Arc<Machine>, hertz: Option<u32>) {
+    if let Some(hertz) = hertz {
+        recorder.watch_lines(machine, hertz);
+    }
+}
+
+#[cfg(not(feature = "lines"))]
+fn watch_lines(_: &mut Recorder, _: &Arc<Machine>, _: Option<u32>) {}
+
+/// What one should know of the lines that were looked at.
+#[cfg(feature = "lines")]
+fn line_notices(panel: &Panel) -> Vec<Notice> {
+    let Some(status) = panel.line_status() else { return Vec::new() };
+    let why = status.why.map(|why| format!("; the last: {why}")).unwrap_or_default();
+    let all = [
+        ("lines_denied", status.denied, format!("this user may not read the stacks of Python processes{why}")),
+        ("lines_unreadable", status.unreadable, format!("Python processes whose stacks could not be read{why}")),
+        (LINES_FAILED, status.failed, format!("of {} readings of stacks, which the program changed meanwhile", status.samples)),
+    ];
+    all.into_iter().filter(|(_, count, _)| *count > 0).map(|(name, count, detail)| Notice { name: name.to_owned(), detail, count }).collect()
+}
+
+#[cfg(not(feature = "lines"))]
+fn line_notices(_: &Panel) -> Vec<Notice> {
+    Vec::new()
 }
 
 /// Where the rows go.

@@ -20,6 +20,7 @@ Examples:
   barograph run -- python train.py --epochs 3
   barograph run -i 100ms -o night.baro -- make -j8
   barograph run -o usage.csv -- ./simulate        one flat file of sums, a row for each tick
+  barograph run --lines -- python train.py        and what each line of it cost
   barograph run --until root -- ./start-daemons   end with the command, not with what it left behind
   barograph run --summary '{wall_seconds} {peak_bytes}' -- ./job")]
 pub(crate) struct RunArgs {
@@ -53,6 +54,7 @@ fn record(args: &RunArgs) -> anyhow::Result<Outcome> {
         options: &args.job.recording,
         subject: Subject::Command(&args.command),
         until: args.job.until,
+        lines: args.job.lines(),
         stop: Box::new(|| None),
     })
 }

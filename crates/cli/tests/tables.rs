@@ -5,7 +5,7 @@ use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
-use barograph_model::{Batch, Described, Events, Field, Gauge, Gauges, Level, Moment, Physical, Rows, Seconds, Sink, SpanEdges, Table, Text};
+use barograph_model::{Batch, Described, Events, Field, Gauge, Gauges, Level, Lines, Moment, Physical, Rows, Seconds, Sink, SpanEdges, Table, Text};
 use barograph_sources::{
     Cores, Cpu, Disk, Filesystem, Job, Memory, Network, Own, OwnSources, Pressure, Process, ProcessMemory, Processes, Protocols, System,
 };
@@ -139,6 +139,7 @@ every_table!(
     Filesystem,
     Network,
     Protocols,
+    Lines,
     Events,
     Gauges,
     SpanEdges,

@@ -6,6 +6,7 @@
 mod batch;
 mod event;
 mod kind;
+mod line;
 mod moment;
 mod rate;
 mod schema;
@@ -16,6 +17,7 @@ mod words;
 pub use batch::{Batch, Column, Row, Rows};
 pub use event::{EventRow, Events, Gauges, SpanEdges};
 pub use kind::{Bytes, Cell, Count, Counter, Declared, Field, Gauge, Hertz, Id, Kind, Level, Measure, Number, Physical, Ratio, Seconds, Text, Unit};
+pub use line::{LineCounters, LineRow, Lines, RUNNING, StackFrame, WAITING, stack_frames};
 pub use moment::Moment;
 pub use rate::{Rate, Sample, rate};
 pub use schema::{markdown, schema_text};

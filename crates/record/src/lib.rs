@@ -11,6 +11,8 @@ mod companion;
 mod control;
 mod job;
 mod last_stand;
+#[cfg(feature = "lines")]
+mod lines;
 mod listener;
 mod panel;
 mod recorder;
@@ -24,6 +26,8 @@ pub use clock::now;
 pub use companion::{Used, accompany};
 pub use control::Handle;
 pub use job::{JobEnd, SpawnError, become_command, care_for};
+#[cfg(feature = "lines")]
+pub use lines::{LINES_SHARE, LineOptions};
 pub use listener::{Ear, Heard as HeardLine, ListenTo, Listener};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};

@@ -11,6 +11,8 @@ use barograph_sources::{
 
 use crate::budget::Saving;
 use crate::clock::{monotonic_nanos, nanos};
+#[cfg(feature = "lines")]
+use crate::lines::{LineOptions, LineThread};
 use crate::slow::Slow;
 
 /// How the source of processes is called among the others.
@@ -18,6 +20,10 @@ const PROCESSES: &str = "process";
 
 /// How the source of memory with shared pages told apart is called.
 const PROCESS_MEMORY: &str = "process_memory";
+
+/// How the source of lines is called among the others.
+#[cfg(feature = "lines")]
+const LINES: &str = "lines";
 
 /// What is read.
 #[derive(Clone, Debug)]
@@ -58,6 +64,8 @@ pub struct Panel {
     targets: Option<Targets>,
     open: Vec<Open>,
     slow: Vec<Slow>,
+    #[cfg(feature = "lines")]
+    lines: Option<LineThread>,
     own: OwnSource,
     status: Vec<(String, String)>,
 }
@@ -75,6 +83,8 @@ impl Panel {
             targets: None,
             open: Vec::new(),
             slow: Vec::new(),
+            #[cfg(feature = "lines")]
+            lines: None,
             own: OwnSource::open(machine),
             status: vec![(PROCESSES.to_owned(), "ok".to_owned())],
         };
@@ -105,6 +115,43 @@ impl Panel {
             Err(fault) => fault.to_string(),
         };
         self.status.push((entry.name.to_owned(), status));
+    }
+
+    /// From now on, looks at the lines of the job's Python programs, on a thread of its own. If that can't be, [`Panel::status`] says why.
+    #[cfg(feature = "lines")]
+    pub(crate) fn watch_lines(&mut self, machine: &Arc<Machine>, options: LineOptions) {
+        let targets = Targets::default();
+        targets.set(self.processes.member_identities());
+        let status = match LineThread::start(machine, targets, options) {
+            Ok(lines) => {
+                self.lines = Some(lines);
+                "ok".to_owned()
+            }
+            Err(why) => why,
+        };
+        self.status.push((LINES.to_owned(), status));
+    }
+
+    /// What came of looking at lines; `None` if nobody looks.
+    #[cfg(feature = "lines")]
+    pub fn line_status(&self) -> Option<barograph_sources::LineStatus> {
+        self.lines.as_ref().map(LineThread::status)
+    }
+
+    /// Whether rows come in between ticks.
+    pub(crate) fn has_lines(&self) -> bool {
+        #[cfg(feature = "lines")]
+        return self.lines.is_some();
+        #[cfg(not(feature = "lines"))]
+        false
+    }
+
+    /// The job is over, or nobody wants to know any more: the last rows are in when this comes back.
+    pub(crate) fn end_lines(&mut self) {
+        #[cfg(feature = "lines")]
+        if let Some(lines) = &mut self.lines {
+            lines.stop();
+        }
     }
 
     /// Each source's name, and `ok` or why it gives nothing.
@@ -149,6 +196,10 @@ impl Panel {
         if let Some(targets) = &self.targets {
             targets.set(self.processes.member_identities());
         }
+        #[cfg(feature = "lines")]
+        if let Some(lines) = &self.lines {
+            lines.targets().set(self.processes.member_identities());
+        }
     }
 
     /// At the next tick everything is due but the slow sources: for the last one.
@@ -188,6 +239,10 @@ impl Panel {
         for slow in &self.slow {
             self.own.source(at, slow.name, slow.cost);
         }
+        #[cfg(feature = "lines")]
+        if let Some(lines) = &self.lines {
+            self.own.source(at, LINES, lines.cost());
+        }
     }
 
     /// Failures so far, by kind.
@@ -195,6 +250,8 @@ impl Panel {
         let mut faults = self.processes.faults();
         self.open.iter().for_each(|open| faults.add(open.source.faults()));
         self.slow.iter().for_each(|slow| faults.add(slow.faults()));
+        #[cfg(feature = "lines")]
+        self.lines.iter().for_each(|lines| faults.add(lines.faults()));
         faults
     }
 
@@ -203,6 +260,8 @@ impl Panel {
         self.processes.each_batch(visit);
         self.open.iter_mut().for_each(|open| open.source.each_batch(visit));
         self.slow.iter_mut().for_each(|slow| slow.each_batch(visit));
+        #[cfg(feature = "lines")]
+        self.lines.iter_mut().for_each(|lines| lines.each_batch(visit));
         self.own.each_batch(visit);
     }
 }

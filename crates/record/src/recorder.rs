@@ -24,6 +24,9 @@ use crate::writer::{Told, Writer};
 /// poll(2) refuses times that its kernel can't count; after an hour we look around and go on.
 const LONGEST_WAIT: i64 = 3_600_000_000_000;
 
+/// Rows that come in between ticks are gathered so often.
+const LONGEST_GATHERING: i64 = 1_000_000_000;
+
 /// Once somebody has asked for the end, what is read is published so often: whoever asks may not wait for long before he kills.
 const LAST_WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -256,6 +259,13 @@ impl Recorder {
         self.first_read
     }
 
+    /// From [`Recorder::run`] on, also looks at the lines of the job's Python programs. If that can't be, [`Panel::status`] says why.
+    #[cfg(feature = "lines")]
+    pub fn watch_lines(&mut self, machine: &std::sync::Arc<barograph_sources::Machine>, hertz: u32) {
+        let share = self.options.max_overhead.map_or(crate::LINES_SHARE, |limit| crate::LINES_SHARE.min(limit / 2.0));
+        self.panel.watch_lines(machine, crate::LineOptions { hertz, share });
+    }
+
     /// Records until it is over; `stop` is asked at each tick whether, and why, to stop now. Gives the sink back, unless it panicked.
     pub fn run<S: Sink + Send + 'static>(&mut self, sink: S, mut stop: impl FnMut() -> Option<String>) -> (Outcome, Option<S>) {
         let mut writer = Writer::new(sink, self.control.process());
@@ -267,7 +277,8 @@ impl Recorder {
         while self.stop.is_none() {
             let tick_due = self.schedule.deadline();
             let retry = if writer.is_awaited() { deadline_nanos() + SINK_ASKED_AGAIN } else { i64::MAX };
-            self.wait(end.map_or(tick_due, |end| end.min(tick_due)).min(retry));
+            let rows_due = if self.panel.has_lines() { deadline_nanos().saturating_add(LONGEST_GATHERING) } else { i64::MAX };
+            self.wait(end.map_or(tick_due, |end| end.min(tick_due)).min(retry).min(rows_due));
             self.hear_signals();
             self.hear_programs();
             self.hear_orders();
@@ -305,6 +316,7 @@ impl Recorder {
 
     fn end<S: Sink + Send + 'static>(&mut self, mut writer: Writer<S>) -> (Outcome, Option<S>) {
         self.cost.lateness = Duration::ZERO;
+        self.panel.end_lines();
         self.panel.all_due();
         if self.no_children {
             self.panel.processes().all_ended();

@@ -11,6 +11,7 @@
 //! - `processes`: those with most CPU time; `other_processes`: `count` and `cpu_seconds` of the rest.
 //! - `spans`: how many there are, `errors`, `open`; `names` by total time, `slowest`, `failed_or_open`, and `each` where a name was asked for.
 //! - `marks`, `gauges`: those that are listed.
+//! - `lines`, with `--lines` and in place of all from `job` on: what lines and functions of Python programs cost.
 //! - `notices`: `name`, `text`, `count`, `warning`.
 
 use std::io::{self, Write};
@@ -34,13 +35,7 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
     let report = json!({
         "version": 1,
         "recording": recording(story),
-        "window": {
-            "from": time(story, story.span.utc.0),
-            "to": time(story, story.span.utc.1),
-            "seconds": story.span.seconds(),
-            "ticks": story.span.ticks,
-            "whole": story.span.is_whole(),
-        },
+        "window": window(story),
         "job": group(headlines::JOB),
         "machine": group(headlines::MACHINE),
         "curves": curves(story),
@@ -65,6 +60,22 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
         })).collect::<Vec<_>>(),
     });
     write_json(out, &report)
+}
+
+/// The lines of Python programs in place of figures; `null` if nobody looked at them.
+pub(super) fn write_lines(out: &mut dyn Write, story: &Story, lines: Option<Value>) -> io::Result<()> {
+    let report = json!({ "version": 1, "recording": recording(story), "window": window(story), "lines": lines });
+    write_json(out, &report)
+}
+
+fn window(story: &Story) -> Value {
+    json!({
+        "from": time(story, story.span.utc.0),
+        "to": time(story, story.span.utc.1),
+        "seconds": story.span.seconds(),
+        "ticks": story.span.ticks,
+        "whole": story.span.is_whole(),
+    })
 }
 
 /// RFC 3339 with nanoseconds, in the zone that was asked for.

@@ -1,6 +1,7 @@
 //! `barograph report`: the story of a recording.
 
 mod json;
+mod lines;
 mod markdown;
 mod program;
 mod text;
@@ -29,7 +30,10 @@ pub(crate) struct ReportArgs {
     run: PathBuf,
     #[command(flatten)]
     window: Window,
-    /// How many processes, names of spans, marks and gauges to list.
+    /// Tell what each line, and each function, of its Python programs cost, if it was recorded with --lines.
+    #[arg(long)]
+    lines: bool,
+    /// How many processes, names of spans, marks and gauges, or lines and functions, to list.
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
     /// Tell of spans alone: all names, and more of the slowest; or each span of this name.
@@ -57,6 +61,7 @@ fn after_help() -> String {
   barograph report run.baro --spans=epoch
   barograph report run.baro --json | jq .job.memory.peak
   barograph report run.baro --markdown >> issue.md
+  barograph report run.baro --lines                 what each line of a Python program cost
 
 {}
 
@@ -68,7 +73,11 @@ What the numbers mean:
   self   of a span: what no span within it, on the same thread, took
   ~ ≥    of a span: worked out from samples; not known of all spans of that name
   memory is what processes have in RAM; \"by the kernel\" is the highest of a single
-         process that the kernel itself kept track of, between readings too",
+         process that the kernel itself kept track of, between readings too
+
+With --lines: what a line, and the libraries that it calls, cost itself; \"in all\" with the
+program's own functions that it calls. Memory is by how much the process grew, less by how
+much it shrank, while it was at that line.",
         words::HELP
     )
 }
@@ -82,6 +91,9 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 
 pub(crate) fn tell(args: &ReportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let story = Story::read(Timeline::open(&args.run)?, &args.window, args.top, &args.asked())?;
+    if args.lines {
+        return tell_lines(args, &story, out);
+    }
     if let Some(Some(name)) = args.spans.as_ref().filter(|_| story.program.each.is_empty()) {
         anyhow::bail!("{}", no_such_span(&story, name));
     }
@@ -117,6 +129,18 @@ fn no_such_span(story: &Story, name: &str) -> String {
     } else {
         format!("no span is called {:?}; there are {}", human::escape(name), known.join(", "))
     }
+}
+
+fn tell_lines(args: &ReportArgs, story: &Story, out: &mut dyn Write) -> anyhow::Result<()> {
+    let costs = story.timeline.line_costs(story.span.asked.0, story.span.asked.1)?;
+    let told = costs.as_ref().filter(|costs| costs.looks > 0).map(|costs| lines::Told { story, costs, top: args.top });
+    match told {
+        told if args.json => json::write_lines(out, story, told.map(|told| told.json()))?,
+        None => anyhow::bail!("{}: {}", args.run.display(), lines::none(story)),
+        Some(told) if args.markdown => told.write_markdown(out)?,
+        Some(told) => told.write_text(out, Paint::of_stdout(), width(args.width))?,
+    }
+    Ok(())
 }
 
 /// What was recorded, as a title.

@@ -84,7 +84,7 @@ fn write_program(out: &mut dyn Write, story: &Story, paint: Paint, width: usize)
     Ok(())
 }
 
-fn write_head(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
+pub(super) fn write_head(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
     let (how, ink) = ending(story);
     let title = title(story);
     let room = width.saturating_sub(columns(&how) + 2);
@@ -140,7 +140,7 @@ fn axis(story: &Story, width: usize) -> String {
     format!("{begin} {}{length}{} {end}", "─".repeat(before), "─".repeat(after))
 }
 
-fn write_notes(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
+pub(super) fn write_notes(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
     if story.notes.is_empty() {
         return Ok(());
     }

@@ -14,6 +14,8 @@ mod failures;
 mod harness;
 mod hostile;
 mod library;
+#[cfg(feature = "lines")]
+mod lines;
 mod numbers;
 mod output;
 mod places;

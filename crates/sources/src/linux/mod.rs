@@ -15,7 +15,7 @@ mod process_memory;
 mod protocols;
 mod system;
 
-use barograph_model::{Described, Events, Gauges, SpanEdges, Table};
+use barograph_model::{Described, Events, Gauges, Lines, SpanEdges, Table};
 
 use crate::Entry;
 
@@ -28,6 +28,8 @@ pub use network::Network;
 pub use own::{Cost, Own, OwnSource, OwnSources, SourceCost};
 pub use pressure::Pressure;
 pub use process::{Choice, Exit, Job, JobTotals, Process, ProcessSource, Processes, Scope, Select, Watch, start_ticks, user_name};
+#[cfg(feature = "lines")]
+pub use process::{LineSource, LineStatus};
 pub use process_memory::{PROCESS_MEMORY_PERIOD, ProcessMemory, ProcessMemorySource, Targets};
 pub use protocols::Protocols;
 pub use system::{MeanCount, System};
@@ -56,7 +58,7 @@ pub fn tables() -> Vec<&'static Table> {
             }
         }
     }
-    tables.extend([Events::TABLE, Gauges::TABLE, SpanEdges::TABLE]);
+    tables.extend([Events::TABLE, Gauges::TABLE, SpanEdges::TABLE, Lines::TABLE]);
     tables.extend(own::TABLES);
     tables
 }

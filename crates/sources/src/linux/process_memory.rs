@@ -57,6 +57,12 @@ impl Targets {
         list.clear();
         list.extend(targets);
     }
+
+    /// The processes of this moment, in place of what is in the list.
+    pub(super) fn copy_into(&self, list: &mut Vec<(u32, u64)>) {
+        list.clear();
+        list.extend_from_slice(&self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// The source of the table `process_memory`.
@@ -95,8 +101,7 @@ impl Source for ProcessMemorySource {
             return Ok(());
         }
         let begin = cpu_nanos();
-        self.list.clear();
-        self.list.extend_from_slice(&self.targets.0.lock().unwrap_or_else(PoisonError::into_inner));
+        self.targets.copy_into(&mut self.list);
         for _ in 0..self.list.len() {
             self.cursor = (self.cursor + 1) % self.list.len();
             let (pid, start) = self.list[self.cursor];

@@ -11,6 +11,8 @@ mod identity;
 mod ledger;
 mod listing;
 mod parse;
+#[cfg(feature = "lines")]
+mod python;
 mod watch;
 mod watched;
 
@@ -32,6 +34,8 @@ use watched::{Known, Standing, Watched};
 pub use identity::{Exit, Processes, start_ticks, user_name};
 pub use ledger::{Job, JobTotals};
 pub(super) use listing::cpu_nanos;
+#[cfg(feature = "lines")]
+pub use python::{LineSource, LineStatus};
 pub use watch::{Choice, Scope, Select, Watch};
 
 table! {

@@ -49,7 +49,7 @@ mod tests {
     use crate::{End, Options, Query, Recording, Timeline};
 
     fn events(times: &[i64]) -> Rows<Events> {
-        let mut rows = Rows::new();
+        let mut rows = Rows::<Events>::new();
         for &time in times {
             rows.add(EventRow { at: Moment { utc_nanos: time, monotonic_nanos: time }, by: "person", name: "said", ..EventRow::default() });
         }

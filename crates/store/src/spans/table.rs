@@ -1,14 +1,15 @@
 //! Spans as columns: the declaration of what each means, and Arrow made of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use barograph_model::{Bytes, Column, Count, Described, Gauge, Id, Moment, Number, Physical, Row, Rows, Seconds, Table, Text, table};
+use barograph_model::{Bytes, Column, Count, Described, Gauge, Id, Metric, Moment, Number, Physical, Row, Rows, Seconds, Table, Text, table};
 
 use super::Span;
-use crate::schema::{arrow_schema, table_metadata};
+use crate::schema::{metric_metadata, table_metadata, time_fields};
 use crate::{Frame, How};
 
 /// Times of a row.
@@ -100,7 +101,7 @@ pub(super) fn frame<'a>(spans: impl Iterator<Item = Span<'a>>) -> Frame {
         ends.push(span.end);
     }
     let [end_time, end_monotonic] = end_fields();
-    let schema = arrow_schema(SpanTable::TABLE, &table_metadata(SpanTable::TABLE, ""));
+    let schema = arrow_schema(SpanTable::TABLE);
     let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
     fields.splice(TIMES..TIMES, [Arc::new(end_time), Arc::new(end_monotonic)]);
     let time = |of: fn(&Moment) -> i64| ends.iter().map(move |end| end.as_ref().map(of));
@@ -115,17 +116,32 @@ pub(super) fn frame<'a>(spans: impl Iterator<Item = Span<'a>>) -> Frame {
 
 /// The times of a table and the columns that it declares, or those of these names, and no row.
 pub(super) fn empty(table: &'static Table, columns: Option<&[String]>) -> Frame {
-    let schema = arrow_schema(table, &table_metadata(table, ""));
+    let schema = arrow_schema(table);
     let asked = |name: &str| columns.is_none_or(|columns| columns.iter().any(|column| column == name));
     let fields: Vec<_> =
         schema.fields().iter().enumerate().filter(|(place, field)| *place < TIMES || asked(field.name())).map(|(_, field)| field.clone()).collect();
     Frame::new(RecordBatch::new_empty(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))))
 }
 
-fn end_fields() -> [Field; TIMES] {
-    let said = |field: Field, pairs: &[(&str, &str)]| {
-        field.with_metadata(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<std::collections::HashMap<_, _>>())
+/// What the files of a declared table would say of its columns, and of it.
+fn arrow_schema(table: &Table) -> Schema {
+    let metric_field = |metric: &Metric| {
+        let kept = match metric.physical {
+            Physical::Int => DataType::Int64,
+            Physical::Float => DataType::Float64,
+            Physical::Text => DataType::Utf8,
+        };
+        said(Field::new(metric.column(), kept, true), &metric_metadata(metric, &metric.id()))
     };
+    let fields: Vec<Field> = time_fields().into_iter().chain(table.metrics.iter().map(metric_field)).collect();
+    Schema::new_with_metadata(fields, table_metadata(table, "").into_iter().collect::<HashMap<_, _>>())
+}
+
+fn said(field: Field, pairs: &[(&str, &str)]) -> Field {
+    field.with_metadata(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<HashMap<_, _>>())
+}
+
+fn end_fields() -> [Field; TIMES] {
     let time = Field::new("end_time", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), true);
     let monotonic = Field::new("end_monotonic_nanos", DataType::Int64, true);
     [

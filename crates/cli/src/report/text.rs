@@ -74,7 +74,7 @@ fn write_program(out: &mut dyn Write, story: &Story, paint: Paint, width: usize)
     write_tables_of_spans(out, story, paint, width)?;
     let gauges = (!story.program.gauges.is_empty()).then(|| program::gauges(&story.program));
     let marks = (!story.program.marks.is_empty()).then(|| program::marks(story));
-    for table in [gauges, marks].into_iter().flatten() {
+    for table in gauges.into_iter().chain(marks) {
         writeln!(out)?;
         table.write(out, paint, INDENT, width)?;
     }

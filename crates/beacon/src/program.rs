@@ -103,9 +103,24 @@ fn send(beacon: &Beacon, what: What<'_>, attributes: &[(&str, Value<'_>)]) {
         What::End { .. } => beacon.at_end(),
         What::Mark(_) | What::Gauge { .. } => (Readings::default(), linux::monotonic_nanos()),
     };
-    let message = Message { at: Some(at), thread: Some(thread(beacon.pid())), attributes, readings, ..Message::new(what) };
+    deliver(beacon, Message { at: Some(at), attributes, readings, ..Message::new(what) });
+}
+
+/// Sends it in the name of this thread, if it names none.
+fn deliver(beacon: &Beacon, message: Message<'_>) {
+    let message = Message { thread: message.thread.or_else(|| Some(thread(beacon.pid()))), ..message };
     if beacon.send(&message) == Sent::NobodyThere {
         STATE.store(OFF, Ordering::Relaxed);
+    }
+}
+
+/// Says what this makes of the connection: for who has readings of its own, or more to say of a mark than a name.
+pub fn say<'a>(make: impl FnOnce(&Beacon) -> Message<'a>) {
+    if is_on()
+        && let Some(beacon) = beacon()
+    {
+        let message = make(beacon);
+        deliver(beacon, Message { at: message.at.or_else(|| Some(linux::monotonic_nanos())), ..message });
     }
 }
 

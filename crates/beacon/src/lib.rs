@@ -11,12 +11,15 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod linux;
 mod message;
+#[cfg(unix)]
+mod places;
 mod program;
 
 pub use address::Address;
 pub use beacon::{Beacon, Sent};
-pub use limits::{ATTRIBUTES_BYTES, BEACON_VARIABLE, DATAGRAM_BYTES, NAME_BYTES, RECORDING_VARIABLE, SPAN_BYTES};
+pub use limits::{ATTRIBUTES_BYTES, BEACON_VARIABLE, DATAGRAM_BYTES, NAME_BYTES, RECORDING_VARIABLE, SPAN_BYTES, cut};
 pub use message::{Message, Readings, SpanId, Status, Value, What};
+pub use places::{listening, places};
 pub use program::{begin, connect_to, disconnect, end, flush, gauge, is_on, mark, say};
 
 /// Now, on the clock of the wire format: CLOCK_MONOTONIC of clock_gettime(2), in nanoseconds.

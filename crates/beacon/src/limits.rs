@@ -1,5 +1,7 @@
 //! The limits of the wire format, which sender and receiver share. docs/beacon.md tells them.
 
+use std::borrow::Cow;
+
 /// The variable of the environment that tells where the recorder listens.
 pub const BEACON_VARIABLE: &str = "BAROGRAPH_BEACON";
 
@@ -17,3 +19,14 @@ pub const ATTRIBUTES_BYTES: usize = 16_384;
 
 /// The most bytes of a span's id.
 pub const SPAN_BYTES: usize = 64;
+
+/// What of a text is at most so long: if it is longer, its beginning with `…` behind.
+pub fn cut(text: &str, at_most: usize) -> Cow<'_, str> {
+    const MORE: &str = "…";
+    if text.len() <= at_most {
+        return text.into();
+    }
+    let room = at_most.saturating_sub(MORE.len());
+    let end = (0..=room).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0);
+    format!("{}{MORE}", &text[..end]).into()
+}

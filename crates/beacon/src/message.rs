@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::str::FromStr;
 
-use crate::limits::{ATTRIBUTES_BYTES, NAME_BYTES};
+use crate::limits::{ATTRIBUTES_BYTES, NAME_BYTES, cut};
 
 /// Names a span, in the recording and wherever else it is spoken of: 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -261,17 +261,9 @@ fn id(line: &mut Vec<u8>, key: &[u8], span: SpanId) {
 
 /// A text as JSON. One that is too long is cut.
 fn text(line: &mut Vec<u8>, key: &[u8], text: &str, at_most: usize) {
-    const MORE: &str = "…";
     line.extend_from_slice(key);
     line.push(b'"');
-    if text.len() <= at_most {
-        escape(line, text);
-    } else {
-        let room = at_most - MORE.len();
-        let end = (0..=room).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0);
-        escape(line, &text[..end]);
-        line.extend_from_slice(MORE.as_bytes());
-    }
+    escape(line, &cut(text, at_most));
     line.push(b'"');
 }
 

@@ -68,6 +68,9 @@ pub(crate) struct RecordingOptions {
     /// Leave out memory with shared pages told apart (PSS, USS), which the kernel counts page by page.
     #[arg(long)]
     pub(crate) no_pss: bool,
+    /// Don't listen to what programs say of themselves: marks, spans and gauges.
+    #[arg(long)]
+    pub(crate) no_beacon: bool,
     /// What recording may cost: a share of one core, such as 1% or 0.5%.
     ///
     /// Above it, PSS is read less often and then not at all, processes outside the job likewise, and then ticks are twice as far apart. The recording says so.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use barograph_model::{Batch, Sink};
-use barograph_record::{JobEnd, Outcome, Panel, PanelOptions, Reason, Recorder, Until};
+use barograph_record::{Beacon, JobEnd, Outcome, Panel, PanelOptions, Reason, Recorder, Until};
 use barograph_sources::{Choice, Fault, FaultKind, HostFacts, LimitFacts, Machine, Scope, Select, Watch, user_name};
 use barograph_store::{self as store, End, Facts, Notice, Recording, Totals};
 use jiff::tz::TimeZone;
@@ -106,6 +106,10 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
         max_overhead: options.max_overhead,
     };
     let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("can't hear signals: {error}")))?;
+    let id = store::new_id();
+    // Where none can be had the job says nothing, and the recording's facts tell why.
+    let beacon = if options.no_beacon { Err("not asked for".to_owned()) } else { Beacon::open(&id).map_err(|error| error.to_string()) };
+    let beacon_status = beacon.map(|beacon| recorder.listen(beacon)).err().unwrap_or_else(|| "ok".to_owned());
     let root = match subject {
         Subject::Command(command) => Some(recorder.spawn(command)?),
         Subject::Processes(pids) | Subject::Machine { until_exit: pids } => {
@@ -114,6 +118,9 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
         }
     };
     let mut facts = gather_facts(&machine, &mut recorder, &subject, options, root);
+    facts.id = id;
+    facts.beacon = recorder.beacon().map(|beacon| beacon.address().to_text());
+    facts.sources.insert("beacon".to_owned(), beacon_status);
     facts.until = describe_until(record_options.until, record_options.duration);
     facts.processes = store::Processes {
         selection: options.processes.as_ref().map_or_else(|| if subject.has_job() { "tree" } else { "all" }.to_owned(), Choice::to_string),
@@ -365,6 +372,11 @@ fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
     let denied = outcome.faults.of(FaultKind::Denied);
     add("denied", denied, format!("readings of {} refused to this user", machine.roots().proc.display()));
     add("malformed", outcome.faults.of(FaultKind::Malformed), "files that did not read as they should; please report this".to_owned());
+    let heard = outcome.heard;
+    add("beacon_dropped", heard.dropped, "marks, spans and gauges that programs could not send because they came too fast".to_owned());
+    add("beacon_malformed", heard.malformed, "lines at the beacon that could not be understood".to_owned());
+    add("beacon_oversized", heard.oversized, "datagrams at the beacon that were too large".to_owned());
+    add("beacon_foreign", heard.foreign, "datagrams at the beacon from other users".to_owned());
     if let Some(error) = &outcome.write_error {
         add("write_error", 1, error.clone());
     }

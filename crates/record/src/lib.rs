@@ -3,6 +3,7 @@
 //! The recorder is a plain loop on a plain thread. It waits for the next deadline or a signal, reads every source, and at each write interval hands
 //! the rows to a thread that owns the sink. Slow sources have threads of their own; the tick waits for nobody.
 
+mod beacon;
 mod budget;
 mod clock;
 mod job;
@@ -14,6 +15,7 @@ mod slow;
 mod system_call;
 mod writer;
 
+pub use beacon::{Beacon, Heard};
 pub use clock::now;
 pub use job::{JobEnd, SpawnError, become_command, care_for};
 pub use panel::{Panel, PanelOptions};

@@ -9,6 +9,7 @@ use barograph_model::{EventRow, Events, Moment, Rows, Sink};
 use barograph_sources::{Cost, Exit, Faults, JobTotals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::beacon::{Beacon, Heard, Said};
 use crate::budget::{Budget, Saving};
 use crate::clock::{deadline_nanos, nanos, now, own_cpu_nanos, suspended};
 use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
@@ -90,6 +91,8 @@ pub struct Outcome {
     pub faults: Faults,
     /// The last thing that went wrong with writing.
     pub write_error: Option<String>,
+    /// What programs said at the beacon.
+    pub heard: Heard,
     /// The most that the recorder had to do without to cost no more than it may.
     pub done_without: Option<&'static str>,
 }
@@ -124,6 +127,8 @@ pub struct Recorder {
     last_tick: Moment,
     cost: Cost,
     events: Rows<Events>,
+    beacon: Option<Beacon>,
+    said: Said,
     budget: Option<Budget>,
 }
 
@@ -156,10 +161,22 @@ impl Recorder {
             last_tick: began,
             cost: Cost { ticks: 1, ..Cost::default() },
             events: Rows::new(),
+            beacon: None,
+            said: Said::default(),
             budget,
         };
         recorder.panel.read_own(began, recorder.cost);
         Ok(recorder)
+    }
+
+    /// Programs can be heard here from now on; a job that is started later is told where.
+    pub fn listen(&mut self, beacon: Beacon) {
+        self.beacon = Some(beacon);
+    }
+
+    /// Where programs can be heard.
+    pub fn beacon(&self) -> Option<&Beacon> {
+        self.beacon.as_ref()
     }
 
     /// Starts the job. Its orphans become our children, so that none of them is lost.
@@ -167,7 +184,7 @@ impl Recorder {
         // Where that is refused (an old kernel), orphans are still followed while they were seen before.
         let _ = rustix::process::set_child_subreaper(rustix::process::getpid().into());
         self.began = now();
-        let pid = self.signals.spawn(command)?;
+        let pid = self.signals.spawn(command, self.beacon.as_ref())?;
         self.panel.processes().began_with(pid);
         last_stand::begin(pid, &self.signals, self.options.until == Until::Tree);
         // Up to the moment of its execve(2), which is past now, the command shared our memory and its peak.
@@ -210,6 +227,7 @@ impl Recorder {
             let tick_due = self.schedule.deadline();
             self.wait(end.map_or(tick_due, |end| end.min(tick_due)));
             self.hear_signals();
+            self.hear_programs();
             self.see_attached();
             let moment = deadline_nanos();
             if end.is_some_and(|end| moment >= end) {
@@ -248,6 +266,8 @@ impl Recorder {
         if self.no_children {
             self.panel.processes().all_ended();
         }
+        // What was sent before the end is in the socket by now.
+        self.hear_programs();
         self.tick();
         self.panel.read_own_sources(self.last_tick);
         let reason = self.stop.take().unwrap_or(Reason::JobEnded);
@@ -272,6 +292,7 @@ impl Recorder {
             rows_lost: progress.rows_lost,
             faults: self.panel.faults(),
             write_error: progress.error,
+            heard: self.beacon.as_ref().map(Beacon::heard).unwrap_or_default(),
             done_without: self.budget.as_ref().and_then(Budget::deepest).map(Saving::describe),
         };
         (outcome, sink)
@@ -286,15 +307,24 @@ impl Recorder {
         self.job_end
     }
 
-    /// Sleeps until this deadline, or until a signal or the end of an attached process.
+    /// Sleeps until this deadline, or until a signal, a word of a program, or the end of an attached process.
     fn wait(&self, deadline: i64) {
-        let left = deadline.saturating_sub(deadline_nanos()).clamp(0, LONGEST_WAIT);
+        let at = deadline_nanos();
+        let (beacon, deadline) = match self.beacon.as_ref().map(|beacon| beacon.ready(at)) {
+            None => (None, deadline),
+            Some(Ok(socket)) => (Some(socket), deadline),
+            Some(Err(later)) => (None, deadline.min(later)),
+        };
+        let left = deadline.saturating_sub(at).clamp(0, LONGEST_WAIT);
         let timeout = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
         // An array, so that waiting takes no memory; who finds no place in it is seen at the next tick.
         let mut watched: [PollFd<'_>; 16] = std::array::from_fn(|_| PollFd::from_borrowed_fd(self.signals.descriptor(), PollFlags::IN));
+        if let Some(socket) = beacon {
+            watched[1] = PollFd::from_borrowed_fd(socket, PollFlags::IN);
+        }
         if let Job::Attached(processes) = &self.job {
             let pidfds = processes.iter().filter_map(|process| process.pidfd.as_ref());
-            for (place, pidfd) in watched[1..].iter_mut().zip(pidfds) {
+            for (place, pidfd) in watched[2..].iter_mut().zip(pidfds) {
                 *place = PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN);
             }
         }
@@ -334,6 +364,7 @@ impl Recorder {
     fn gather<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
         self.panel.each_batch(&mut |batch| writer.gather(batch));
         writer.gather(&mut self.events);
+        self.said.each_batch(&mut |batch| writer.gather(batch));
         writer.relieve();
         let progress = writer.progress();
         self.cost.written_bytes = progress.written_bytes;
@@ -345,6 +376,12 @@ impl Recorder {
         self.panel.read_own_sources(self.last_tick);
         self.panel.each_batch(&mut |batch| writer.gather(batch));
         writer.publish();
+    }
+
+    fn hear_programs(&mut self) {
+        if let Some(beacon) = &mut self.beacon {
+            beacon.hear(&mut self.said);
+        }
     }
 
     fn hear_signals(&mut self) {

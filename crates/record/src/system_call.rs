@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
@@ -182,11 +182,23 @@ pub(crate) fn next_signal(descriptor: BorrowedFd<'_>) -> Option<Arrived> {
     Some(Arrived { signal: c_int::try_from(info.ssi_signo).ok()?, from_kernel: info.ssi_code == libc::SI_KERNEL, sender: info.ssi_pid })
 }
 
+/// The environment of this process.
+fn environment() -> *const *mut c_char {
+    unsafe extern "C" {
+        static environ: *const *mut c_char;
+    }
+    // SAFETY: the C library defines it, and it is read only.
+    unsafe { environ }
+}
+
 /// A program and its arguments, as execve(2) wants them.
 pub(crate) struct Command {
     /// They point into `arguments`, and end with null.
     pointers: Vec<*const c_char>,
     arguments: Vec<CString>,
+    /// Likewise into our environment and into `variables`, if it is to have another than ours; else empty.
+    environment: Vec<*const c_char>,
+    variables: Vec<CString>,
 }
 
 // SAFETY: the pointers lead into strings that the struct owns and nobody changes.
@@ -205,12 +217,40 @@ impl Command {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
         let pointers = arguments.iter().map(|argument| argument.as_ptr()).chain([ptr::null()]).collect();
-        Ok(Command { pointers, arguments })
+        Ok(Command { pointers, arguments, environment: Vec::new(), variables: Vec::new() })
+    }
+
+    /// The same, with these variables in its environment, and ours as they stand.
+    pub(crate) fn with_environment(mut self, variables: &[(&str, String)]) -> io::Result<Command> {
+        let strings = variables.iter().map(|(name, value)| CString::new(format!("{name}={value}")).map_err(io::Error::other));
+        self.variables = strings.collect::<Result<_, _>>()?;
+        let is_told = |entry: &CStr| {
+            let name = |entry: &CStr| entry.to_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+            self.variables.iter().any(|variable| name(variable) == name(entry))
+        };
+        let mut next = environment();
+        // SAFETY: the environment is a list of C strings that ends with null, and nobody changes it: Rust's own functions for that are unsafe and unused here.
+        let ours = std::iter::from_fn(|| unsafe {
+            let entry = (!next.is_null()).then(|| *next).filter(|entry| !entry.is_null())?;
+            next = next.add(1);
+            Some(entry.cast_const())
+        });
+        // SAFETY: as above.
+        let ours: Vec<*const c_char> = ours.filter(|entry| !is_told(unsafe { CStr::from_ptr(*entry) })).collect();
+        self.environment = ours.into_iter().chain(self.variables.iter().map(|variable| variable.as_ptr())).chain([ptr::null()]).collect();
+        Ok(self)
+    }
+
+    /// The environment that it is to have, as execve(2) wants it.
+    fn environment(&self) -> *const *mut c_char {
+        if self.environment.is_empty() { environment() } else { self.environment.as_ptr().cast() }
     }
 
     /// The same, to be run by the shell, as execvp(3) does with a script whose first line names no interpreter.
     fn of_shell(&self) -> io::Result<Command> {
-        Command::of([c"/bin/sh".to_owned()].into_iter().chain(self.arguments.iter().cloned()).collect())
+        let shell = Command::of([c"/bin/sh".to_owned()].into_iter().chain(self.arguments.iter().cloned()).collect())?;
+        // Its strings stay ours: whoever starts it does so before we go.
+        Ok(Command { environment: self.environment.clone(), ..shell })
     }
 
     /// Becomes the program, with what Rust's runtime changed put back. Returns only if that fails. Takes no memory.
@@ -224,7 +264,7 @@ impl Command {
             for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
                 libc::close(stream);
             }
-            libc::execvp(self.pointers[0], self.pointers.as_ptr());
+            libc::execvpe(self.pointers[0], self.pointers.as_ptr(), self.environment().cast());
         }
         io::Error::last_os_error()
     }
@@ -242,15 +282,12 @@ impl Command {
     }
 
     fn posix_spawn(&self, mask: Mask) -> io::Result<u32> {
-        unsafe extern "C" {
-            static environ: *const *mut c_char;
-        }
         let reset: &[c_int] = if PIPE_WAS_IGNORED.load(Ordering::Relaxed) { &[] } else { &[libc::SIGPIPE] };
         let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
         let (mut attributes, mut actions) = (MaybeUninit::uninit(), MaybeUninit::uninit());
         let mut pid: pid_t = 0;
         // SAFETY: the attributes and actions are initialized first and destroyed last; the pointers are to C strings that live through the call, and end
-        // with null; nobody changes the environment meanwhile, as Rust's own functions for that are unsafe and unused here.
+        // with null.
         let error = unsafe {
             libc::posix_spawnattr_init(attributes.as_mut_ptr());
             libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), (libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF) as _);
@@ -261,7 +298,7 @@ impl Command {
                 libc::posix_spawn_file_actions_addclose(actions.as_mut_ptr(), stream);
             }
             let arguments = self.pointers.as_ptr().cast();
-            let error = libc::posix_spawnp(&mut pid, self.pointers[0], actions.as_ptr(), attributes.as_ptr(), arguments, environ);
+            let error = libc::posix_spawnp(&mut pid, self.pointers[0], actions.as_ptr(), attributes.as_ptr(), arguments, self.environment());
             libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
             libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
             error

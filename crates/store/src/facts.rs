@@ -57,6 +57,8 @@ pub struct Facts {
     pub until: String,
     /// Which processes have rows.
     pub processes: Processes,
+    /// Where programs can say what they are doing, see docs/beacon.md; absent if nowhere.
+    pub beacon: Option<String>,
     /// Each source by name: `ok`, or why it gave nothing.
     pub sources: BTreeMap<String, String>,
     /// What a reader of the numbers should know.
@@ -88,6 +90,7 @@ impl Default for Facts {
             dense_start: false,
             until: String::new(),
             processes: Processes::default(),
+            beacon: None,
             sources: BTreeMap::new(),
             notices: Vec::new(),
             end: None,

@@ -48,4 +48,4 @@ pub use tally::{Extent, Subject, Tally};
 pub use thin::{Bucket, thin};
 pub use timeline::{Damage, TableInfo, Timeline};
 pub use wide::Wide;
-pub use writer::{Options, Recording};
+pub use writer::{Options, Recording, new_id};

@@ -86,7 +86,7 @@ impl Recording {
         let lock = state::lock(&folder);
         facts.locked = lock.is_some();
         if facts.id.is_empty() {
-            facts.id = random_id();
+            facts.id = new_id();
         }
         let mut recording = Recording {
             folder,
@@ -333,8 +333,9 @@ fn make_folder(wanted: PathBuf, options: Options) -> Result<PathBuf, Error> {
     }
 }
 
-/// 128 bits from the kernel's generator; at the very least different from those of any other moment.
-fn random_id() -> String {
+/// An id for a recording, for who has to tell it before there is one: 128 bits from the kernel's generator, at the very least different from those of any
+/// other moment.
+pub fn new_id() -> String {
     let mut bits = [0_u8; 16];
     if rustix::rand::getrandom(&mut bits, rustix::rand::GetRandomFlags::NONBLOCK).is_err() {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -1,0 +1,246 @@
+//! A line of the beacon, understood or refused: docs/beacon.md.
+
+use std::borrow::Cow;
+
+use barograph_beacon::{ATTRIBUTES_BYTES, NAME_BYTES, SPAN_BYTES, cut};
+use barograph_model::{Batch, EventRow, Events, Gauges, Moment, Rows, SpanEdges};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// A line as it stands. Other keys are passed over.
+#[derive(Deserialize)]
+struct Line<'a> {
+    mark: Option<Cow<'a, str>>,
+    begin: Option<Cow<'a, str>>,
+    end: Option<Cow<'a, str>>,
+    gauge: Option<Cow<'a, str>>,
+    dropped: Option<u64>,
+    #[serde(default, deserialize_with = "whole")]
+    t: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    pid: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    tid: Option<i64>,
+    by: Option<Cow<'a, str>>,
+    detail: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    attributes: Option<&'a RawValue>,
+    span: Option<Cow<'a, str>>,
+    parent: Option<Cow<'a, str>>,
+    status: Option<Cow<'a, str>>,
+    value: Option<f64>,
+    #[serde(default, deserialize_with = "whole")]
+    cpu: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    process_cpu: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    rss: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    read: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    written: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    minor_faults: Option<i64>,
+    #[serde(default, deserialize_with = "whole")]
+    major_faults: Option<i64>,
+}
+
+/// A whole number that is not negative. Languages that know no integers of 64 bits write it with a point or an exponent.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+    let Some(number) = number else { return Ok(None) };
+    let of_float = || number.as_f64().filter(|float| float.fract() == 0.0 && *float < 9.0e18).map(|float| float as i64);
+    // What is beyond 64 bits with a sign can't be right, and is absent.
+    Ok(number.as_i64().or_else(of_float).filter(|number| *number >= 0))
+}
+
+/// Why a line was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// What was said since the rows were last taken over.
+#[derive(Default)]
+pub(crate) struct Said {
+    events: Rows<Events>,
+    gauges: Rows<Gauges>,
+    edges: Rows<SpanEdges>,
+}
+
+impl Said {
+    /// Shows every batch.
+    pub(crate) fn each_batch(&mut self, visit: &mut dyn FnMut(&mut Batch)) {
+        visit(&mut self.events);
+        visit(&mut self.gauges);
+        visit(&mut self.edges);
+    }
+
+    /// Takes a line that this process sent. `moment_of` places a time of the sender's clock in the recording; without one it is now. Returns how many messages
+    /// the sender says it had to drop.
+    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Option<i64>) -> Moment) -> Result<u64, Malformed> {
+        let line: Line<'_> = serde_json::from_slice(line).map_err(|_| Malformed)?;
+        let id = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= SPAN_BYTES);
+        let by = match line.by.as_deref() {
+            None | Some("program") => "program",
+            Some("person") => "person",
+            Some("rule") => "rule",
+            Some(_) => return Err(Malformed),
+        };
+        let short = |text: &'_ Option<Cow<'_, str>>| text.as_deref().map(|text| cut(text, NAME_BYTES).into_owned());
+        let attributes = line.attributes.map(RawValue::get).filter(|text| text.starts_with('{') && text.len() <= ATTRIBUTES_BYTES);
+        let pid = line.pid.map(i64::cast_unsigned).or(sender);
+        let thread = line.tid.map(i64::cast_unsigned);
+        let detail = short(&line.detail);
+        let edge = match (&line.mark, &line.begin, &line.end, &line.gauge, line.dropped) {
+            (Some(name), None, None, None, None) => {
+                let name = cut(name, NAME_BYTES);
+                let at = moment_of(line.t);
+                self.events.add(EventRow { at, by, name: &name, detail: detail.as_deref(), pid, thread, attributes, duration_seconds: None });
+                return Ok(0);
+            }
+            (None, None, None, Some(name), None) => {
+                let mut row = self.gauges.row(moment_of(line.t));
+                row.text(Gauges::name, cut(name, NAME_BYTES).as_bytes()).set(Gauges::value, line.value);
+                row.set(Gauges::pid, pid).set(Gauges::thread, thread);
+                return Ok(0);
+            }
+            (None, None, None, None, Some(dropped)) => return Ok(dropped),
+            (None, Some(_), None, None, None) if line.span.is_some() && id(&line.span) && id(&line.parent) => "begin",
+            (None, None, Some(_), None, None) if id(&line.end) => "end",
+            _ => return Err(Malformed),
+        };
+        let is_end = edge == "end";
+        let status = match line.status.as_deref() {
+            _ if !is_end => None,
+            None | Some("ok") => Some("ok"),
+            Some("error") => Some("error"),
+            Some(_) => return Err(Malformed),
+        };
+        let seconds = |nanos: Option<i64>| nanos.map(|nanos| nanos as f64 / 1e9);
+        let count = |count: Option<i64>| count.map(i64::cast_unsigned);
+        let name = short(&line.begin);
+        self.edges
+            .row(moment_of(line.t))
+            .text(SpanEdges::edge, edge.as_bytes())
+            .text(SpanEdges::span, (if is_end { &line.end } else { &line.span }).as_deref().map(str::as_bytes))
+            .text(SpanEdges::parent, line.parent.as_deref().map(str::as_bytes).filter(|_| !is_end))
+            .text(SpanEdges::name, name.as_deref().map(str::as_bytes))
+            .text(SpanEdges::by, by.as_bytes())
+            .set(SpanEdges::pid, pid)
+            .set(SpanEdges::thread, thread)
+            .text(SpanEdges::status, status.map(str::as_bytes))
+            .text(SpanEdges::detail, detail.as_deref().map(str::as_bytes))
+            .text(SpanEdges::attributes, attributes.map(str::as_bytes))
+            .set(SpanEdges::thread_cpu, seconds(line.cpu))
+            .set(SpanEdges::process_cpu, seconds(line.process_cpu))
+            .set(SpanEdges::resident, count(line.rss))
+            .set(SpanEdges::read, count(line.read))
+            .set(SpanEdges::written, count(line.written))
+            .set(SpanEdges::minor_faults, count(line.minor_faults))
+            .set(SpanEdges::major_faults, count(line.major_faults));
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_beacon::{Message, Readings, SpanId, Status, Value, What};
+
+    use super::*;
+
+    fn take(line: &str) -> Result<(Said, u64), Malformed> {
+        let mut said = Said::default();
+        let dropped = said.take(line.as_bytes(), Some(42), |t| Moment { utc_nanos: t.unwrap_or(-1), monotonic_nanos: 0 })?;
+        Ok((said, dropped))
+    }
+
+    #[test]
+    fn what_our_client_sends_is_understood() {
+        let mut line = Vec::new();
+        let message = Message {
+            at: Some(5),
+            pid: Some(9),
+            thread: Some(10),
+            by: Some("person"),
+            attributes: &[("file \"1\"", Value::Str("ä\0")), ("share", Value::Float(f64::INFINITY))],
+            readings: Readings {
+                thread_cpu_nanos: Some(1_500_000_000),
+                resident_bytes: Some(4096),
+                read_bytes: Some(u64::MAX),
+                ..Readings::default()
+            },
+            ..Message::new(What::Begin { name: "load\n", span: SpanId(1), parent: Some(SpanId(2)) })
+        };
+        message.write(&mut line);
+        let (said, _) = take(std::str::from_utf8(&line).unwrap()).unwrap();
+        let cell = |name: &str| said.edges.column(name).unwrap();
+        assert_eq!((said.edges.len(), said.edges.utc_nanos()), (1, [5].as_slice()));
+        let texts = ["edge", "span", "parent", "name", "by", "status", "attributes"].map(|name| cell(name).text(0));
+        assert_eq!(
+            texts,
+            [
+                Some("begin"),
+                Some("0000000000000001"),
+                Some("0000000000000002"),
+                Some("load\n"),
+                Some("person"),
+                None,
+                Some("{\"file \\\"1\\\"\":\"ä\\u0000\",\"share\":null}")
+            ]
+        );
+        assert_eq!((cell("pid").int(0), cell("thread").int(0)), (Some(9), Some(10)));
+        assert_eq!((cell("thread_cpu_seconds").float(0), cell("resident_bytes").int(0), cell("read_bytes").int(0)), (Some(1.5), Some(4096), None));
+
+        line.clear();
+        Message::new(What::End { span: SpanId(1), status: Status::Error("gone") }).write(&mut line);
+        let (said, _) = take(std::str::from_utf8(&line).unwrap()).unwrap();
+        let cell = |name: &str| said.edges.column(name).unwrap().text(0).map(str::to_owned);
+        let texts = ["edge", "span", "status", "detail"].map(cell);
+        assert_eq!(texts.map(Option::unwrap), ["end", "0000000000000001", "error", "gone"]);
+        assert_eq!(said.edges.utc_nanos(), [-1]);
+        assert_eq!(said.edges.column("pid").unwrap().int(0), Some(42));
+    }
+
+    #[test]
+    fn what_others_send_is_understood() {
+        let (said, _) = take(r#" {"gauge": "loss", "value": 0.25, "t": 1.5e3, "unknown": [1]} "#).unwrap();
+        assert_eq!((said.gauges.utc_nanos(), said.gauges.column("value").unwrap().float(0)), ([1500].as_slice(), Some(0.25)));
+        let (said, _) = take(r#"{"gauge": "loss", "value": null}"#).unwrap();
+        assert_eq!((said.gauges.len(), said.gauges.column("value").unwrap().float(0)), (1, None));
+        let (said, _) = take(r#"{"mark": "", "pid": -3, "t": 1e30, "attributes": [1]}"#).unwrap();
+        let event = |name: &str| said.events.column(name).unwrap();
+        assert_eq!((event("name").text(0), event("pid").int(0), event("attributes").text(0)), (Some(""), Some(42), None));
+        assert_eq!(take(r#"{"dropped": 12}"#).unwrap().1, 12);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let long = format!(r#"{{"begin": "a", "span": "{}"}}"#, "x".repeat(SPAN_BYTES + 1));
+        for wrong in [
+            "",
+            "{}",
+            "[]",
+            "hello",
+            r#"{"mark": 1}"#,
+            r#"{"mark": "a", "gauge": "b"}"#,
+            r#"{"mark": "a", "mark": "b"}"#,
+            r#"{"begin": "a"}"#,
+            r#"{"begin": "a", "span": ""}"#,
+            r#"{"end": "a", "status": "fine"}"#,
+            r#"{"mark": "a", "by": "recorder"}"#,
+            r#"{"mark": "\ud800"}"#,
+            "{\"mark\": \"a\"} {\"mark\": \"b\"}",
+            &long,
+        ] {
+            assert!(take(wrong).is_err(), "{wrong}");
+        }
+        assert!(Said::default().take(b"{\"mark\": \"\xff\"}", None, |_| Moment::default()).is_err());
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut() {
+        let (said, _) = take(&format!(r#"{{"mark": "{}", "attributes": {{"a": "{}"}}}}"#, "é".repeat(9000), "b".repeat(ATTRIBUTES_BYTES))).unwrap();
+        let name = said.events.column("name").unwrap().text(0).unwrap();
+        assert!(name.len() <= NAME_BYTES && name.ends_with("é…"), "{}", name.len());
+        assert_eq!(said.events.column("attributes").unwrap().text(0), None);
+    }
+}

@@ -1,0 +1,201 @@
+//! The recorder's end of the beacon: a datagram socket at which programs say what they are doing.
+//!
+//! Nothing that they send can hold up a tick, make us grow, or take more than a fifth of a core: what we don't read stays in the socket, and when that is
+//! full it is for the sender to keep, or to drop and tell.
+
+mod line;
+
+use std::fs;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+
+use barograph_beacon::{Address, DATAGRAM_BYTES, places};
+use barograph_model::Moment;
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, UCred, recvmsg};
+
+use crate::clock::{deadline_nanos, now, suspended};
+use line::Malformed;
+pub(crate) use line::Said;
+
+/// What reading may take of a second, in nanoseconds.
+const SHARE: i64 = 200_000_000;
+
+/// After so long, ticks and signals have their turn.
+const AT_ONCE: i64 = 5_000_000;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// What came, and what of it was not taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Messages that were taken.
+    pub taken: u64,
+    /// Datagrams that were larger than may be.
+    pub oversized: u64,
+    /// Lines that could not be understood.
+    pub malformed: u64,
+    /// Datagrams of other users.
+    pub foreign: u64,
+    /// Messages that senders say they had to drop.
+    pub dropped: u64,
+}
+
+impl Heard {
+    /// Messages that were not taken, as far as they can be counted.
+    pub fn lost(&self) -> u64 {
+        self.oversized + self.malformed + self.foreign + self.dropped
+    }
+}
+
+/// A socket at which programs can be heard.
+pub struct Beacon {
+    socket: UnixDatagram,
+    address: Address,
+    recording: String,
+    /// Nothing that is said to have happened before this is believed.
+    began: Moment,
+    buffer: Vec<u8>,
+    heard: Heard,
+    /// Since when, and how long, we have been reading, on the clock of the deadlines.
+    second: (i64, i64),
+}
+
+impl Beacon {
+    /// Listens for the recording of this id.
+    pub fn open(recording: &str) -> io::Result<Beacon> {
+        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        for address in places(recording) {
+            match bind(&address) {
+                Ok(socket) => {
+                    let (recording, began) = (recording.to_owned(), now());
+                    return Ok(Beacon { socket, address, recording, began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0) });
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Where.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The id of the recording.
+    pub fn recording(&self) -> &str {
+        &self.recording
+    }
+
+    /// What came so far.
+    pub fn heard(&self) -> Heard {
+        self.heard
+    }
+
+    /// What tells that there is something to hear; `None` while we have heard enough, until the time that is returned with it.
+    pub(crate) fn ready(&self, at: i64) -> Result<BorrowedFd<'_>, i64> {
+        let (began, spent) = self.second;
+        if spent >= SHARE && at < began + SECOND { Err(began + SECOND) } else { Ok(self.socket.as_fd()) }
+    }
+
+    /// Takes what has come, as much as may be taken now.
+    pub(crate) fn hear(&mut self, said: &mut Said) {
+        let begin = deadline_nanos();
+        if self.ready(begin).is_err() {
+            return;
+        }
+        if begin >= self.second.0 + SECOND {
+            self.second = (begin, 0);
+        }
+        let mut end = begin;
+        while end - begin < AT_ONCE && self.hear_one(said) {
+            end = deadline_nanos();
+        }
+        self.second.1 += end - begin;
+    }
+
+    /// Takes one datagram; whether there was one.
+    fn hear_one(&mut self, said: &mut Said) -> bool {
+        // One more than there may be, so that what is too large is seen to be.
+        self.buffer.resize(DATAGRAM_BYTES + 1, 0);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut self.buffer)], &mut control, RecvFlags::DONTWAIT) {
+            Ok(received) => received,
+            Err(Errno::INTR) => return true,
+            Err(_) => return false,
+        };
+        let sender = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmCredentials(sender) => Some(sender),
+            _ => None,
+        });
+        if received.flags.contains(ReturnFlags::TRUNC) || received.bytes > DATAGRAM_BYTES {
+            self.heard.oversized += 1;
+        } else if matches!(self.address, Address::Abstract(_)) && sender.is_none_or(is_foreign) {
+            self.heard.foreign += 1;
+        } else {
+            // The kernel says 0 for a process that is in none of our namespaces.
+            let pid = sender.map(|sender| sender.pid.as_raw_pid()).filter(|pid| *pid > 0).map(|pid| u64::from(pid.cast_unsigned()));
+            let (asleep, began) = (suspended().as_nanos() as i64, self.began);
+            for line in self.buffer[..received.bytes].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+                match said.take(line, pid, |t| moment(t, asleep, began)) {
+                    Ok(0) => self.heard.taken += 1,
+                    Ok(dropped) => self.heard.dropped = self.heard.dropped.saturating_add(dropped),
+                    Err(Malformed) => self.heard.malformed += 1,
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Beacon {
+    fn drop(&mut self) {
+        if let Address::Path(path) = &self.address {
+            // It may be gone already.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn bind(address: &Address) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::bind_addr(&address.to_socket()?)?;
+    if let Address::Path(path) = address {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    }
+    rustix::net::sockopt::set_socket_passcred(&socket, true)?;
+    Ok(socket)
+}
+
+/// A name in the abstract namespace has no permissions.
+fn is_foreign(sender: UCred) -> bool {
+    !sender.uid.is_root() && sender.uid != rustix::process::geteuid()
+}
+
+/// A time of CLOCK_MONOTONIC in the recording. One that is before its beginning, or has not come yet, is of another clock: then it is now.
+fn moment(t: Option<i64>, asleep: i64, began: Moment) -> Moment {
+    let now = now();
+    let told = t.and_then(|t| t.checked_add(asleep)).filter(|told| (began.monotonic_nanos..=now.monotonic_nanos).contains(told));
+    told.map_or(now, |told| Moment { utc_nanos: now.utc_nanos - (now.monotonic_nanos - told), monotonic_nanos: told })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_another_clock_is_none() {
+        let now = now();
+        let began = Moment { utc_nanos: now.utc_nanos - SECOND, monotonic_nanos: now.monotonic_nanos - SECOND };
+        let told = now.monotonic_nanos - SECOND / 2;
+        let placed = moment(Some(told), 0, began);
+        assert_eq!(placed.monotonic_nanos, told);
+        assert!((placed.utc_nanos - (now.utc_nanos - SECOND / 2)).abs() < SECOND / 4);
+        for wrong in [None, Some(5), Some(now.monotonic_nanos + SECOND), Some(i64::MAX)] {
+            assert!(moment(wrong, 7, began).monotonic_nanos >= now.monotonic_nanos, "{wrong:?}");
+        }
+    }
+}

@@ -1,17 +1,21 @@
-//! The native half of the Python package.
-use pyo3::prelude::*;
+//! The native half of the Python package: recordings as Arrow, marks and spans, and the recorder on a thread of its own. The other half, in Python, is what
+//! people call.
 
-#[pymodule]
+mod recording;
+mod span;
+mod steps;
+mod table;
+mod words;
+
+/// The native half of Barograph.
+#[pyo3::pymodule]
 mod _native {
-    use pyo3::prelude::*;
-    #[pyfunction]
-    fn nothing() {}
-    #[pyclass(frozen)]
-    struct Nothing;
-    #[pymethods]
-    impl Nothing {
-        fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> { slf }
-        #[pyo3(signature = (*_why))]
-        fn __exit__(&self, _why: &Bound<'_, pyo3::types::PyTuple>) {}
-    }
+    #[pymodule_export]
+    use crate::recording::{BarographError, Source};
+    #[pymodule_export]
+    use crate::span::{Nothing, Span, current_span, flush, gauge, is_on, mark, mark_with, span};
+    #[pymodule_export]
+    use crate::steps::Steps;
+    #[pymodule_export]
+    use crate::table::Rows;
 }

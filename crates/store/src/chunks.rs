@@ -20,6 +20,7 @@ impl Timeline {
         // By the monotonic clock: rows of one piece are then all earlier than those of the next, whatever became of UTC.
         let (found, range) = self.extent(table, query)?;
         let (begin, end) = range.unwrap_or((0, 0));
+        let (begin, end) = query.monotonic.map_or((begin, end), |(from, to)| (begin.max(from), end.min(to)));
         let pieces = i64::try_from(found / rows.max(1)).unwrap_or(i64::MAX).saturating_add(1);
         let step = (end.saturating_sub(begin) / pieces).saturating_add(1);
         Ok(Chunks { timeline: self, table: table.to_owned(), query: query.clone(), begin, next: begin, end, step })

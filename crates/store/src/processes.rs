@@ -10,10 +10,10 @@ use crate::schema::arrow_schema_nullable;
 use crate::{Error, Frame, Query, Timeline};
 
 /// Names of the two tables and of their key columns, which the recorder's sources declare and this crate joins by.
-const SAMPLES: &str = "process";
-const IDENTITIES: &str = "processes";
-const PID: &str = "pid";
-const START: &str = "start_ticks";
+pub(crate) const SAMPLES: &str = "process";
+pub(crate) const IDENTITIES: &str = "processes";
+pub(crate) const PID: &str = "pid";
+pub(crate) const START: &str = "start_ticks";
 
 /// The shortest time that a process's last row counts as the present.
 const SHORTEST_WINDOW_SECONDS: f64 = 2.0;

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
+use barograph_session::Subject;
 use barograph_sources::{Machine, Root};
 use clap::Args;
 
 use crate::options::JobOptions;
-use crate::recording::{self, Request, Subject};
+use crate::recording::{self, Request};
 
 /// Record processes that are already running, with all their descendants.
 #[derive(Args, Debug)]

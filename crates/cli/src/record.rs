@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use barograph_record::Until;
+use barograph_session::Subject;
 use clap::Args;
 
 use crate::attach;
 use crate::options::{MachineOptions, RecordingOptions, UntilOption};
-use crate::recording::{self, Request, Subject};
+use crate::recording::{self, Request};
 
 /// Record the whole machine, until Ctrl-C, for a time, or until something has happened.
 #[derive(Args, Debug)]

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use barograph_record::{Outcome, SpawnError, become_command, care_for};
+use barograph_session::Subject;
 use clap::Args;
 
 use crate::options::JobOptions;
-use crate::recording::{self, Request, Subject, Unrecordable};
+use crate::recording::{self, Request, Unrecordable};
 
 /// Run a command and record what it does to the machine.
 ///

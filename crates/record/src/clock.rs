@@ -25,6 +25,11 @@ pub(crate) fn own_cpu_nanos() -> i64 {
     read(ClockId::ProcessCPUTime)
 }
 
+/// CPU time that the calling thread has used.
+pub(crate) fn thread_cpu_nanos() -> i64 {
+    read(ClockId::ThreadCPUTime)
+}
+
 /// Time that the machine has been suspended since boot.
 pub(crate) fn suspended() -> Duration {
     let asleep = monotonic_nanos() - deadline_nanos();

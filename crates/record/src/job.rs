@@ -43,6 +43,9 @@ pub enum SpawnError {
     /// There is no room for a process beside us.
     #[error("nothing was recorded: there is no room for a process beside this one: {0}")]
     NoRoom(io::Error),
+    /// The recorder runs within another program, whose children are none of its business.
+    #[error("a recorder within another program starts no command")]
+    Guest,
 }
 
 impl SpawnError {
@@ -60,7 +63,7 @@ impl SpawnError {
     pub fn exit_code(&self) -> u8 {
         match self {
             SpawnError::NotFound(_) => 127,
-            SpawnError::NotExecutable(..) | SpawnError::NoRoom(_) => 126,
+            SpawnError::NotExecutable(..) | SpawnError::NoRoom(_) | SpawnError::Guest => 126,
         }
     }
 }

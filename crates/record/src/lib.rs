@@ -1,11 +1,13 @@
 //! When to ask the sources, and whom to tell: ticks, the job, its signals, and the hand-over to a sink.
 //!
 //! The recorder is a plain loop on a plain thread. It waits for the next deadline or a signal, reads every source, and at each write interval hands
-//! the rows to a thread that owns the sink. Slow sources have threads of their own; the tick waits for nobody.
+//! the rows to a thread that owns the sink. Slow sources have threads of their own; the tick waits for nobody. [`Recorder::new`] is for a process that
+//! does nothing else, [`Recorder::within`] for a thread of another program.
 
 mod beacon;
 mod budget;
 mod clock;
+mod control;
 mod job;
 mod last_stand;
 mod panel;
@@ -17,6 +19,7 @@ mod writer;
 
 pub use beacon::{Beacon, Heard};
 pub use clock::now;
+pub use control::Handle;
 pub use job::{JobEnd, SpawnError, become_command, care_for};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};

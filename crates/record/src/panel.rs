@@ -174,6 +174,11 @@ impl Panel {
         self.own.read(by_now(at), &cost);
     }
 
+    /// CPU time of the threads of slow sources, as far as they have told.
+    pub(crate) fn threads_cpu_nanos(&self) -> i64 {
+        self.slow.iter().map(Slow::thread_cpu_nanos).sum()
+    }
+
     /// Writes what each source has cost.
     pub fn read_own_sources(&mut self, at: Moment) {
         self.own.source(at, PROCESSES, self.process_cost);

@@ -1,4 +1,4 @@
-//! The loop of a recording: wait for a deadline or a signal, read, hand over, until the job or the person says it is over.
+//! The loop of a recording: wait for a deadline, a signal or an order, read, hand over, until the job or the person says it is over.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,19 +11,23 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::beacon::{Beacon, Heard, Said};
 use crate::budget::{Budget, Saving};
-use crate::clock::{deadline_nanos, nanos, now, own_cpu_nanos, suspended};
+use crate::clock::{deadline_nanos, nanos, now, own_cpu_nanos, suspended, thread_cpu_nanos};
+use crate::control::{Control, Handle, Order, Process};
 use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
 use crate::last_stand;
 use crate::panel::Panel;
 use crate::schedule::Schedule;
 use crate::system_call::{self, Arrived, Children, Pause};
-use crate::writer::Writer;
+use crate::writer::{Told, Writer};
 
 /// poll(2) refuses times that its kernel can't count; after an hour we look around and go on.
 const LONGEST_WAIT: i64 = 3_600_000_000_000;
 
 /// Once somebody has asked for the end, what is read is published so often: whoever asks may not wait for long before he kills.
 const LAST_WRITE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where somebody waits for the sink, which was busy, it is asked again so soon.
+const SINK_ASKED_AGAIN: i64 = 10_000_000;
 
 /// When a recording ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +111,7 @@ enum Job {
 pub struct Recorder {
     panel: Panel,
     options: Options,
-    signals: Signals,
+    control: Control,
     job: Job,
     first_read: Moment,
     began: Moment,
@@ -124,8 +128,12 @@ pub struct Recorder {
     /// Whether somebody has continued the command, perhaps with us.
     continued: bool,
     publish_now: bool,
+    /// Who waits for a reading to be published.
+    waiting: Vec<Told>,
     last_tick: Moment,
     cost: Cost,
+    /// CPU time of the sink's thread, in nanoseconds.
+    sink_cpu: i64,
     events: Rows<Events>,
     beacon: Option<Beacon>,
     said: Said,
@@ -134,9 +142,22 @@ pub struct Recorder {
 
 impl Recorder {
     /// Takes over the signals of this process and reads everything once. No other thread may run yet.
-    pub fn new(mut panel: Panel, options: Options) -> io::Result<Recorder> {
+    pub fn new(panel: Panel, options: Options) -> io::Result<Recorder> {
         system_call::share_heap();
-        let signals = Signals::watch()?;
+        Ok(Recorder::begin(panel, options, Control::Signals(Signals::watch()?)))
+    }
+
+    /// A recorder for a thread of another program, which it is to run on from here on: it gets its orders by the handle, and leaves the signals, the
+    /// memory and the children of the process as they are. What it counts as its own cost is the CPU time of this thread, and of those that it starts.
+    ///
+    /// Call it first on a thread of its own, as it blocks all signals for that thread: a handler of the program's must not run on our small stacks.
+    pub fn within(panel: Panel, options: Options) -> io::Result<(Recorder, Handle)> {
+        system_call::leave_signals_to_others();
+        let (control, handle) = Control::by_handle()?;
+        Ok((Recorder::begin(panel, options, control), handle))
+    }
+
+    fn begin(mut panel: Panel, options: Options, control: Control) -> Recorder {
         let began = now();
         let has_others = panel.processes().watches_others();
         let budget = options.max_overhead.map(|limit| Budget::new(limit, options.write_interval, panel.has_process_memory(), has_others));
@@ -144,7 +165,7 @@ impl Recorder {
         let mut recorder = Recorder {
             panel,
             options,
-            signals,
+            control,
             job: Job::None,
             first_read: began,
             began,
@@ -158,15 +179,18 @@ impl Recorder {
             asked_the_rest: false,
             continued: false,
             publish_now: false,
+            waiting: Vec::new(),
             last_tick: began,
             cost: Cost { ticks: 1, ..Cost::default() },
+            sink_cpu: 0,
             events: Rows::new(),
             beacon: None,
             said: Said::default(),
             budget,
         };
+        recorder.cost.threads_cpu = recorder.threads_cpu();
         recorder.panel.read_own(began, recorder.cost);
-        Ok(recorder)
+        recorder
     }
 
     /// Programs can be heard here from now on; a job that is started later is told where.
@@ -184,9 +208,10 @@ impl Recorder {
         // Where that is refused (an old kernel), orphans are still followed while they were seen before.
         let _ = rustix::process::set_child_subreaper(rustix::process::getpid().into());
         self.began = now();
-        let pid = self.signals.spawn(command, self.beacon.as_ref())?;
+        let signals = self.control.signals().ok_or(SpawnError::Guest)?;
+        let pid = signals.spawn(command, self.beacon.as_ref())?;
         self.panel.processes().began_with(pid);
-        last_stand::begin(pid, &self.signals, self.options.until == Until::Tree);
+        last_stand::begin(pid, signals, self.options.until == Until::Tree);
         // Up to the moment of its execve(2), which is past now, the command shared our memory and its peak.
         self.peak_floor = system_call::own_peak_resident_bytes();
         self.job = Job::Started { pid };
@@ -217,7 +242,7 @@ impl Recorder {
 
     /// Records until it is over; `stop` is asked at each tick whether, and why, to stop now. Gives the sink back, unless it panicked.
     pub fn run<S: Sink + Send + 'static>(&mut self, sink: S, mut stop: impl FnMut() -> Option<String>) -> (Outcome, Option<S>) {
-        let mut writer = Writer::new(sink);
+        let mut writer = Writer::new(sink, self.control.process());
         let end = self.options.duration.map(|duration| deadline_nanos().saturating_add(nanos(duration)));
         // The first rows let the sink make its preparations while the job runs, and not at the end, when someone waits for us.
         self.gather(&mut writer);
@@ -225,9 +250,11 @@ impl Recorder {
         let mut publish_due = deadline_nanos().saturating_add(self.write_interval());
         while self.stop.is_none() {
             let tick_due = self.schedule.deadline();
-            self.wait(end.map_or(tick_due, |end| end.min(tick_due)));
+            let retry = if writer.is_awaited() { deadline_nanos() + SINK_ASKED_AGAIN } else { i64::MAX };
+            self.wait(end.map_or(tick_due, |end| end.min(tick_due)).min(retry));
             self.hear_signals();
             self.hear_programs();
+            self.hear_orders();
             self.see_attached();
             let moment = deadline_nanos();
             if end.is_some_and(|end| moment >= end) {
@@ -318,7 +345,7 @@ impl Recorder {
         let left = deadline.saturating_sub(at).clamp(0, LONGEST_WAIT);
         let timeout = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
         // An array, so that waiting takes no memory; who finds no place in it is seen at the next tick.
-        let mut watched: [PollFd<'_>; 16] = std::array::from_fn(|_| PollFd::from_borrowed_fd(self.signals.descriptor(), PollFlags::IN));
+        let mut watched: [PollFd<'_>; 16] = std::array::from_fn(|_| PollFd::from_borrowed_fd(self.control.descriptor(), PollFlags::IN));
         if let Some(socket) = beacon {
             watched[1] = PollFd::from_borrowed_fd(socket, PollFlags::IN);
         }
@@ -345,6 +372,7 @@ impl Recorder {
         if self.stop.is_none() {
             self.panel.send_slow(at);
         }
+        self.cost.threads_cpu = self.threads_cpu();
         self.panel.read_own(at, self.cost);
         self.last_tick = at;
         self.cost.tick_duration = Some(Duration::from_nanos((deadline_nanos() - begin).cast_unsigned()));
@@ -352,7 +380,8 @@ impl Recorder {
 
     /// Measures ourselves, and does without something if we cost too much.
     fn keep_to_budget(&mut self) {
-        let Some(change) = self.budget.as_mut().and_then(|budget| budget.judge(deadline_nanos(), own_cpu_nanos())) else { return };
+        let cpu = self.threads_cpu().map_or_else(own_cpu_nanos, nanos);
+        let Some(change) = self.budget.as_mut().and_then(|budget| budget.judge(deadline_nanos(), cpu)) else { return };
         self.panel.save(change.saving);
         let apart = if change.saving == Some(Saving::RareTicks) { 2 } else { 1 };
         self.schedule.set_interval(self.options.interval.saturating_mul(apart));
@@ -369,10 +398,18 @@ impl Recorder {
         let progress = writer.progress();
         self.cost.written_bytes = progress.written_bytes;
         self.cost.rows_lost = progress.rows_lost;
+        self.sink_cpu = progress.thread_cpu_nanos;
+    }
+
+    /// What the threads of a guest have cost: this one, those of slow sources, and that of the sink.
+    fn threads_cpu(&self) -> Option<Duration> {
+        let nanos = || thread_cpu_nanos() + self.panel.threads_cpu_nanos() + self.sink_cpu;
+        (self.control.process() == Process::Theirs).then(|| Duration::from_nanos(nanos().cast_unsigned()))
     }
 
     fn publish<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
         self.publish_now = false;
+        self.waiting.drain(..).for_each(|who| writer.tell(who));
         self.panel.read_own_sources(self.last_tick);
         self.panel.each_batch(&mut |batch| writer.gather(batch));
         writer.publish();
@@ -385,7 +422,7 @@ impl Recorder {
     }
 
     fn hear_signals(&mut self) {
-        while let Some(arrived) = self.signals.next() {
+        while let Some(arrived) = self.control.signals().and_then(Signals::next) {
             match arrived.signal {
                 libc::SIGCHLD => {
                     self.pause_with_command();
@@ -399,6 +436,25 @@ impl Recorder {
                 signal if signal >= libc::SIGRTMIN() => self.forward(arrived),
                 _ => self.asked_to_stop(arrived),
             }
+        }
+    }
+
+    fn hear_orders(&mut self) {
+        while let Some(order) = self.control.next_order() {
+            match order {
+                Order::Stop(why) => {
+                    self.stop.get_or_insert(Reason::Asked(why));
+                    break;
+                }
+                Order::Read(who) => {
+                    self.waiting.push(who);
+                    self.publish_now = true;
+                }
+            }
+        }
+        if !self.waiting.is_empty() {
+            self.panel.all_due();
+            self.tick_with_new_listing();
         }
     }
 
@@ -456,6 +512,10 @@ impl Recorder {
         self.continued = false;
     }
 
+    fn is_ignored(&self, arrived: Arrived) -> bool {
+        self.control.signals().is_some_and(|signals| signals.is_ignored(arrived))
+    }
+
     fn asked_to_stop(&mut self, arrived: Arrived) {
         if let Job::Started { .. } = self.job {
             // Should we be killed next, how it is now is kept as well.
@@ -463,14 +523,14 @@ impl Recorder {
         }
         if self.command().is_some() {
             self.forward(arrived);
-            if !self.signals.is_ignored(arrived) {
+            if !self.is_ignored(arrived) {
                 // The job decides; we go on until it has.
                 self.publish_now = true;
                 self.asked = self.asked.or((!arrived.from_kernel).then_some(arrived.signal));
             }
             return;
         }
-        if self.signals.is_ignored(arrived) {
+        if self.is_ignored(arrived) {
             return;
         }
         let first = self.asked.is_none();

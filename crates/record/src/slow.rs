@@ -9,10 +9,18 @@ use std::time::{Duration, Instant};
 use barograph_model::{Batch, Moment};
 use barograph_sources::{Faults, Source, SourceCost};
 
-use crate::clock::nanos;
+use crate::clock::{nanos, thread_cpu_nanos};
 
 type Errand = (Box<dyn Source>, Moment);
-type Answer = (Box<dyn Source>, bool, Duration);
+
+/// The source comes home.
+struct Answer {
+    source: Box<dyn Source>,
+    failed: bool,
+    elapsed: Duration,
+    /// CPU time that the thread has used in its life.
+    thread_cpu: i64,
+}
 
 pub(crate) struct Slow {
     pub(crate) name: &'static str,
@@ -26,6 +34,7 @@ pub(crate) struct Slow {
     faults: Faults,
     mailbox: Option<(SyncSender<Errand>, Receiver<Answer>)>,
     failed_to_start: bool,
+    thread_cpu: i64,
 }
 
 impl Slow {
@@ -42,6 +51,7 @@ impl Slow {
             faults: Faults::default(),
             mailbox: None,
             failed_to_start: false,
+            thread_cpu: 0,
         }
     }
 
@@ -97,10 +107,16 @@ impl Slow {
         self.faults
     }
 
+    /// CPU time of the source's thread, as of its last answer.
+    pub(crate) fn thread_cpu_nanos(&self) -> i64 {
+        self.thread_cpu
+    }
+
     fn fetch(&mut self) {
         if let Some((_, from)) = &self.mailbox
-            && let Ok((source, failed, elapsed)) = from.try_recv()
+            && let Ok(Answer { source, failed, elapsed, thread_cpu }) = from.try_recv()
         {
+            self.thread_cpu = thread_cpu;
             self.faults = source.faults();
             self.source = Some(source);
             self.note(failed, elapsed);
@@ -121,7 +137,8 @@ impl Slow {
                 for (mut source, at) in errands {
                     let begin = Instant::now();
                     let failed = source.read(at).is_err();
-                    if answers.send((source, failed, begin.elapsed())).is_err() {
+                    let answer = Answer { source, failed, elapsed: begin.elapsed(), thread_cpu: thread_cpu_nanos() };
+                    if answers.send(answer).is_err() {
                         return;
                     }
                 }

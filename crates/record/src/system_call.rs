@@ -152,6 +152,19 @@ pub(crate) fn block(signals: &[c_int]) -> io::Result<(OwnedFd, Mask)> {
     }
 }
 
+/// Blocks all signals for this thread, and those that it starts, but those of our own faults: others of the process get them.
+pub(crate) fn leave_signals_to_others() {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigfillset initializes the set, sigdelset changes an initialized one; the mask is that of this thread alone.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for fault in [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS] {
+            libc::sigdelset(set.as_mut_ptr(), fault);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut());
+    }
+}
+
 /// Restores a mask that [`block`] returned.
 pub(crate) fn restore(mask: Mask) {
     // SAFETY: the mask was filled in by pthread_sigmask.

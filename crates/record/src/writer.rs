@@ -10,6 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use barograph_model::{Batch, Sink};
 
+use crate::clock::thread_cpu_nanos;
+use crate::control::Process;
 use crate::system_call::release_memory;
 
 /// Rows that wait for a sink which does not answer; beyond, they are dropped and counted. About 64 MB of process rows.
@@ -26,13 +28,20 @@ pub(crate) struct Progress {
     /// The last thing that went wrong, and how often anything did.
     pub(crate) error: Option<String>,
     pub(crate) errors: u64,
+    /// CPU time that the thread has used.
+    pub(crate) thread_cpu_nanos: i64,
 }
+
+/// Who waits to hear that the sink has what was read, and with which error if with one.
+pub(crate) type Told = Sender<Option<String>>;
 
 #[derive(Default)]
 struct Bundle {
     batches: Vec<Batch>,
     /// To be published once the sink has taken it. Not so the last: whoever gets the sink back writes the end together with it.
     publish: bool,
+    /// Whom to tell.
+    told: Vec<Told>,
 }
 
 impl Bundle {
@@ -57,19 +66,23 @@ pub(crate) struct Writer<S> {
     bundle: Bundle,
     spare: Option<Bundle>,
     publish_due: bool,
+    to_tell: Vec<Told>,
     hand: Hand<S>,
+    process: Process,
     progress: Arc<Mutex<Progress>>,
     dropped: u64,
 }
 
 impl<S: Sink + Send + 'static> Writer<S> {
-    pub(crate) fn new(sink: S) -> Writer<S> {
+    /// What encoding takes, memory and program, is given back to the kernel after each publish if the process is ours alone.
+    pub(crate) fn new(sink: S, process: Process) -> Writer<S> {
         let progress = Arc::new(Mutex::new(Progress::default()));
-        let hand = match start(sink, Arc::clone(&progress)) {
+        let hand = match start(sink, Arc::clone(&progress), process) {
             Ok((to, back, thread)) => Hand::Thread { to, back, thread },
             Err(sink) => Hand::Here(*sink),
         };
-        Writer { bundle: Bundle::default(), spare: Some(Bundle::default()), publish_due: false, hand, progress, dropped: 0 }
+        let (bundle, spare) = (Bundle::default(), Some(Bundle::default()));
+        Writer { bundle, spare, publish_due: false, to_tell: Vec::new(), hand, process, progress, dropped: 0 }
     }
 
     /// Takes these rows over, and empties the batch.
@@ -91,6 +104,16 @@ impl<S: Sink + Send + 'static> Writer<S> {
         self.relieve();
     }
 
+    /// Whom to tell once what is gathered now has been published.
+    pub(crate) fn tell(&mut self, who: Told) {
+        self.to_tell.push(who);
+    }
+
+    /// Whether somebody waits to be told, and the sink was too busy to take what he waits for.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.to_tell.is_empty()
+    }
+
     /// Sends what was gathered to the sink if it is due, or much. To be called when all rows of a tick are in.
     pub(crate) fn relieve(&mut self) {
         if self.publish_due || self.bundle.rows() >= MANY_ROWS {
@@ -102,10 +125,14 @@ impl<S: Sink + Send + 'static> Writer<S> {
     pub(crate) fn hand_over(&mut self) {
         self.bundle.publish = self.publish_due;
         match &mut self.hand {
-            Hand::Here(sink) => put(sink, &mut self.bundle, &self.progress),
+            Hand::Here(sink) => {
+                self.bundle.told.append(&mut self.to_tell);
+                put(sink, &mut self.bundle, &self.progress, self.process);
+            }
             Hand::Thread { to, back, .. } => {
                 self.spare = self.spare.take().or_else(|| back.try_recv().ok());
                 let Some(spare) = self.spare.take() else { return };
+                self.bundle.told.append(&mut self.to_tell);
                 // A thread that is gone has panicked; its rows are lost, and the job goes on.
                 let _ = to.send(std::mem::replace(&mut self.bundle, spare));
             }
@@ -146,7 +173,7 @@ impl<S: Sink + Send + 'static> Writer<S> {
 type Started<S> = (Sender<Bundle>, Receiver<Bundle>, JoinHandle<S>);
 
 /// Starts the thread. The sink comes back if there can be none, for which it waits in a slot that both sides know.
-fn start<S: Sink + Send + 'static>(sink: S, progress: Arc<Mutex<Progress>>) -> Result<Started<S>, Box<S>> {
+fn start<S: Sink + Send + 'static>(sink: S, progress: Arc<Mutex<Progress>>, process: Process) -> Result<Started<S>, Box<S>> {
     let (to, bundles) = channel::<Bundle>();
     let (done, back) = channel::<Bundle>();
     let slot = Arc::new(Mutex::new(Some(sink)));
@@ -155,7 +182,8 @@ fn start<S: Sink + Send + 'static>(sink: S, progress: Arc<Mutex<Progress>>) -> R
     let work = move || {
         let Some(mut sink) = take(&theirs) else { unreachable!("only one thread takes the sink") };
         for mut bundle in bundles {
-            put(&mut sink, &mut bundle, &progress);
+            put(&mut sink, &mut bundle, &progress, process);
+            progress.lock().unwrap_or_else(PoisonError::into_inner).thread_cpu_nanos = thread_cpu_nanos();
             let _ = done.send(bundle);
         }
         sink
@@ -167,23 +195,28 @@ fn start<S: Sink + Send + 'static>(sink: S, progress: Arc<Mutex<Progress>>) -> R
     })
 }
 
-fn put<S: Sink>(sink: &mut S, bundle: &mut Bundle, progress: &Mutex<Progress>) {
+fn put<S: Sink>(sink: &mut S, bundle: &mut Bundle, progress: &Mutex<Progress>, process: Process) {
     let mut outcome = Ok(());
     for batch in bundle.batches.iter_mut().filter(|batch| !batch.is_empty()) {
         outcome = outcome.and(sink.take(batch));
         batch.clear();
     }
     let outcome = if bundle.publish { outcome.and_then(|()| sink.publish()) } else { outcome };
-    if bundle.publish {
+    if bundle.publish && process == Process::Ours {
         // What encoding took, memory and program, is not needed until the next time.
         release_memory();
+    }
+    let error = outcome.err().map(|error| error.to_string());
+    for who in bundle.told.drain(..) {
+        // Who does not wait any more needs no answer.
+        let _ = who.send(error.clone());
     }
     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
     progress.written_bytes = sink.bytes_written();
     progress.rows_lost = sink.rows_lost();
-    if let Err(error) = outcome {
+    if error.is_some() {
         progress.errors += 1;
-        progress.error = Some(error.to_string());
+        progress.error = error;
     }
 }
 
@@ -260,7 +293,7 @@ mod tests {
     #[test]
     fn many_rows_go_to_the_sink_before_the_publish_and_none_is_lost() {
         let sink = Counting::default();
-        let mut writer = Writer::new(sink.clone());
+        let mut writer = Writer::new(sink.clone(), Process::Ours);
         for _ in 0..MOST_WAITING_ROWS / 2_000 {
             gather(&mut writer, 5_000);
             tick_until(&mut writer, "rows wait for the publish", |writer| writer.bundle.rows() < MANY_ROWS);
@@ -277,7 +310,7 @@ mod tests {
     #[test]
     fn a_publish_that_finds_the_sink_busy_is_made_up_for() {
         let sink = Counting::default();
-        let mut writer = Writer::new(sink.clone());
+        let mut writer = Writer::new(sink.clone(), Process::Ours);
         let busy = sink.hold();
         gather(&mut writer, 1);
         writer.publish();

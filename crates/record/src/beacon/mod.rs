@@ -154,6 +154,8 @@ impl Beacon {
 
 impl Drop for Beacon {
     fn drop(&mut self) {
+        // A forked child may have it open as well. Whoever sends is to know all the same that nobody listens.
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
         if let Address::Path(path) = &self.address {
             // It may be gone already.
             let _ = fs::remove_file(path);

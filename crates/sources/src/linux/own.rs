@@ -21,9 +21,9 @@ table! {
         lateness: Gauge<Seconds> = "the recorder",
         /// Time that the machine has been suspended since boot.
         suspended: Counter<Seconds> = "clock_gettime(2), CLOCK_BOOTTIME less CLOCK_MONOTONIC",
-        /// CPU time of the recorder, all threads, in its own code and in the kernel.
+        /// CPU time of the recorder, all of its threads, in its own code and in the kernel.
         cpu: Counter<Seconds> = "clock_gettime(2), CLOCK_PROCESS_CPUTIME_ID",
-        /// RAM that the recorder has.
+        /// RAM that the recorder has; absent where it records from within another program.
         resident: Gauge<Bytes> = "/proc/self/statm",
         /// Bytes that the recorder wrote to its recording.
         written: Counter<Bytes> = "the recorder",
@@ -88,6 +88,8 @@ pub struct Cost {
     pub processes_fast: u64,
     /// Failures by kind.
     pub faults: Faults,
+    /// CPU time of the recorder's threads, where the process is another program's; without it, that of the process is meant.
+    pub threads_cpu: Option<Duration>,
 }
 
 /// What one source cost so far.
@@ -124,11 +126,15 @@ impl OwnSource {
 
     /// Writes the row of this tick.
     pub fn read(&mut self, at: Moment, cost: &Cost) {
-        let resident = self.statm.as_ref().and_then(|statm| {
+        let own = self.statm.as_ref().filter(|_| cost.threads_cpu.is_none());
+        let resident = own.and_then(|statm| {
             statm.read(&mut self.buffer).ok()?;
             words(&self.buffer).nth(1).and_then(number)?.checked_mul(self.page_size)
         });
-        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let of_process = || {
+            let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+            time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+        };
         self.rows
             .row(at)
             .set(Own::ticks, cost.ticks)
@@ -136,7 +142,7 @@ impl OwnSource {
             .set(Own::tick_duration, cost.tick_duration.map(|duration| duration.as_secs_f64()))
             .set(Own::lateness, cost.lateness.as_secs_f64())
             .set(Own::suspended, cost.suspended.as_secs_f64())
-            .set(Own::cpu, cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9)
+            .set(Own::cpu, cost.threads_cpu.map_or_else(of_process, |cpu| cpu.as_secs_f64()))
             .set(Own::resident, resident)
             .set(Own::written, cost.written_bytes)
             .set(Own::rows_lost, cost.rows_lost)

@@ -196,7 +196,8 @@ impl ProcessSource {
         let Some(index) = self.find(pid) else { return false };
         let Some((_, process)) = self.known[index].watched() else { return false };
         let parent = process.stat.parent;
-        if process.member || pid == self.own_pid {
+        // A recorder is not of the job that it watches, but where it is part of that very program.
+        if process.member || pid == self.own_pid && !self.watch.roots.contains(&pid) {
             return false;
         }
         let is_ours = parent == self.own_pid && self.watch.adopts;

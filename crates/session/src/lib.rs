@@ -1,0 +1,15 @@
+//! Making a recording: what is watched, the facts that stand at its begin, and the totals and notices at its end.
+//!
+//! The program and the libraries record alike because they do it by this crate. [`Session`] is a recording that a program makes of itself, on a thread.
+
+mod end;
+mod facts;
+mod place;
+mod session;
+mod subject;
+
+pub use end::{end_recording, totals};
+pub use facts::{facts, listen};
+pub use place::{default_path, folder_name};
+pub use session::{Ended, Error, Session, Settings, Watched};
+pub use subject::Subject;

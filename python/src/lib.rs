@@ -2,6 +2,7 @@
 //! people call.
 
 mod recording;
+mod session;
 mod span;
 mod steps;
 mod table;
@@ -12,6 +13,8 @@ mod words;
 mod _native {
     #[pymodule_export]
     use crate::recording::{BarographError, Source};
+    #[pymodule_export]
+    use crate::session::{Session, tell};
     #[pymodule_export]
     use crate::span::{Nothing, Span, current_span, flush, gauge, is_on, mark, mark_with, span};
     #[pymodule_export]

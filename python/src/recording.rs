@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use barograph_store::{Error, Query, State, Timeline};
+use barograph_store::{Error, Query, SpanQuery, State, Timeline};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyError};
 use pyo3::prelude::*;
@@ -100,6 +100,19 @@ impl Source {
             (query.columns, query.equal, query.equal_text) = (columns, numbers, texts);
             Ok(Rows::new(timeline.frame(table, &query).map_err(raised)?.batch().clone()))
         })
+    }
+
+    /// One row a span, with what it cost.
+    fn spans(&self, py: Python<'_>, name: Option<String>, begin: Option<i64>, end: Option<i64>) -> PyResult<Rows> {
+        py.detach(|| {
+            let spans = self.timeline()?.spans(&SpanQuery { from: begin, to: end, name }).map_err(raised)?;
+            Ok(Rows::new(spans.frame().batch().clone()))
+        })
+    }
+
+    /// What was said of moments.
+    fn events(&self, py: Python<'_>, begin: Option<i64>, end: Option<i64>) -> PyResult<Rows> {
+        py.detach(|| Ok(Rows::new(self.timeline()?.events(&Query::all().between(begin, end)).map_err(raised)?.batch().clone())))
     }
 
     /// The parts that can't be read, and why.

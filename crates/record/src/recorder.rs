@@ -293,8 +293,9 @@ impl Recorder {
         if self.no_children {
             self.panel.processes().all_ended();
         }
-        // What was sent before the end is in the socket by now.
-        self.hear_programs();
+        if let Some(beacon) = &mut self.beacon {
+            beacon.hear_rest(&mut self.said);
+        }
         self.tick();
         self.panel.read_own_sources(self.last_tick);
         let reason = self.stop.take().unwrap_or(Reason::JobEnded);

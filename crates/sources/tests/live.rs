@@ -242,8 +242,6 @@ fn one_process_is_what_the_kernel_says_it_is() {
         ("start_ticks", field(22)),
         ("state", "S".to_owned()),
         ("minor_faults", field(10)),
-        ("user_seconds", ticks(14)),
-        ("system_seconds", ticks(15)),
         ("children_user_seconds", ticks(16)),
         ("children_system_seconds", ticks(17)),
         ("virtual_size_bytes", field(23)),
@@ -252,6 +250,12 @@ fn one_process_is_what_the_kernel_says_it_is() {
     ] {
         assert_eq!(row.get(column), Some(&expected), "{column}");
     }
+    // By ticks of 10 ms, and by the nanosecond: it has one thread.
+    let [user, system] = ["user_seconds", "system_seconds"].map(|column| row[column].parse::<f64>().unwrap());
+    let run = file("schedstat").split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9;
+    let [ticks_user, ticks_system] = [14, 15].map(|number| ticks(number).parse::<f64>().unwrap());
+    assert!(user >= ticks_user && system >= ticks_system, "{user} {system}: {stat}");
+    assert!((run - 0.002..=run + 1e-9).contains(&(user + system)), "{user} + {system}: {run}");
     let (status, io) = (file("status"), file("io"));
     let in_file =
         |text: &str, key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')?.split_whitespace().next().map(str::to_owned));

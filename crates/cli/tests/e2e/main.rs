@@ -3,6 +3,7 @@
 //! Nothing here asserts how fast anything is. Where a test must wait, it asks again and again until a deadline far beyond what a loaded machine needs.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
+mod beacon;
 mod commands;
 mod confined;
 mod container;

@@ -175,9 +175,31 @@ fn rows_of_processes_add_up_to_the_job() {
             by_pid.insert(pids[row], user[row] + system[row]);
         }
         assert_eq!(by_pid.len(), 5, "{name}");
-        // User and system time of each are in whole ticks of 10 ms, and a child's exit(2) comes after its last row.
-        assert_same(&format!("{name}, rows"), by_pid.values().sum(), used, 5.0 * 0.02);
+        // User and system time of each are in whole milliseconds, and a child's exit(2) comes after its last row.
+        assert_same(&format!("{name}, rows"), by_pid.values().sum(), used, 5.0 * 0.002);
     }
+}
+
+#[test]
+fn a_tree_of_many_is_never_seen_to_use_more_than_the_machine_has() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let (place, count) = (Place::new(), 48 * cores);
+    let ran = place.run(&["-i", "100ms", "--no-dense-start", "--processes", "none"], &[python(), &job("burners.py"), &count.to_string(), "0.04"]);
+    let used = printed(&ran);
+    let table = rows(&ran.timeline(), "job").unwrap();
+    let sums: Vec<f64> = column(&table, "user_seconds").iter().zip(column(&table, "system_seconds")).map(|(user, system)| user + system).collect();
+    // While all of them live and rest, what they used is known to the nanosecond and not in ticks of 10 ms, two a process.
+    let all_live = column(&table, "processes").into_iter().zip(&sums).filter(|(processes, _)| *processes > count as f64).map(|(_, sum)| *sum);
+    assert_same("at rest, all alive", all_live.fold(0.0, f64::max), used, 0.02);
+    // Nor is any rate above what there is, but for what the kernel is behind: at each of its ticks, of at most 10 ms, it writes down how long who runs has been running.
+    // A reading that is held up itself may make a window look shorter than it was, seldom.
+    let clock: Vec<f64> = table.ints("monotonic_nanos").into_iter().map(|nanos| nanos.unwrap() as f64 / 1e9).collect();
+    let windows = clock.windows(2).zip(sums.windows(2)).map(|(clock, sum)| (clock[1] - clock[0], sum[1] - sum[0]));
+    let (windows, above): (Vec<(f64, f64)>, Vec<(f64, f64)>) =
+        (windows.clone().collect(), windows.filter(|(seconds, used)| *used > cores as f64 * (seconds + 0.01)).collect());
+    let most = windows.iter().map(|(seconds, used)| used / seconds).fold(0.0, f64::max);
+    eprintln!("{count} burners on {cores} cores: at most {most:.3} cores; in {} of {} windows more than there can be", above.len(), windows.len());
+    assert!(windows.len() > 10 && above.len() * 10 <= windows.len(), "{above:?} of {windows:?}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use crate::harness::{BAROGRAPH, Place, finish, finish_with_input, job, output_of, python, text};
 
 /// The command as it would be alone, and as we run it.
@@ -29,8 +31,31 @@ fn the_world_is_the_same() {
     for parent in ["plain", "limited", "blocking", "heedless", "without_input", "without_streams"] {
         let [alone, ours] = without_and_with(&probe).map(|command| world(&place, parent, &command));
         assert!(alone.len() > 1000, "{alone}");
-        assert_eq!(alone, ours, "{parent}");
+        let (ours, told) = without_what_we_tell(&ours);
+        assert_eq!(without_what_we_tell(&alone), (ours, Vec::new()), "{parent}");
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("BAROGRAPH_BEACON") && told[1].contains("BAROGRAPH_RECORDING"), "{told:?}");
     }
+}
+
+/// The world, and apart from it what its environment says of the recorder.
+fn without_what_we_tell(world: &str) -> (Value, Vec<String>) {
+    let mut world: Value = serde_json::from_str(world).unwrap();
+    let environment = world["environment"].as_array_mut().unwrap();
+    let told = environment.extract_if(.., |entry| entry.as_str().unwrap().contains("b'BAROGRAPH_")).map(|entry| entry.as_str().unwrap().to_owned());
+    let told = told.collect();
+    (world, told)
+}
+
+#[test]
+fn who_wants_no_beacon_has_the_environment_as_it_was() {
+    let place = Place::new();
+    let probe = ["cp", "/proc/self/environ", "world"].map(str::to_owned);
+    let [alone, mut ours] = without_and_with(&probe);
+    ours.insert(2, "--no-beacon".to_owned());
+    let [alone, ours] = [alone, ours].map(|command| world(&place, "plain", &command));
+    assert!(alone.contains("PATH="), "{alone}");
+    assert_eq!(alone, ours);
 }
 
 /// The lines of /proc/self/status about signals, without the two that the C library keeps for its threads: posix_spawn(3) leaves them ignored.

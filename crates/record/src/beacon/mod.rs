@@ -110,11 +110,23 @@ impl Beacon {
         if begin >= self.second.0 + SECOND {
             self.second = (begin, 0);
         }
-        let mut end = begin;
-        while end - begin < AT_ONCE && self.hear_one(said) {
-            end = deadline_nanos();
+        self.second.1 += self.hear_for(AT_ONCE, said);
+    }
+
+    /// Takes what has come up to the end, whatever was heard before.
+    pub(crate) fn hear_rest(&mut self, said: &mut Said) {
+        self.hear_for(SHARE, said);
+    }
+
+    /// Takes what has come, for no longer than this; returns how long it took.
+    fn hear_for(&mut self, at_most: i64, said: &mut Said) -> i64 {
+        let begin = deadline_nanos();
+        loop {
+            let took = deadline_nanos() - begin;
+            if took >= at_most || !self.hear_one(said) {
+                return took;
+            }
         }
-        self.second.1 += end - begin;
     }
 
     /// Takes one datagram; whether there was one.
@@ -186,6 +198,8 @@ fn moment(t: Option<i64>, asleep: i64, began: Moment) -> Moment {
 
 #[cfg(test)]
 mod tests {
+    use barograph_beacon::{Message, Sent, What};
+
     use super::*;
 
     #[test]
@@ -199,5 +213,58 @@ mod tests {
         for wrong in [None, Some(5), Some(now.monotonic_nanos + SECOND), Some(i64::MAX)] {
             assert!(moment(wrong, 7, began).monotonic_nanos >= now.monotonic_nanos, "{wrong:?}");
         }
+    }
+
+    /// A beacon of a name without a folder, and our client at its other end.
+    fn heard_at(name: &str, say: impl FnOnce(&barograph_beacon::Beacon)) -> (Beacon, Said) {
+        let address = Address::Abstract(format!("barograph-test/{name}/{}", std::process::id()).into_bytes());
+        let socket = bind(&address).unwrap();
+        let client = barograph_beacon::Beacon::connect(&address).unwrap();
+        let began = now();
+        let mut beacon = Beacon { socket, address, recording: String::new(), began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0) };
+        let mut said = Said::default();
+        say(&client);
+        beacon.hear(&mut said);
+        while !client.flush(std::time::Duration::ZERO) {
+            beacon.hear_rest(&mut said);
+        }
+        beacon.hear_rest(&mut said);
+        (beacon, said)
+    }
+
+    #[test]
+    fn what_the_socket_has_no_room_for_comes_later_and_in_order() {
+        // Far more than any socket's queue holds, far less than the client keeps.
+        let names: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
+        let (beacon, mut said) = heard_at("order", |client| {
+            for name in &names {
+                client.send(&Message::new(What::Mark(name)));
+            }
+        });
+        assert_eq!(beacon.heard(), Heard { taken: 2000, ..Heard::default() });
+        let mut came = Vec::new();
+        said.each_batch(&mut |batch| came.extend((0..batch.len()).filter_map(|row| batch.column("name")?.text(row).map(str::to_owned))));
+        assert_eq!(came, names);
+    }
+
+    #[test]
+    fn what_nobody_had_room_for_is_counted() {
+        let (beacon, _) = heard_at("drop", |client| {
+            let sent = (0..100_000).map(|_| client.send(&Message::new(What::Mark("m"))));
+            let dropped = sent.filter(|sent| *sent == Sent::Dropped).count();
+            assert!((1..100_000).contains(&dropped), "{dropped}");
+        });
+        let heard = beacon.heard();
+        assert!(heard.dropped > 0);
+        assert_eq!((heard.taken + heard.dropped, heard.lost()), (100_000, heard.dropped));
+    }
+
+    #[test]
+    fn who_talks_too_much_is_heard_later() {
+        let (mut beacon, _) = heard_at("share", |_| {});
+        let at = deadline_nanos();
+        beacon.second = (at, SHARE);
+        assert_eq!(beacon.ready(at).err(), Some(at + SECOND));
+        assert!(beacon.ready(at + SECOND).is_ok());
     }
 }

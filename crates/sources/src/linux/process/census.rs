@@ -6,6 +6,7 @@ use barograph_model::Moment;
 
 use super::ProcessSource;
 use super::files::Files;
+use super::listing::{Entry, NO_INODE};
 use super::watch::{Scope, Select};
 use super::watched::{Known, Standing, Watched};
 use crate::{Fault, FaultKind};
@@ -13,6 +14,10 @@ use crate::{Fault, FaultKind};
 impl ProcessSource {
     /// Compares the listing with what is known: who is new comes in, who is missing goes. Says whether there was a listing at this tick.
     pub(super) fn compare_listing(&mut self, at: Moment) -> Result<bool, Fault> {
+        if self.fast.pids().next().is_some() && !self.listing.is_overdue(at) {
+            self.meet_who_was_told_of();
+            return Ok(false);
+        }
         let ProcessSource { listing, known, before, files, .. } = self;
         let Some(entries) = listing.read(at)? else { return Ok(false) };
         std::mem::swap(known, before);
@@ -44,6 +49,25 @@ impl ProcessSource {
         Ok(true)
     }
 
+    /// Who is new comes in, by the word of the BPF iterator in place of a listing. Who has gone is seen when it is to be read.
+    fn meet_who_was_told_of(&mut self) {
+        let ProcessSource { fast, known, .. } = self;
+        let (listed, mut index) = (known.len(), 0);
+        for pid in fast.pids() {
+            while index < listed && known[index].entry.pid < pid {
+                index += 1;
+            }
+            if index == listed || known[index].entry.pid != pid {
+                known.push(Known { entry: Entry { pid, inode: NO_INODE }, standing: Standing::New });
+            }
+        }
+        // A stranger is never read again, so its end would not be seen, and then its pid be another's.
+        known.retain(|known| !matches!(known.standing, Standing::Stranger) || fast.has_seen(known.entry.pid));
+        if known.len() > listed || !known.is_sorted_by_key(|known| known.entry.pid) {
+            known.sort_unstable_by_key(|known| known.entry.pid);
+        }
+    }
+
     /// Writes the end of a process. It is late if the listing of this tick still had it: then its parent may have been read before it was collected.
     fn depart(&mut self, at: Moment, pid: u32, process: Watched, late: bool) {
         if process.member {
@@ -57,13 +81,9 @@ impl ProcessSource {
 
     /// Reads everyone who is watched, and meets who is new. Who can't be read because it is not there any more is gone.
     pub(super) fn read_known(&mut self, at: Moment) {
-        self.turn += 1;
         self.met.clear();
         let may_be_ours = self.began_with.take().and_then(|pid| self.listing.pids_since(pid)).unwrap_or(0..=u32::MAX);
-        let others_are_due = self.others_every > 0 && self.turn.is_multiple_of(self.others_every);
-        if others_are_due {
-            self.read_fast(at);
-        }
+        let others_are_due = self.others_are_due();
         for index in 0..self.known.len() {
             if !may_be_ours.contains(&self.known[index].entry.pid) {
                 self.known[index].standing = Standing::Stranger;
@@ -79,8 +99,16 @@ impl ProcessSource {
         self.known.retain(|known| !matches!(known.standing, Standing::New));
     }
 
+    fn others_are_due(&self) -> bool {
+        self.others_every > 0 && self.turn.is_multiple_of(self.others_every)
+    }
+
     /// Reads all processes at once where that is cheaper. The job's own are read by themselves, parents before children.
-    fn read_fast(&mut self, at: Moment) {
+    pub(super) fn read_fast(&mut self, at: Moment) {
+        if !self.others_are_due() {
+            self.fast.rest();
+            return;
+        }
         let (mut others, mut threads) = (0, 0);
         for (_, process) in self.known.iter().filter_map(Known::watched) {
             others += usize::from(!process.member);
@@ -116,10 +144,11 @@ impl ProcessSource {
     }
 
     fn meet(&mut self, pid: u32) -> Standing {
+        let run_nanos = self.files.run_nanos(pid);
         match self.files.stat(pid, None) {
             Ok(stat) => {
                 self.met.push(pid);
-                Standing::Watched(Box::new(Watched::new(self.turn, stat)))
+                Standing::Watched(Box::new(Watched::new(self.turn, stat, run_nanos)))
             }
             Err(FaultKind::Gone) => Standing::New,
             Err(kind) => {
@@ -133,14 +162,15 @@ impl ProcessSource {
     fn read_again(&mut self, at: Moment, pid: u32, mut process: Box<Watched>) -> Standing {
         process.tried = self.turn;
         if !process.member
-            && let Some(answer) = self.fast.answer(pid, &process.stat, process.shown)
+            && let Some(answer) = self.fast.answer(pid, &process.stat)
         {
             process.advance_fast(self.turn, answer);
             return Standing::Watched(process);
         }
+        let run_nanos = self.files.run_nanos(pid);
         match self.files.stat(pid, process.kept.as_ref()) {
             Ok(stat) if stat.start_ticks == process.stat.start_ticks => {
-                process.advance(self.turn, stat);
+                process.advance(self.turn, stat, run_nanos);
                 self.read_io(at, pid, &mut process);
                 if !process.member && process.kept.is_none() && self.fast.is_off() {
                     // It has lived from one reading to the next: it is worth it.
@@ -164,6 +194,9 @@ impl ProcessSource {
     pub(super) fn read_io(&mut self, at: Moment, pid: u32, process: &mut Watched) {
         let wanted = process.member || process.selected || matches!(self.watch.select, Select::Everyone | Select::Busiest(_));
         if !wanted || (process.io_failed && at.monotonic_nanos < process.detail_due) {
+            return;
+        }
+        if process.rested && process.io.is_some() {
             return;
         }
         let io = self.files.io(pid, process.kept.as_ref());

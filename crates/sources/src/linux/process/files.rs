@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::cpu_time;
 use super::parse::{self, Io, Stat, Status};
 use crate::machine::read_once;
 use crate::{FaultKind, Machine, Root};
@@ -32,6 +33,9 @@ pub(super) struct Detail {
 /// Reads files of processes into buffers that are used again and again.
 pub(super) struct Files {
     machine: Arc<Machine>,
+    nanos_per_tick: u64,
+    /// Whether pids of this /proc are the kernel's to us: then each process has a clock.
+    has_clocks: bool,
     buffer: Vec<u8>,
     kept: u64,
     most_kept: u64,
@@ -44,6 +48,8 @@ impl Files {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
         Files {
             machine: Arc::clone(machine),
+            nanos_per_tick: 1_000_000_000 / machine.ticks_per_second,
+            has_clocks: machine.is_ours(),
             buffer: Vec::with_capacity(4096),
             kept: 0,
             most_kept: (limit.saturating_sub(SPARE_DESCRIPTORS) / 2).min(MOST_KEPT),
@@ -78,12 +84,17 @@ impl Files {
         }
     }
 
+    /// How long this process ran so far. Only a file that is read after this can tell that it is still the one that had this pid.
+    pub(super) fn run_nanos(&self, pid: u32) -> Option<u64> {
+        if self.has_clocks { cpu_time::run_nanos(pid) } else { None }
+    }
+
     pub(super) fn stat(&mut self, pid: u32, kept: Option<&Kept>) -> Result<Stat, FaultKind> {
         match kept {
             Some(kept) => read_once(&kept.stat, &mut self.buffer)?,
             None => self.read(pid, "stat")?,
         }
-        parse::stat(&self.buffer).ok_or(FaultKind::Malformed)
+        parse::stat(&self.buffer, self.nanos_per_tick).ok_or(FaultKind::Malformed)
     }
 
     pub(super) fn io(&mut self, pid: u32, kept: Option<&Kept>) -> Result<Io, FaultKind> {

@@ -213,7 +213,7 @@ pub fn user_name(machine: &Machine) -> String {
 pub fn start_ticks(machine: &Machine, pid: u32) -> Option<u64> {
     let mut text = Vec::new();
     machine.read(Root::Proc, &format!("{pid}/stat"), &mut text).ok()?;
-    parse::stat(&text).map(|stat| stat.start_ticks)
+    parse::stat(&text, 1).map(|stat| stat.start_ticks)
 }
 
 fn parse_user(line: &[u8]) -> Option<(u32, String)> {

@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 
 use barograph_model::{Bytes, Count, Counter, Gauge, Moment, Rows, Seconds, table};
 
+use super::cpu_time::CpuTime;
 use super::parse::{Io, Stat};
 use super::watched::Watched;
 
@@ -21,9 +22,9 @@ table! {
         /// Threads of the tree.
         threads: Gauge<Count> = "stat num_threads, summed",
         /// CPU time that the tree spent in programs' code, ended processes included.
-        user: Counter<Seconds> = "stat utime and cutime, summed",
+        user: Counter<Seconds> = "clock_gettime(2) of each process, stat utime and cutime, summed",
         /// CPU time that the kernel spent on the tree's behalf, ended processes included.
-        system: Counter<Seconds> = "stat stime and cstime, summed",
+        system: Counter<Seconds> = "clock_gettime(2) of each process, stat stime and cstime, summed",
         /// RAM in use by the tree; pages that processes share are counted for each of them.
         resident: Gauge<Bytes> = "stat rss, summed",
         /// RAM in use by the largest process of the tree.
@@ -55,7 +56,7 @@ table! {
     }
 }
 
-/// Amounts that are passed on to the parent when a process is collected. Times are in clock ticks.
+/// Amounts that are passed on to the parent when a process is collected. Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Used([u64; 10]);
 
@@ -64,8 +65,8 @@ impl Used {
     pub(super) fn of(stat: &Stat, io: Option<&Io>) -> Used {
         let io = io.copied().unwrap_or_default();
         Used([
-            stat.user + stat.children_user,
-            stat.system + stat.children_system,
+            stat.cpu.user.saturating_add(stat.children_cpu.user),
+            stat.cpu.system.saturating_add(stat.children_cpu.system),
             stat.minor_faults + stat.children_minor_faults,
             stat.major_faults + stat.children_major_faults,
             io.read,
@@ -87,6 +88,10 @@ impl Used {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine = (*mine).max(theirs);
         }
+    }
+
+    fn cpu(&self) -> CpuTime {
+        CpuTime { user: self.0[0], system: self.0[1] }
     }
 
     fn minor_faults(&self) -> u64 {
@@ -192,8 +197,6 @@ pub(super) struct Ledger {
     collected: Used,
     /// Whom we are about to collect, and what it used.
     collecting: Option<(u32, Used)>,
-    /// Microseconds of user and system time that those whom we collected had used beyond whole clock ticks: all of it, for a process of a few milliseconds.
-    rests: [u64; 2],
     lost: Used,
     shown: Used,
     before: Option<Used>,
@@ -214,12 +217,15 @@ impl Ledger {
         self.settled.push((pid, children_minor_faults));
     }
 
-    /// It was collected, and wait4(2) told its times to the microsecond.
-    pub(super) fn time_exactly(&mut self, pid: u32, [user, system]: [f64; 2], ticks_per_second: f64) {
+    /// It was collected, and wait4(2) told its times to the microsecond, those of its children too.
+    pub(super) fn time_exactly(&mut self, pid: u32, seconds: [f64; 2]) {
         let Some((_, used)) = self.collecting.take_if(|(collecting, _)| *collecting == pid) else { return };
-        for (rest, (seconds, ticks)) in self.rests.iter_mut().zip([(user, used.0[0]), (system, used.0[1])]) {
-            *rest += ((seconds - ticks as f64 / ticks_per_second).max(0.0) * 1e6).round() as u64;
-        }
+        let [user, system] = seconds.map(|seconds| (seconds * 1e9).round() as u64);
+        let told = CpuTime { user, system };
+        let exact = CpuTime::divided(told, told.sum(), used.cpu());
+        let mut rest = Used::default();
+        (rest.0[0], rest.0[1]) = (exact.user - used.0[0], exact.system - used.0[1]);
+        self.collected.add(rest);
     }
 
     /// This process is gone.
@@ -289,7 +295,7 @@ impl Ledger {
     }
 
     /// Writes the row of this tick. `living` is the use of all living processes of the tree.
-    pub(super) fn row(&mut self, at: Moment, living: Used, levels: Levels, ticks_per_second: f64) {
+    pub(super) fn row(&mut self, at: Moment, living: Used, levels: Levels) {
         let mut now = living;
         self.departed.iter().for_each(|gone| now.add(gone.used));
         now.add(self.collected);
@@ -297,16 +303,15 @@ impl Ledger {
         self.shown.raise_to(now);
         self.before.get_or_insert(self.shown);
         self.raise_peaks(levels);
-        let [user, system] = self.seconds(self.shown, ticks_per_second);
         let io_is_known = self.io_is_known();
         let io = |sum: u64| io_is_known.then_some(sum);
-        let [_, _, minor, major, read, written, read_calls, write_calls, storage_read, storage_written] = self.shown.0;
+        let [user, system, minor, major, read, written, read_calls, write_calls, storage_read, storage_written] = self.shown.0;
         self.rows
             .row(at)
             .set(Job::processes, levels.processes)
             .set(Job::threads, levels.threads)
-            .set(Job::user, user)
-            .set(Job::system, system)
+            .set(Job::user, seconds(user))
+            .set(Job::system, seconds(system))
             .set(Job::resident, levels.resident)
             .set(Job::largest_resident, levels.largest_resident)
             .set(Job::largest_peak_resident, (self.peak.largest_peak_resident > 0).then_some(self.peak.largest_peak_resident))
@@ -321,11 +326,6 @@ impl Ledger {
             .set(Job::storage_written, io(storage_written))
             .set(Job::open_files, levels.open_files)
             .set(Job::unreadable, levels.unreadable);
-    }
-
-    /// User and system time of so many ticks and of what we know beyond them.
-    fn seconds(&self, used: Used, ticks_per_second: f64) -> [f64; 2] {
-        [0, 1].map(|index| used.0[index] as f64 / ticks_per_second + self.rests[index] as f64 / 1e6)
     }
 
     /// Where some of the input and output may not be read and the rest is nothing, its sum is not zero but unknown.
@@ -343,14 +343,13 @@ impl Ledger {
     }
 
     /// The sums since the first row.
-    pub(super) fn totals(&self, ticks_per_second: f64) -> JobTotals {
+    pub(super) fn totals(&self) -> JobTotals {
         let before = self.before.unwrap_or_default().0;
         let used = |index: usize| self.shown.0[index].saturating_sub(before[index]);
         let seen = |bytes: u64| (bytes > 0).then_some(bytes);
-        let [user_seconds, system_seconds] = self.seconds(Used(std::array::from_fn(used)), ticks_per_second);
         JobTotals {
-            user_seconds,
-            system_seconds,
+            user_seconds: seconds(used(0)),
+            system_seconds: seconds(used(1)),
             peak_resident_bytes: seen(self.peak.resident),
             largest_peak_resident_bytes: seen(self.peak.largest_peak_resident),
             read_bytes: self.io_is_known().then(|| used(4)),
@@ -363,19 +362,23 @@ impl Ledger {
     }
 }
 
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn used(ticks: u64, faults: u64) -> Used {
+    fn used(nanos: u64, faults: u64) -> Used {
         let mut used = Used::default();
-        used.0[0] = ticks;
+        used.0[0] = nanos;
         used.0[2] = faults;
         used
     }
 
-    fn gone(pid: u32, parent: u32, ticks: u64, faults: u64) -> Gone {
-        Gone { pid, parent, used: used(ticks, faults), late: false, arrived: 0 }
+    fn gone(pid: u32, parent: u32, nanos: u64, faults: u64) -> Gone {
+        Gone { pid, parent, used: used(nanos, faults), late: false, arrived: 0 }
     }
 
     fn late(gone: Gone) -> Gone {
@@ -468,20 +471,23 @@ mod tests {
     }
 
     #[test]
-    fn those_whom_we_collect_are_timed_beyond_whole_ticks() {
+    fn those_whom_we_collect_are_timed_as_wait_says() {
         let mut ledger = Ledger::default();
-        ledger.row(Moment::default(), used(100, 1), Levels::default(), 100.0);
+        ledger.row(Moment::default(), used(1_000_000_000, 1), Levels::default());
         for pid in 2..12 {
-            ledger.collect(pid, used(u64::from(pid % 2), 1), 0);
-            ledger.time_exactly(pid, [0.013, 0.002], 100.0);
-            ledger.time_exactly(pid, [0.013, 0.002], 100.0);
+            ledger.collect(pid, used(u64::from(pid % 2) * 10_000_000, 1), 0);
+            ledger.time_exactly(pid, [0.013, 0.002]);
+            ledger.time_exactly(pid, [0.013, 0.002]);
         }
-        ledger.time_exactly(99, [5.0, 5.0], 100.0);
-        ledger.row(Moment::default(), used(100, 1), Levels::default(), 100.0);
-        let totals = ledger.totals(100.0);
-        assert!((totals.user_seconds - 0.13).abs() < 1e-9 && (totals.system_seconds - 0.02).abs() < 1e-9, "{totals:?}");
+        ledger.time_exactly(99, [5.0, 5.0]);
+        // The kernel divides anew each time; what was seen of one part was seen, and the sum is no more for that.
+        ledger.collect(12, used(10_000_000, 1), 0);
+        ledger.time_exactly(12, [0.008, 0.004]);
+        ledger.row(Moment::default(), used(1_000_000_000, 1), Levels::default());
+        let totals = ledger.totals();
+        assert!((totals.user_seconds - 0.14).abs() < 1e-9 && (totals.system_seconds - 0.022).abs() < 1e-9, "{totals:?}");
         let user = ledger.rows.column("user_seconds").unwrap();
-        assert!((user.float(1).unwrap() - 1.13).abs() < 1e-9);
+        assert!((user.float(1).unwrap() - 1.14).abs() < 1e-9);
     }
 
     #[test]
@@ -492,11 +498,11 @@ mod tests {
     #[test]
     fn sums_never_go_backwards() {
         let mut ledger = Ledger::default();
-        ledger.row(Moment::default(), used(100, 1), Levels::default(), 100.0);
-        ledger.row(Moment::default(), used(90, 1), Levels::default(), 100.0);
-        ledger.row(Moment::default(), used(120, 1), Levels::default(), 100.0);
+        ledger.row(Moment::default(), used(1_000_000_000, 1), Levels::default());
+        ledger.row(Moment::default(), used(900_000_000, 1), Levels::default());
+        ledger.row(Moment::default(), used(1_200_000_000, 1), Levels::default());
         let user = ledger.rows.column("user_seconds").unwrap();
         assert_eq!((0..3).map(|row| user.float(row)).collect::<Vec<_>>(), [Some(1.0), Some(1.0), Some(1.2)]);
-        assert_eq!(ledger.totals(100.0).user_seconds, 0.2);
+        assert_eq!(ledger.totals().user_seconds, 0.2);
     }
 }

@@ -20,6 +20,12 @@ const SHARE_OF_TIME: i64 = 200;
 /// After this time there is a listing in any case: a process may be made under a pid of choice, clone3(2), which the kernel does not count as given.
 const LONGEST_TRUST: i64 = 900_000_000;
 
+/// Where the BPF iterator tells who has come there is a listing after this time: kernels may hide processes from iterators.
+const LONGEST_TRUST_OF_OTHERS: i64 = 10_000_000_000;
+
+/// For a process that no listing has shown yet.
+pub(super) const NO_INODE: u64 = 0;
+
 /// A process as the listing shows it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Entry {
@@ -37,6 +43,7 @@ pub(super) struct Listing {
     /// On the clock of [`Moment::monotonic_nanos`].
     not_before: i64,
     trusted_until: i64,
+    overdue_from: i64,
     newest: Newest,
 }
 
@@ -78,18 +85,24 @@ impl Listing {
             entries: Vec::new(),
             not_before: i64::MIN,
             trusted_until: i64::MIN,
+            overdue_from: i64::MIN,
             newest: Newest::open(machine),
         })
     }
 
     /// The next reading lists whatever the last one cost and showed.
     pub(super) fn rest_no_more(&mut self) {
-        (self.not_before, self.trusted_until) = (i64::MIN, i64::MIN);
+        (self.not_before, self.trusted_until, self.overdue_from) = (i64::MIN, i64::MIN, i64::MIN);
     }
 
     /// No reading lists any more.
     pub(super) fn rest_for_good(&mut self) {
         self.not_before = i64::MAX;
+    }
+
+    /// Whether there must be a listing at this tick although somebody else tells who has come.
+    pub(super) fn is_overdue(&self, at: Moment) -> bool {
+        at.monotonic_nanos >= self.overdue_from
     }
 
     /// The pids that were given away since this one, as long as they have not begun anew at the smallest: all others are of older processes.
@@ -121,6 +134,7 @@ impl Listing {
         let rest = (cpu_nanos() - begin).saturating_mul(SHARE_OF_TIME);
         self.not_before = at.monotonic_nanos.saturating_add(rest);
         self.trusted_until = at.monotonic_nanos.saturating_add(LONGEST_TRUST);
+        self.overdue_from = at.monotonic_nanos.saturating_add(LONGEST_TRUST_OF_OTHERS);
         Ok(Some(&self.entries))
     }
 }

@@ -5,6 +5,7 @@
 
 mod bpf;
 mod census;
+mod cpu_time;
 mod files;
 mod identity;
 mod ledger;
@@ -45,10 +46,10 @@ table! {
         state: Text = "stat state",
         /// Threads that it has.
         threads: Gauge<Count> = "stat num_threads",
-        /// CPU time that it spent in programs' code, all threads.
-        user: Counter<Seconds> = "stat utime",
+        /// CPU time that it spent in programs' code, all threads. Its sum with system time is exact, and divided as the kernel does.
+        user: Counter<Seconds> = "clock_gettime(2) of the process, stat utime",
         /// CPU time that the kernel spent on its behalf, all threads.
-        system: Counter<Seconds> = "stat stime",
+        system: Counter<Seconds> = "clock_gettime(2) of the process, stat stime",
         /// RAM that it has, pages shared with others included.
         resident: Gauge<Bytes> = "stat rss",
         /// Address space that it has, used or not.
@@ -250,7 +251,7 @@ impl ProcessSource {
 
     /// What the job used from its first to its last row.
     pub fn totals(&self) -> JobTotals {
-        self.ledger.totals(self.ticks())
+        self.ledger.totals()
     }
 
     /// Takes the last values of a child of ours that has ended and is yet to be collected (waitid(2) with WNOWAIT).
@@ -264,12 +265,13 @@ impl ProcessSource {
             Some(Standing::Watched(process)) => process.kept.as_ref(),
             _ => None,
         };
+        let run_nanos = self.files.run_nanos(pid);
         let stat = self.files.stat(pid, kept).ok();
         let io = self.files.io(pid, kept).ok();
         match (known, stat) {
             (Some(Standing::Watched(process)), stat) if process.member && stat.is_none_or(|stat| stat.start_ticks == process.stat.start_ticks) => {
                 if let Some(stat) = stat {
-                    process.advance(process.turn, stat);
+                    process.advance(process.turn, stat, run_nanos);
                 }
                 process.io = io.or(process.io);
                 process.settled = true;
@@ -277,7 +279,8 @@ impl ProcessSource {
             }
             (_, Some(stat)) => {
                 self.ledger.seen += 1;
-                self.ledger.collect(pid, Used::of(&stat, io.as_ref()), stat.children_minor_faults);
+                let process = Watched::new(self.turn, stat, run_nanos);
+                self.ledger.collect(pid, Used::of(&process.stat, io.as_ref()), stat.children_minor_faults);
             }
             (_, None) => {}
         }
@@ -285,7 +288,7 @@ impl ProcessSource {
 
     /// Notes how a child of ours ended, after it was collected.
     pub fn collected(&mut self, at: Moment, pid: u32, exit: Exit) {
-        self.ledger.time_exactly(pid, [exit.user_seconds, exit.system_seconds], self.ticks());
+        self.ledger.time_exactly(pid, [exit.user_seconds, exit.system_seconds]);
         if let Some(bytes) = exit.peak_resident_bytes {
             self.ledger.peak_of_process(bytes);
         }
@@ -317,7 +320,7 @@ impl ProcessSource {
         if let Select::Busiest(count) = self.watch.select {
             self.busiest.clear();
             let ranked = self.known.iter().filter_map(Known::watched);
-            self.busiest.extend(ranked.map(|(pid, process)| (process.cpu_ticks_since(), process.stat.resident_pages, pid)));
+            self.busiest.extend(ranked.map(|(pid, process)| (process.cpu_nanos_since(), process.stat.resident_pages, pid)));
             if count < self.busiest.len() {
                 self.busiest.select_nth_unstable_by(count, |a, b| b.cmp(a));
                 self.busiest.truncate(count);
@@ -352,7 +355,7 @@ impl ProcessSource {
                 self.read_io(at, pid, process);
             }
             if process.selected && process.look && (process.identity.is_none() || !process.stat.is_zombie()) {
-                if process.shown.is_some()
+                if process.was_told
                     && let Ok(stat) = self.files.stat(pid, None)
                     && stat.start_ticks == process.stat.start_ticks
                 {
@@ -399,7 +402,7 @@ impl ProcessSource {
 
     /// Settles the ledger and writes the job's row.
     fn write_job(&mut self, at: Moment) {
-        let (known, turn, ticks) = (&self.known, self.turn, self.ticks());
+        let (known, turn) = (&self.known, self.turn);
         self.ledger.settle(|pid| match watched::find(known, pid).and_then(|index| known[index].member()) {
             Some((_, process)) if process.turn == turn => Parent::Read { children_minor_faults: process.children_minor_faults_since() },
             Some(_) => Parent::Unread,
@@ -412,7 +415,7 @@ impl ProcessSource {
                 levels.add(process, self.machine.page_size);
             }
         }
-        self.ledger.row(at, living, levels, ticks);
+        self.ledger.row(at, living, levels);
     }
 }
 
@@ -427,6 +430,8 @@ impl Source for ProcessSource {
             self.write_job(at);
             return Ok(());
         }
+        self.turn += 1;
+        self.read_fast(at);
         let listed = self.compare_listing(at);
         self.read_known(at);
         self.find_members(at);
@@ -468,15 +473,17 @@ struct Units {
 fn write_row(rows: &mut Rows<Process>, at: Moment, pid: u32, process: &Watched, units: Units) {
     let stat = &process.stat;
     let seconds = |ticks: u64| ticks as f64 / units.ticks;
+    // Whole milliseconds: whoever hardly runs has the same number for long, which costs no room in a file. The kernel knows no better of who runs just now.
+    let millis = |nanos: u64| (nanos / 1_000_000) as f64 / 1e3;
     let mut row = rows.row(at);
     row.set(Process::pid, u64::from(pid))
         .set(Process::start_ticks, stat.start_ticks)
         .text(Process::state, std::slice::from_ref(&stat.state))
         .set(Process::threads, stat.threads)
-        .set(Process::user, seconds(stat.user))
-        .set(Process::system, seconds(stat.system))
-        .set(Process::children_user, seconds(stat.children_user))
-        .set(Process::children_system, seconds(stat.children_system))
+        .set(Process::user, millis(stat.cpu.user))
+        .set(Process::system, millis(stat.cpu.system))
+        .set(Process::children_user, millis(stat.children_cpu.user))
+        .set(Process::children_system, millis(stat.children_cpu.system))
         .set(Process::core, stat.core)
         .set(Process::nice, stat.nice)
         .set(Process::resident, stat.resident_pages.checked_mul(units.page))

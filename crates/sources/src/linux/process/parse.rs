@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 
+use super::cpu_time::CpuTime;
 use crate::scan::{lines, number, signed, split_key, words};
 
 /// The longest name that the kernel shows: 15 bytes for programs, 63 for its own workers.
@@ -30,7 +31,7 @@ impl Name {
     }
 }
 
-/// /proc/PID/stat. Times are in clock ticks, memory in pages: who writes the row converts them.
+/// /proc/PID/stat. Memory is in pages, and times but for CPU time in clock ticks: who writes the row converts them.
 #[derive(Clone, Copy)]
 pub(super) struct Stat {
     pub(super) name: Name,
@@ -43,10 +44,9 @@ pub(super) struct Stat {
     pub(super) children_minor_faults: u64,
     pub(super) major_faults: u64,
     pub(super) children_major_faults: u64,
-    pub(super) user: u64,
-    pub(super) system: u64,
-    pub(super) children_user: u64,
-    pub(super) children_system: u64,
+    /// Its own CPU time and that of the children that it has collected, in whole clock ticks.
+    pub(super) cpu: CpuTime,
+    pub(super) children_cpu: CpuTime,
     pub(super) nice: i64,
     pub(super) threads: u64,
     pub(super) start_ticks: u64,
@@ -70,7 +70,7 @@ impl Stat {
 }
 
 /// The name may hold anything, `)` and newlines too: it ends at the last `)` of the file.
-pub(super) fn stat(text: &[u8]) -> Option<Stat> {
+pub(super) fn stat(text: &[u8], nanos_per_tick: u64) -> Option<Stat> {
     let open = text.iter().position(|&byte| byte == b'(')?;
     let close = text.iter().rposition(|&byte| byte == b')')?;
     let name = Name::new(text.get(open + 1..close)?);
@@ -87,6 +87,10 @@ pub(super) fn stat(text: &[u8]) -> Option<Stat> {
     let signed_field = |n: usize| (n - 4 < count && fields[n - 4] != NOT_A_NUMBER).then(|| fields[n - 4]);
     let field = |n: usize| signed_field(n).and_then(|value| u64::try_from(value).ok());
     let id = |n: usize| field(n).and_then(|value| u32::try_from(value).ok());
+    let cpu = |user: usize, system: usize| {
+        let nanos = |n: usize| field(n).map(|ticks| ticks.saturating_mul(nanos_per_tick));
+        Some(CpuTime { user: nanos(user)?, system: nanos(system)? })
+    };
     // Fields up to 24 are there since Linux 2.6; a file without them was torn.
     Some(Stat {
         name,
@@ -99,10 +103,8 @@ pub(super) fn stat(text: &[u8]) -> Option<Stat> {
         children_minor_faults: field(11)?,
         major_faults: field(12)?,
         children_major_faults: field(13)?,
-        user: field(14)?,
-        system: field(15)?,
-        children_user: field(16)?,
-        children_system: field(17)?,
+        cpu: cpu(14, 15)?,
+        children_cpu: cpu(16, 17)?,
         nice: signed_field(19)?,
         threads: field(20)?,
         start_ticks: field(22)?,
@@ -257,10 +259,11 @@ mod tests {
 
     #[test]
     fn a_line_of_stat() {
-        let stat = stat(STAT.as_bytes()).unwrap();
+        let stat = stat(STAT.as_bytes(), 10).unwrap();
         assert_eq!((stat.name.as_bytes(), stat.state, stat.parent, stat.session), (&b"python"[..], b'S', 4310, 4200));
         assert_eq!((stat.minor_faults, stat.children_minor_faults, stat.major_faults), (31204, 120, 7));
-        assert_eq!((stat.user, stat.system, stat.children_user, stat.children_system), (1432, 210, 33, 9));
+        let times = [stat.cpu, stat.children_cpu].map(|time| (time.user, time.system));
+        assert_eq!(times, [(14320, 2100), (330, 90)]);
         assert_eq!((stat.nice, stat.threads, stat.start_ticks), (-5, 12, 987_654));
         assert_eq!((stat.virtual_bytes, stat.resident_pages), (2_831_155_200, 151_234));
         assert_eq!((stat.core, stat.io_delay), (Some(3), Some(25)));
@@ -270,7 +273,7 @@ mod tests {
     fn names_hold_anything() {
         for name in ["a) S 1", "two\nlines", "(((", "", "\u{1F4A9}"] {
             let text = STAT.replace("python", name);
-            let stat = stat(text.as_bytes()).unwrap();
+            let stat = stat(text.as_bytes(), 10).unwrap();
             assert_eq!(stat.name.as_bytes(), name.as_bytes());
             assert_eq!(stat.parent, 4310);
         }
@@ -279,7 +282,7 @@ mod tests {
     #[test]
     fn torn_files_are_refused() {
         for end in 0..STAT.find(" 151234").unwrap() {
-            assert!(stat(&STAT.as_bytes()[..end]).is_none(), "{end}");
+            assert!(stat(&STAT.as_bytes()[..end], 10).is_none(), "{end}");
         }
         assert!(io(b"rchar: 12\nwchar: 1").is_none());
     }

@@ -1,6 +1,7 @@
 //! What is known of each process between two readings.
 
-use super::bpf::{Answer, CpuTime};
+use super::bpf::Answer;
+use super::cpu_time::CpuTime;
 use super::files::{Detail, Kept};
 use super::identity::Who;
 use super::ledger::{Gone, Used};
@@ -41,7 +42,12 @@ pub(super) struct Watched {
     pub(super) selected: bool,
     /// We are about to collect it, and its use is in the books.
     pub(super) settled: bool,
+    /// With CPU time as it is shown: neither part ever falls, whichever way it comes.
     pub(super) stat: Stat,
+    /// How long it had run by its clock before `stat` was read, if that was asked.
+    run_nanos: Option<u64>,
+    /// It has not run since the reading before, so it has neither read nor written.
+    pub(super) rested: bool,
     pub(super) io: Option<Io>,
     /// Its I/O can't be read; tried again when the next detail is due.
     pub(super) io_failed: bool,
@@ -57,9 +63,9 @@ pub(super) struct Watched {
     /// Its name is one that was not compared with what is asked for.
     pub(super) renamed: bool,
     /// CPU time at the reading before, to find the busiest.
-    cpu_ticks_before: u64,
-    /// CPU time as it was shown when the BPF iterator last told it, if it did.
-    pub(super) shown: Option<CpuTime>,
+    cpu_before: u64,
+    /// The BPF iterator told of it at some time, so what `stat` has of its identity may be old.
+    pub(super) was_told: bool,
     /// Faults of collected children at the reading before, to see whether somebody was collected since.
     children_minor_faults_before: u64,
 }
@@ -83,7 +89,8 @@ impl Known {
 }
 
 impl Watched {
-    pub(super) fn new(turn: u64, stat: Stat) -> Watched {
+    pub(super) fn new(turn: u64, mut stat: Stat, run_nanos: Option<u64>) -> Watched {
+        stat.cpu = run_nanos.map_or(stat.cpu, |run| CpuTime::divided(stat.cpu, run, stat.cpu));
         Watched {
             turn,
             tried: turn,
@@ -91,6 +98,8 @@ impl Watched {
             selected: false,
             settled: false,
             stat,
+            run_nanos,
+            rested: false,
             io: None,
             io_failed: false,
             kept: None,
@@ -100,34 +109,42 @@ impl Watched {
             identity: None,
             look: true,
             renamed: true,
-            cpu_ticks_before: 0,
-            shown: None,
+            cpu_before: 0,
+            was_told: false,
             children_minor_faults_before: 0,
         }
     }
 
-    pub(super) fn advance(&mut self, turn: u64, mut stat: Stat) {
-        // The kernel does not know what we have shown of the iterator's numbers, and may divide the time otherwise.
-        if self.shown.is_some() {
-            stat.user = stat.user.max(self.stat.user);
-            stat.system = stat.system.max(self.stat.system);
-        }
+    /// Takes what /proc says now, and how long the process had run by its clock before that was read.
+    pub(super) fn advance(&mut self, turn: u64, stat: Stat, run_nanos: Option<u64>) {
+        let cpu = match run_nanos {
+            Some(run) => CpuTime::divided_twice(stat.cpu, run, stat.cpu, self.stat.cpu),
+            None => stat.cpu.at_least(self.stat.cpu),
+        };
+        self.step(turn, Stat { cpu, ..stat });
+        // Of several threads one may run since less than the kernel has written down.
+        self.rested = run_nanos.is_some() && self.run_nanos == run_nanos && stat.state != b'R' && stat.threads == 1;
+        self.run_nanos = run_nanos;
+    }
+
+    /// Takes what the BPF iterator says.
+    pub(super) fn advance_fast(&mut self, turn: u64, answer: Answer) {
+        self.step(turn, answer.stat);
+        (self.run_nanos, self.rested) = (None, false);
+        self.io = Some(answer.io);
+        self.io_failed = false;
+        self.was_told = true;
+    }
+
+    fn step(&mut self, turn: u64, stat: Stat) {
         // A worker of the kernel has no memory, and a name that says what it works on just now.
         let renamed = stat.name != self.stat.name && stat.virtual_bytes > 0;
         self.renamed |= renamed;
         self.look |= renamed || stat.parent != self.stat.parent;
-        self.cpu_ticks_before = self.stat.user + self.stat.system;
+        self.cpu_before = self.stat.cpu.sum();
         self.children_minor_faults_before = self.stat.children_minor_faults;
         self.turn = turn;
         self.stat = stat;
-    }
-
-    /// The same with what the BPF iterator says.
-    pub(super) fn advance_fast(&mut self, turn: u64, answer: Answer) {
-        self.advance(turn, answer.stat);
-        self.io = Some(answer.io);
-        self.io_failed = false;
-        self.shown = Some(answer.cpu);
     }
 
     pub(super) fn used(&self) -> Used {
@@ -146,8 +163,8 @@ impl Watched {
         Gone { pid, parent: self.stat.parent, used: self.used(), late, arrived: 0 }
     }
 
-    pub(super) fn cpu_ticks_since(&self) -> u64 {
-        (self.stat.user + self.stat.system).saturating_sub(self.cpu_ticks_before)
+    pub(super) fn cpu_nanos_since(&self) -> u64 {
+        self.stat.cpu.sum().saturating_sub(self.cpu_before)
     }
 
     /// Minor faults of the children that it has collected since the reading before.

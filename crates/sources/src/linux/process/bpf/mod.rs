@@ -17,6 +17,7 @@ use barograph_model::Moment;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::cpu_time::CpuTime;
 use super::parse::{Io, Name, Stat};
 use crate::scan::lines;
 use crate::{Machine, Root};
@@ -41,20 +42,11 @@ const CAP_SYS_PTRACE: u32 = 19;
 const PF_KTHREAD: u64 = 0x0020_0000;
 const INITIAL_NAMESPACE: &str = "pid:[4026531836]";
 
-/// CPU time in nanoseconds, in programs' code and in the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct CpuTime {
-    pub(super) user: u64,
-    pub(super) system: u64,
-}
-
 /// What the iterator says of a process, as the files of /proc would.
 #[derive(Clone, Copy)]
 pub(super) struct Answer {
     pub(super) stat: Stat,
     pub(super) io: Io,
-    /// What `stat` has in clock ticks.
-    pub(super) cpu: CpuTime,
 }
 
 /// The fast path: whether there is one, and what it read at this tick.
@@ -161,6 +153,22 @@ impl Fast {
         }
     }
 
+    /// It is not read at this tick.
+    pub(super) fn rest(&mut self) {
+        self.processes.clear();
+        self.served = 0;
+    }
+
+    /// The pids of all processes that it saw at this tick, in order; none if it was not read.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.processes.iter().map(|sum| sum.pid)
+    }
+
+    /// Whether it saw a process of this pid at this tick.
+    pub(super) fn has_seen(&self, pid: u32) -> bool {
+        self.processes.binary_search_by_key(&pid, |sum| sum.pid).is_ok()
+    }
+
     fn load(&self) -> State {
         let machine = Arc::clone(&self.machine);
         match Builder::new().name("iterator".to_owned()).stack_size(128 * 1024).spawn(move || load(&machine)) {
@@ -198,10 +206,10 @@ impl Fast {
         Ok(())
     }
 
-    /// What is known of this process now, if it is the one that began then and all of it was seen. `shown` is what was last shown of its CPU time.
-    pub(super) fn answer(&mut self, pid: u32, known: &Stat, shown: Option<CpuTime>) -> Option<Answer> {
+    /// What is known of this process now, if it is the one that is known and all of it was seen.
+    pub(super) fn answer(&mut self, pid: u32, known: &Stat) -> Option<Answer> {
         let (nanos, page) = (1_000_000_000 / self.machine.ticks_per_second, self.machine.page_size);
-        let answer = find(&mut self.processes, pid)?.answer(known, shown, nanos, page);
+        let answer = find(&mut self.processes, pid)?.answer(known, nanos, page);
         self.served += u64::from(answer.is_some());
         answer
     }
@@ -226,7 +234,7 @@ impl Sum {
         }
     }
 
-    fn answer(&self, known: &Stat, shown: Option<CpuTime>, nanos_per_tick: u64, page: u64) -> Option<Answer> {
+    fn answer(&self, known: &Stat, nanos_per_tick: u64, page: u64) -> Option<Answer> {
         let first = &self.first;
         let is_kernel = first.flags & PF_KTHREAD != 0;
         // A thread that began meanwhile is one too many, and does no harm. One too few was passed by.
@@ -237,8 +245,10 @@ impl Sum {
         let name = if is_kernel { known.name } else { name(&first.name)? };
         let [user, system, run, minor_faults, major_faults, read, written, read_calls, write_calls, storage_read, storage_written, cancelled] =
             self.counters;
-        let cpu = adjusted(CpuTime { user, system }, run, first.shown, shown.unwrap_or_default());
+        let the_kernel_showed = CpuTime { user: first.shown[0], system: first.shown[1] };
+        let cpu = CpuTime::divided_twice(CpuTime { user, system }, run, the_kernel_showed, known.cpu);
         let [children_user, children_system, children_minor_faults, children_major_faults] = first.children;
+        let whole_ticks = |nanos: u64| nanos - nanos % nanos_per_tick;
         let pages = if is_kernel { 0 } else { first.resident_pages.iter().map(|&pages| u64::try_from(pages).unwrap_or(0)).sum() };
         let stat = Stat {
             name,
@@ -248,10 +258,8 @@ impl Sum {
             children_minor_faults,
             major_faults,
             children_major_faults,
-            user: cpu.user / nanos_per_tick,
-            system: cpu.system / nanos_per_tick,
-            children_user: children_user / nanos_per_tick,
-            children_system: children_system / nanos_per_tick,
+            cpu,
+            children_cpu: CpuTime { user: whole_ticks(children_user), system: whole_ticks(children_system) },
             nice: first.priority - 120,
             threads: first.threads,
             virtual_bytes: if is_kernel { 0 } else { first.virtual_pages.saturating_mul(page) },
@@ -260,7 +268,7 @@ impl Sum {
             // The rest is of interest only where an identity is looked at, and then read from /proc.
             ..*known
         };
-        Some(Answer { stat, io: Io { read, written, read_calls, write_calls, storage_read, storage_written, cancelled }, cpu })
+        Some(Answer { stat, io: Io { read, written, read_calls, write_calls, storage_read, storage_written, cancelled } })
     }
 }
 
@@ -286,26 +294,6 @@ fn letter(state: u64, exit_state: u64) -> u8 {
         0 => b'R',
         bits => b"SDTtXZP"[usize::try_from(bits.ilog2()).unwrap_or(0)],
     }
-}
-
-/// CPU time as the kernel shows it. User and system time are counted by ticks and only say how to divide the run time, which is exact. Neither may ever be
-/// shown to go back: the kernel remembers what it has shown, and we what we have.
-fn adjusted(counted: CpuTime, run: u64, kernel_showed: [u64; 2], we_showed: CpuTime) -> CpuTime {
-    let shown = CpuTime { user: we_showed.user.max(kernel_showed[0]), system: we_showed.system.max(kernel_showed[1]) };
-    if shown.user.saturating_add(shown.system) >= run {
-        return shown;
-    }
-    let part = match (counted.user, counted.system) {
-        (_, 0) => 0,
-        (0, _) => run,
-        (user, system) => {
-            let part = u128::from(system) * u128::from(run) / (u128::from(user) + u128::from(system));
-            u64::try_from(part).unwrap_or(run)
-        }
-    };
-    // What was shown is less than the run time, so both ends of this are in order.
-    let system = part.clamp(shown.system, run - shown.user);
-    CpuTime { user: run - system, system }
 }
 
 /// Makes the iterator ready. An error says in words why it can't be had.
@@ -390,7 +378,7 @@ mod tests {
     }
 
     fn answer(sum: &Sum) -> Option<Answer> {
-        sum.answer(&parse::stat(KNOWN).unwrap(), None, 10_000_000, 4096)
+        sum.answer(&parse::stat(KNOWN, 10_000_000).unwrap(), 10_000_000, 4096)
     }
 
     #[test]
@@ -399,7 +387,10 @@ mod tests {
         assert!(answer(&sum).is_none(), "one of two threads was passed by");
         sum.add(&record((4, 4), None));
         let whole = answer(&sum).unwrap();
-        assert_eq!((whole.stat.minor_faults, whole.io.read, whole.stat.user, whole.stat.system), (20_000_000, 20_000_000, 1, 1));
+        assert_eq!(
+            (whole.stat.minor_faults, whole.io.read, whole.stat.cpu),
+            (20_000_000, 20_000_000, CpuTime { user: 10_000_000, system: 10_000_000 })
+        );
         // An approximate counter below 0 counts as none.
         assert_eq!((whole.stat.resident_pages, whole.stat.virtual_bytes, whole.stat.nice), (3, 3 * 4096, 0));
         sum.add(&record((6, 6), None));
@@ -436,35 +427,27 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_is_divided_as_the_ticks_say_and_never_goes_back() {
-        let time = |user, system| CpuTime { user, system };
-        assert_eq!(adjusted(time(3, 1), 80, [0, 0], time(0, 0)), time(60, 20));
-        assert_eq!(adjusted(time(3, 0), 80, [0, 0], time(0, 0)), time(80, 0));
-        assert_eq!(adjusted(time(0, 3), 80, [0, 0], time(0, 0)), time(0, 80));
-        assert_eq!(adjusted(time(0, 0), 80, [0, 0], time(0, 0)), time(80, 0));
-        assert_eq!(adjusted(time(3, 1), 80, [70, 0], time(0, 0)), time(70, 10));
-        assert_eq!(adjusted(time(3, 1), 80, [0, 0], time(0, 25)), time(55, 25));
-        assert_eq!(adjusted(time(3, 1), 80, [70, 5], time(60, 20)), time(70, 20), "both may have shown more than there is");
-        assert_eq!(adjusted(time(u64::MAX, u64::MAX), u64::MAX, [0, 0], time(0, 0)), time(u64::MAX - u64::MAX / 2, u64::MAX / 2));
-    }
-
-    #[test]
     fn cpu_time_does_not_go_back_from_the_iterator_to_proc_nor_from_there() {
-        let known = parse::stat(KNOWN).unwrap();
+        let known = parse::stat(KNOWN, 10_000_000).unwrap();
         let sum = |run, shown| {
             let mut sum = Sum::new(&record((0, 0), None), First { threads: 1, shown, ..FIRST });
             sum.counters[2] = run;
             sum
         };
-        let ticks = |process: &Watched| (process.stat.user, process.stat.system);
-        let mut process = Watched::new(1, known);
-        process.advance_fast(2, sum(200_000_000, [0, 0]).answer(&known, process.shown, 10_000_000, 4096).unwrap());
-        assert_eq!(ticks(&process), (10, 10));
+        let millis = |process: &Watched| (process.stat.cpu.user / 1_000_000, process.stat.cpu.system / 1_000_000);
+        let mut process = Watched::new(1, known, None);
+        process.advance_fast(2, sum(206_000_000, [0, 0]).answer(&process.stat, 10_000_000, 4096).unwrap());
+        assert_eq!(millis(&process), (103, 103));
         // For /proc the kernel divides otherwise, and remembers that.
-        process.advance(3, Stat { user: 12, system: 9, ..known });
-        assert_eq!(ticks(&process), (12, 10));
-        process.advance_fast(4, sum(210_000_000, [120_000_000, 90_000_000]).answer(&known, process.shown, 10_000_000, 4096).unwrap());
-        assert_eq!(ticks(&process), (12, 10));
+        let divided = Stat { cpu: CpuTime { user: 120_000_000, system: 90_000_000 }, ..known };
+        process.advance(3, divided, Some(216_000_000));
+        assert_eq!(millis(&process), (113, 103));
+        process.advance(4, divided, Some(216_000_000));
+        assert_eq!(millis(&process), (113, 103));
+        process.advance_fast(5, sum(223_000_000, [120_000_000, 90_000_000]).answer(&process.stat, 10_000_000, 4096).unwrap());
+        assert_eq!(millis(&process), (120, 103));
+        process.advance_fast(6, sum(240_000_000, [120_000_000, 90_000_000]).answer(&process.stat, 10_000_000, 4096).unwrap());
+        assert_eq!(process.stat.cpu, CpuTime { user: 120_000_000, system: 120_000_000 });
     }
 
     #[test]

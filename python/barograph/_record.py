@@ -254,13 +254,21 @@ _worker = _Worker()
 _is_known = False
 
 
-def _before_fork() -> None:
+def _take_time_for_last_words() -> None:
     """A worker of :mod:`multiprocessing` ends by ``os._exit``, which leaves no time for last words: it takes the time before."""
     global _is_known
     util = sys.modules.get("multiprocessing.util")
-    if util is not None and not _is_known and _native.is_on():
-        _is_known = True
-        util.register_after_fork(_worker, lambda _: util.Finalize(None, _native.flush, args=(_LAST_WORDS,), exitpriority=-100))
+    if util is None or _is_known:
+        return
+    _is_known = True
+
+    def at_the_end(_: object = None) -> None:
+        util.Finalize(None, _native.flush, args=(_LAST_WORDS,), exitpriority=-100)
+
+    util.register_after_fork(_worker, at_the_end)
+    # This may be a worker, which has begun already.
+    at_the_end()
 
 
-os.register_at_fork(before=_before_fork)
+_take_time_for_last_words()
+os.register_at_fork(before=_take_time_for_last_words)

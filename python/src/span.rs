@@ -16,7 +16,7 @@ static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// What `span()` gives while nobody listens.
 static NOTHING: PyOnceLock<Py<Nothing>> = PyOnceLock::new();
 
-pub(crate) fn current(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+fn current(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     let made = CURRENT.get_or_try_init(py, || {
         let default = PyDict::new(py);
         default.set_item("default", py.None())?;
@@ -25,10 +25,27 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     Ok(made.bind(py))
 }
 
-/// The id of the innermost open span here; `None` if there is none, or nobody listens.
+/// The innermost open span here.
+pub(crate) fn parent(py: Python<'_>) -> Option<SpanId> {
+    current(py).ok()?.call_method0("get").ok()?.extract().ok().map(SpanId)
+}
+
+/// From now on this is the innermost open span here. Gives what ends that.
+pub(crate) fn make_current(py: Python<'_>, span: SpanId) -> Option<Py<PyAny>> {
+    current(py).ok()?.call_method1("set", (span.0,)).ok().map(Bound::unbind)
+}
+
+pub(crate) fn make_former_current(py: Python<'_>, token: Option<Py<PyAny>>) {
+    if let (Ok(current), Some(token)) = (current(py), token) {
+        // It is refused where this is another context than that in which the span began: there it was not the current one.
+        let _ = current.call_method1("reset", (token,));
+    }
+}
+
+/// The id of the innermost open span of this thread or task; None if there is none, or nobody listens.
 #[pyfunction]
-pub(crate) fn current_span(py: Python<'_>) -> Option<u64> {
-    current(py).ok()?.call_method0("get").ok()?.extract().ok()
+pub(crate) fn current_span(py: Python<'_>) -> Option<String> {
+    parent(py).map(|span| span.to_string())
 }
 
 /// Whether somebody records what this program says.
@@ -139,10 +156,8 @@ impl Span {
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         let py = slf.py();
-        let token = current(py);
-        let parent = current_span(py).map(SpanId);
-        let span = beacon::begin(&slf.name, parent, &slf.attributes.values());
-        let token = token.ok().zip(span).and_then(|(current, span)| current.call_method1("set", (span.0,)).ok()).map(Bound::unbind);
+        let span = beacon::begin(&slf.name, parent(py), &slf.attributes.values());
+        let token = span.and_then(|span| make_current(py, span));
         slf.open.lock().unwrap_or_else(PoisonError::into_inner).push(Open { span, token });
         slf
     }
@@ -155,10 +170,7 @@ impl Span {
                 Some(why) => beacon::end(span, Status::Error(&why)),
             }
         }
-        if let (Ok(current), Some(token)) = (current(py), token) {
-            // It can't be done where the block was left in another context than it was entered in, and then need not be.
-            let _ = current.call_method1("reset", (token,));
-        }
+        make_former_current(py, token);
         false
     }
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::span::{current, current_span};
+use crate::span::{make_current, make_former_current, parent};
 use crate::words::{Attributes, text, why};
 
 /// A span of something that runs in steps. It begins with the first one.
@@ -46,7 +46,7 @@ impl Steps {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.has_begun {
             state.has_begun = true;
-            let (parent, attributes) = (current_span(py).map(SpanId), self.attributes.values());
+            let (parent, attributes) = (parent(py), self.attributes.values());
             beacon::say(|beacon| {
                 let span = beacon.new_span();
                 let (readings, at) = beacon.at_begin();
@@ -56,7 +56,7 @@ impl Steps {
             });
         }
         let Some(span) = state.span else { return };
-        state.token = current(py).ok().and_then(|current| current.call_method1("set", (span.0,)).ok()).map(Bound::unbind);
+        state.token = make_current(py, span);
         state.step_began = thread_cpu_nanos();
     }
 
@@ -66,10 +66,7 @@ impl Steps {
         if state.span.is_some() {
             state.cpu_nanos += thread_cpu_nanos().saturating_sub(state.step_began);
         }
-        if let (Ok(current), Some(token)) = (current(py), state.token.take()) {
-            // Refused where the step ended in another context than it began in: then there is nothing to make right.
-            let _ = current.call_method1("reset", (token,));
-        }
+        make_former_current(py, state.token.take());
     }
 
     /// The last step has ended, by this exception if there was one.

@@ -48,8 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Plugin(config, path), "barograph-session")
 
 
-class _Failed(Exception):
-    """How the span of a test that fails is ended."""
+class Failed(Exception):
+    """How the span of a test is ended that fails without an exception."""
 
 
 class _Usage:
@@ -88,7 +88,7 @@ class _Plugin:
         self._recorder: Recorder | None = None
         self._recording: Recording | None = None
         self._trouble: str | None = None
-        self._failure: str | None = None
+        self._failure: BaseException | None = None
         self._before: _Usage | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -113,8 +113,8 @@ class _Plugin:
         self._before = _Usage()
         span.__enter__()
         yield
-        failure = _Failed(self._failure) if self._failure is not None else None
-        span.__exit__(type(failure) if failure else None, failure, None)
+        failure, self._failure = self._failure, None
+        span.__exit__(None if failure is None else type(failure), failure, None)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
@@ -123,10 +123,8 @@ class _Plugin:
             item.user_properties.extend(_Usage().since(self._before))
         outcome = yield
         report = outcome.get_result()
-        if report.failed:
-            crash = getattr(report.longrepr, "reprcrash", None)
-            said = getattr(crash, "message", None) or str(call.excinfo.value if call.excinfo else report.longrepr)
-            self._failure = f"{report.when}: {said.splitlines()[0] if said else 'failed'}"
+        if report.failed and self._failure is None:
+            self._failure = call.excinfo.value if call.excinfo else Failed(report.longrepr)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:

@@ -58,7 +58,7 @@ def test_a_session_is_recorded_with_a_span_for_each_test(tmp_path):
     busy, child, fails = (only(spans[f"test_it.py::test_{name}"]) for name in ("busy", "child", "fails"))
     assert busy["cpu_seconds"] >= 0.5, "with its fixtures"
     assert child["tree_cpu_seconds"] >= 0.2 > child["cpu_seconds"], "of its child"
-    assert (fails["status"], fails["detail"]) == ("error", "call: AssertionError: one is not two")
+    assert (fails["status"], fails["detail"]) == ("error", "AssertionError: one is not two\nassert 1 == 2")
     table = ended.stdout.partition("what tests cost")[2]
     assert "WALL" in table and "test_it.py::test_busy" in table and "test_it.py::test_fails  [error]" in table
     assert table.index("::test_busy") < table.index("::test_idle"), "the dearest first"

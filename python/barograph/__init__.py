@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from ._native import BarographError as Error
 from ._native import current_span, flush, gauge, is_on, mark, span
 from ._logging import LogHandler
+from ._look import Process, snapshot, tree
 from ._profile import profile
 from ._program import Ran, run
 from ._record import Recorder, attach, record
@@ -40,6 +41,7 @@ __all__ = [
     "Error",
     "Field",
     "LogHandler",
+    "Process",
     "Ran",
     "Recorder",
     "Recording",
@@ -54,7 +56,9 @@ __all__ = [
     "profile",
     "record",
     "run",
+    "snapshot",
     "span",
+    "tree",
 ]
 
 

@@ -1,6 +1,7 @@
 //! The native half of the Python package: recordings as Arrow, marks and spans, and the recorder on a thread of its own. The other half, in Python, is what
 //! people call.
 
+mod look;
 mod recording;
 mod session;
 mod span;
@@ -11,6 +12,8 @@ mod words;
 /// The native half of Barograph.
 #[pyo3::pymodule]
 mod _native {
+    #[pymodule_export]
+    use crate::look::{snapshot, tree};
     #[pymodule_export]
     use crate::recording::{BarographError, Source};
     #[pymodule_export]

@@ -195,3 +195,29 @@ def test_records_of_the_log_become_marks(recorded):
     assert set(events) == {"3 of many", "it failed"}
     assert only(events["it failed"])["detail"] == "ValueError: why"
     assert '"level":"WARNING","logger":"train.loop"' in only(events["3 of many"])["attributes"]
+
+
+def test_a_snapshot_is_one_reading_of_everything():
+    tables = barograph.snapshot()
+    assert {"memory", "cpu", "process", "processes"} <= set(tables)
+    assert os.getpid() in tables["process"]["pid"]
+    assert tables["memory"][0]["available_bytes"] > 1 << 20
+    assert {field.name: field.unit for field in tables["memory"].fields}["available_bytes"] == "bytes"
+    assert not barograph.snapshot("name:no-such-program").get("process")
+    with pytest.raises(ValueError, match="processes"):
+        barograph.snapshot("some")
+
+
+def test_a_tree_has_what_a_process_started():
+    child = subprocess.Popen([sys.executable, "-c", "import time\nwhile True: pass"])
+    try:
+        nodes = {process.pid: process for process in barograph.tree(sample=0.5)}
+        assert set(nodes) >= {os.getpid(), child.pid}
+        assert nodes[child.pid].parent == os.getpid() and nodes[child.pid].command.endswith("while True: pass")
+        assert nodes[child.pid].cores > 0 and nodes[os.getpid()].resident_bytes > 1 << 20
+        assert [process.pid for process in barograph.tree(child.pid, sample=0)] == [child.pid]
+    finally:
+        child.kill()
+        child.wait()
+    with pytest.raises(ProcessLookupError):
+        barograph.tree(child.pid)

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use barograph_model::{Batch, Described, Kind, Physical, Table, Unit};
-use barograph_record::{Panel, PanelOptions};
-use barograph_sources::{Choice, Processes, Scope, Watch};
+use barograph_sources::{Choice, Processes};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -60,15 +59,7 @@ pub(crate) fn run(args: &SnapshotArgs) -> anyhow::Result<ExitCode> {
 
 fn read_everything(args: &SnapshotArgs) -> anyhow::Result<Vec<Batch>> {
     let machine = args.machine.open()?;
-    let select = args.processes.select.clone();
-    let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select };
-    let mut panel = Panel::open(&machine, PanelOptions { watch, process_memory: false, fast: false }).context("can't look at the machine")?;
-    let at = barograph_record::now();
-    panel.read(at);
-    panel.read_slow(at);
-    let mut batches = Vec::new();
-    panel.each_batch(&mut |batch| batches.push(batch.clone()));
-    Ok(batches)
+    barograph_session::snapshot(&machine, args.processes.select.clone()).context("can't look at the machine")
 }
 
 /// Rows as objects. What is absent is left out, as in a recording it would be null.

@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
-use barograph_model::{Batch, Field, Text};
-use barograph_sources::{Process, ProcessSource, Processes, Scope, Select, Source, Watch};
+use barograph_session::{Node, tree};
 use clap::Args;
 use serde_json::json;
 
@@ -46,30 +44,10 @@ pub(crate) struct TreeArgs {
     machine: MachineOptions,
 }
 
-/// A process as it is shown.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Node {
-    pid: i64,
-    parent: i64,
-    name: String,
-    command: String,
-    state: String,
-    threads: i64,
-    resident_bytes: i64,
-    cpu_seconds: f64,
-    /// CPU seconds per second while we watched.
-    cores: f64,
-}
-
 pub(crate) fn run(args: &TreeArgs) -> anyhow::Result<ExitCode> {
     let machine = args.machine.open()?;
     let roots = attach::find(&machine, std::slice::from_ref(&args.process))?;
-    let watch = Watch { roots, adopts: false, scope: Scope::Tree, select: Select::Everyone };
-    let mut source = ProcessSource::open(&machine, watch)?;
-    let before = read(&mut source)?;
-    thread::sleep(args.sample);
-    let after = read(&mut source)?;
-    let nodes = nodes(&before, &after, args.sample);
+    let nodes = tree(&machine, roots, args.sample)?;
     anyhow::ensure!(!nodes.is_empty(), "{} has ended meanwhile", args.process);
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -79,57 +57,6 @@ pub(crate) fn run(args: &TreeArgs) -> anyhow::Result<ExitCode> {
         write_text(&mut out, &nodes, args.depth.unwrap_or(usize::MAX), std::io::stdout().is_terminal().then(|| paint::width(None)))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The rows of one reading: the table `process`, and all of `processes` so far.
-fn read(source: &mut ProcessSource) -> anyhow::Result<(Batch, Batch)> {
-    source.read(barograph_record::now())?;
-    let mut taken = Vec::new();
-    source.each_batch(&mut |batch| {
-        taken.push(batch.clone());
-        batch.clear();
-    });
-    let of = |name| taken.iter().find(|batch| batch.table().name == name).cloned();
-    let (process, processes) = (<Process as barograph_model::Described>::TABLE.name, <Processes as barograph_model::Described>::TABLE.name);
-    of(process).zip(of(processes)).ok_or_else(|| anyhow::anyhow!("no rows of processes"))
-}
-
-fn nodes(before: &(Batch, Batch), after: &(Batch, Batch), sample: Duration) -> Vec<Node> {
-    let cpu = |batch: &Batch, row: usize| {
-        let seconds = |index: usize| batch.columns()[index].float(row).unwrap_or(0.0);
-        seconds(Process::user.index()) + seconds(Process::system.index())
-    };
-    let int = |batch: &Batch, index: usize, row: usize| batch.columns()[index].int(row).unwrap_or(0);
-    let key = |batch: &Batch, row: usize| (int(batch, Process::pid.index(), row), int(batch, Process::start_ticks.index(), row));
-    let earlier: BTreeMap<_, _> = (0..before.0.len()).map(|row| (key(&before.0, row), cpu(&before.0, row))).collect();
-    let text = |batch: &Batch, field: Field<Processes, Text>, row: usize| batch.columns()[field.index()].text(row).unwrap_or_default().to_owned();
-    let mut nodes: BTreeMap<(i64, i64), Node> = BTreeMap::new();
-    for row in 0..after.0.len() {
-        let batch = &after.0;
-        let cpu_seconds = cpu(batch, row);
-        let known = earlier.get(&key(batch, row)).copied().unwrap_or(0.0);
-        let node = Node {
-            pid: key(batch, row).0,
-            state: batch.columns()[Process::state.index()].text(row).unwrap_or_default().to_owned(),
-            threads: int(batch, Process::threads.index(), row),
-            resident_bytes: int(batch, Process::resident.index(), row),
-            cpu_seconds,
-            cores: (cpu_seconds - known).max(0.0) / sample.as_secs_f64(),
-            ..Node::default()
-        };
-        nodes.insert(key(batch, row), node);
-    }
-    for batch in [&before.1, &after.1] {
-        for row in 0..batch.len() {
-            let Some(node) = nodes.get_mut(&(int(batch, Processes::pid.index(), row), int(batch, Processes::start_ticks.index(), row))) else {
-                continue;
-            };
-            node.parent = int(batch, Processes::parent_pid.index(), row);
-            node.name = text(batch, Processes::name, row);
-            node.command = Some(text(batch, Processes::command_line, row)).filter(|line| !line.is_empty()).unwrap_or_else(|| node.name.clone());
-        }
-    }
-    nodes.into_values().collect()
 }
 
 /// Sums over processes.

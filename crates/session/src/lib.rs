@@ -4,12 +4,14 @@
 
 mod end;
 mod facts;
+mod look;
 mod place;
 mod session;
 mod subject;
 
 pub use end::{end_recording, totals};
 pub use facts::{facts, listen};
+pub use look::{Node, snapshot, tree};
 pub use place::{default_path, folder_name};
 pub use session::{Ended, Error, Session, Settings, Watched};
 pub use subject::Subject;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use barograph_model::{Bytes, Count, Described, Gauge, Id, Moment, Number, Row, Rows, Seconds, Table, Text, table};
+use barograph_model::{Bytes, Count, Gauge, Id, Moment, Number, Row, Rows, Seconds, Table, Text, table};
 
 use super::Span;
 use crate::schema::{arrow_schema, table_metadata};

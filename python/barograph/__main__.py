@@ -6,5 +6,4 @@ import sys
 from ._program import program
 
 if __name__ == "__main__":
-    path = program()
-    os.execv(path, [path, *sys.argv[1:]])
+    os.execv(program(), ["barograph", *sys.argv[1:]])

@@ -1,5 +1,8 @@
 """``%%barograph``: what a cell of a notebook cost, as a table and a small picture under it."""
 
+# IPython does not say of which types its decorators are.
+# mypy: disable-error-code="no-untyped-call,untyped-decorator"
+
 from __future__ import annotations
 
 import html
@@ -35,12 +38,15 @@ class Magic(Magics):
         """Records the cell, or the statement of the line, and shows what it cost."""
         said = parse_argstring(self.barograph, line)
         code = cell if cell is not None else " ".join(said.statement)
+        shell = self.shell
+        if shell is None:
+            return
         folder = None if said.output else tempfile.mkdtemp(prefix="barograph-")
         try:
             recorder = record(said.output or Path(folder or "", "cell.baro"), interval=said.interval)
             with recorder:
                 with _native.span("cell") as span:
-                    result = self.shell.run_cell(code)
+                    result = shell.run_cell(code)
                     failure = result.error_before_exec or result.error_in_exec
                     if failure is not None:
                         # IPython has shown it already, and goes on.

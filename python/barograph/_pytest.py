@@ -160,8 +160,8 @@ def _tests(recording: Recording) -> list[dict[str, Any]]:
 
 def _cpu(span: dict[str, Any]) -> float | None:
     """CPU time of the test with its children: from samples, but no less than what is exactly known of its own process."""
-    own, tree = span["cpu_seconds"], span["tree_cpu_seconds"]
-    return own if tree is None else tree if own is None else max(own, tree)
+    known: list[float] = [span[name] for name in ("cpu_seconds", "tree_cpu_seconds") if span[name] is not None]
+    return max(known, default=None)
 
 
 def _lines(spans: list[dict[str, Any]]) -> list[str]:

@@ -25,7 +25,7 @@ class Recording:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         #: Its folder.
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._source = _native.Source(os.fspath(path))
         self._from: int | None = None
         self._to: int | None = None

@@ -55,7 +55,7 @@ class Table:
         self._rows = rows
         self._columns: dict[str, None] = dict.fromkeys(rows.names())
         #: What the table is called.
-        self.name = name
+        self.name: str = name
 
     @property
     def columns(self) -> list[str]:

@@ -52,7 +52,12 @@ impl Rows {
 
     /// What the schema says of each column.
     fn metadata(&self) -> Vec<std::collections::HashMap<String, String>> {
-        self.batch.schema_ref().fields().iter().map(|field| field.metadata().iter().map(|(key, value)| (key.clone(), value.clone())).collect()).collect()
+        self.batch
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|field| field.metadata().iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+            .collect()
     }
 
     /// Some rows, without a copy.

@@ -88,7 +88,7 @@ def test_all_libraries_see_the_same(run):
     assert duckdb.sql("SELECT resident_bytes FROM job ORDER BY monotonic_nanos").fetchall() == [(value,) for value in values]
     (last,) = duckdb.sql("SELECT epoch_ns(max(time)) FROM job").fetchall()[0]
     assert last // 1000 == round(table["time"][-1].timestamp() * 1e6)
-    assert polars.from_arrow(run.spans())["name"].to_list() == ["epoch"] * 3
+    assert polars.DataFrame(run.spans())["name"].to_list() == ["epoch"] * 3
     assert pyarrow.RecordBatchReader.from_stream(run.events()).read_all()["name"].to_pylist()[1:-1] == ["done"] * 3
 
 

@@ -96,6 +96,24 @@ def test_workers_that_feed_a_queue(recorded):
     assert len(spans["load"]) == 15 and {span["pid"] for span in spans["load"]} == {worker.pid for worker in workers}
 
 
+def bursts(many):
+    for _ in range(many):
+        barograph.mark("burst")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_last_words_of_a_worker_are_heard(recorded, method):
+    """More at once than the socket has room for, and then the end."""
+    with recorded() as told:
+        workers = [multiprocessing.get_context(method).Process(target=bursts, args=(1500,)) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    assert told().events()["name"].count("burst") == 3 * 1500
+    assert not [notice for notice in told().facts["notices"] if notice["name"].startswith("beacon")]
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.parametrize("how", ["exit", "kill"])
 def test_a_worker_that_dies_leaves_its_span_open(recorded, method, how):

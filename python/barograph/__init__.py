@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._native import BarographError as Error
-from ._native import current_span, flush, gauge, is_on, mark, span
+from ._native import current_span, flush, gauge, is_on
 from ._logging import LogHandler
 from ._look import Process, snapshot, tree
 from ._profile import profile
@@ -33,6 +33,7 @@ from ._program import Ran, run
 from ._record import Recorder, attach, record
 from ._recording import Recording, open
 from ._table import Field, Table
+from ._words import Span, mark, span
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -45,6 +46,7 @@ __all__ = [
     "Ran",
     "Recorder",
     "Recording",
+    "Span",
     "Table",
     "attach",
     "current_span",

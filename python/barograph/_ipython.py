@@ -16,10 +16,10 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
 
-from . import _native
 from ._human import seconds, size
 from ._record import record
 from ._recording import Recording
+from ._words import span
 
 #: Spans that are listed.
 _LISTED = 10
@@ -45,12 +45,12 @@ class Magic(Magics):
         try:
             recorder = record(said.output or Path(folder or "", "cell.baro"), interval=said.interval)
             with recorder:
-                with _native.span("cell") as span:
+                with span("cell") as whole:
                     result = shell.run_cell(code)
                     failure = result.error_before_exec or result.error_in_exec
                     if failure is not None:
                         # IPython has shown it already, and goes on.
-                        span.__exit__(type(failure), failure, None)
+                        whole.__exit__(type(failure), failure, None)
             display(Cost(recorder.recording, kept=said.output is not None))
         finally:
             if folder is not None:

@@ -29,7 +29,7 @@ class LogHandler(logging.Handler):
                 "file": record.pathname,
                 "line": record.lineno,
             }
-            _native.mark_with(said, _exception(record), attributes)
+            _native.mark(said, _exception(record), attributes)
         except RecursionError:
             raise
         except Exception:

@@ -7,28 +7,16 @@ class BarographError(Exception):
 
 @final
 class Span:
-    """A named block of code, for ``with``. It may be entered again, within itself too."""
-
+    def __new__(cls, name: object, attributes: Mapping[str, object] | None) -> Span: ...
     @property
-    def id(self) -> str | None:
-        """Its id in the recording, while it is open."""
-
+    def id(self) -> str | None: ...
     def __enter__(self) -> Span: ...
     def __exit__(self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None, /) -> None: ...
 
 def is_on() -> bool:
     """Whether somebody records what this program says."""
 
-def span(name: object, /, **attributes: object) -> Span:
-    """A named block of code: ``with barograph.span("load", file=path):``. The recording has what it cost.
-
-    Attributes are texts, numbers or booleans; of anything else it is the ``str()``. Nothing that is said here raises.
-    """
-
-def mark(name: object, /, **attributes: object) -> None:
-    """Says that this moment has this name."""
-
-def mark_with(name: object, detail: object | None, attributes: Mapping[str, object] | None) -> None: ...
+def mark(name: object, detail: object | None, attributes: Mapping[str, object] | None) -> None: ...
 def gauge(name: object, value: SupportsFloat, /) -> None:
     """Says what a number of the program's own now is, such as a loss."""
 

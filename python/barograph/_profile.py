@@ -51,13 +51,13 @@ def _name(function: Any) -> str:
 
 
 def _function(function: Callable[..., Any], name: str, attributes: dict[str, object]) -> Callable[..., Any]:
-    is_on, span = _native.is_on, _native.span
+    is_on, span = _native.is_on, _native.Span
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if not is_on():
             return function(*args, **kwargs)
-        with span(name, **attributes):
+        with span(name, attributes):
             return function(*args, **kwargs)
 
     return wrapper

@@ -17,9 +17,9 @@ from ._human import seconds, size
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-    from ._native import Span
     from ._record import Recorder
     from ._recording import Recording
+    from ._words import Span
 
 #: Where it is recorded unless told. The recording of the session before is replaced.
 _DEFAULT = "pytest.baro"

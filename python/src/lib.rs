@@ -19,7 +19,7 @@ mod _native {
     #[pymodule_export]
     use crate::session::{Session, tell};
     #[pymodule_export]
-    use crate::span::{Nothing, Span, current_span, flush, gauge, is_on, mark, mark_with, span};
+    use crate::span::{Span, current_span, flush, gauge, is_on, mark};
     #[pymodule_export]
     use crate::steps::Steps;
     #[pymodule_export]

@@ -13,9 +13,6 @@ use crate::words::{Attributes, text, why};
 /// The innermost open span of this thread or task: a `contextvars.ContextVar` of its id, or `None`.
 static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// What `span()` gives while nobody listens.
-static NOTHING: PyOnceLock<Py<Nothing>> = PyOnceLock::new();
-
 fn current(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     let made = CURRENT.get_or_try_init(py, || {
         let default = PyDict::new(py);
@@ -64,16 +61,7 @@ pub(crate) fn flush(py: Python<'_>, timeout: f64) -> bool {
 
 /// Says that this moment has this name.
 #[pyfunction]
-#[pyo3(signature = (name, /, **attributes))]
-pub(crate) fn mark(name: &Bound<'_, PyAny>, attributes: Option<&Bound<'_, PyDict>>) {
-    if beacon::is_on() {
-        beacon::mark(&text(name), &Attributes::of(attributes).values());
-    }
-}
-
-/// A mark with a detail and a dictionary of attributes.
-#[pyfunction]
-pub(crate) fn mark_with(name: &Bound<'_, PyAny>, detail: Option<&Bound<'_, PyAny>>, attributes: Option<&Bound<'_, PyDict>>) {
+pub(crate) fn mark(name: &Bound<'_, PyAny>, detail: Option<&Bound<'_, PyAny>>, attributes: Option<&Bound<'_, PyDict>>) {
     if beacon::is_on() {
         let (name, detail, attributes) = (text(name), detail.map(text), Attributes::of(attributes));
         let attributes = attributes.values();
@@ -92,38 +80,6 @@ pub(crate) fn gauge(name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
     }
 }
 
-/// A block of code that begins and ends, for `with`.
-#[pyfunction]
-#[pyo3(signature = (name, /, **attributes))]
-pub(crate) fn span<'py>(py: Python<'py>, name: &Bound<'py, PyAny>, attributes: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
-    if !beacon::is_on() {
-        return Ok(NOTHING.get_or_try_init(py, || Py::new(py, Nothing))?.bind(py).as_any().clone());
-    }
-    Ok(Bound::new(py, Span::new(text(name), Attributes::of(attributes)))?.into_any())
-}
-
-/// A span of which nobody hears.
-#[pyclass(frozen, module = "barograph")]
-pub(crate) struct Nothing;
-
-#[pymethods]
-impl Nothing {
-    /// None: nobody would know it.
-    #[getter]
-    #[allow(clippy::unused_self, reason = "it stands where that of a real span does")]
-    fn id(&self) -> Option<String> {
-        None
-    }
-
-    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __exit__(&self, _kind: &Bound<'_, PyAny>, _exception: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) -> bool {
-        false
-    }
-}
-
 /// A named block of code.
 #[pyclass(frozen, module = "barograph")]
 pub(crate) struct Span {
@@ -139,14 +95,13 @@ struct Open {
     token: Option<Py<PyAny>>,
 }
 
-impl Span {
-    fn new(name: String, attributes: Attributes) -> Span {
-        Span { name, attributes, open: Mutex::default() }
-    }
-}
-
 #[pymethods]
 impl Span {
+    #[new]
+    fn new(name: &Bound<'_, PyAny>, attributes: Option<&Bound<'_, PyDict>>) -> Span {
+        Span { name: text(name), attributes: Attributes::of(attributes), open: Mutex::default() }
+    }
+
     /// Its id in the recording, while it is open.
     #[getter]
     fn id(&self) -> Option<String> {

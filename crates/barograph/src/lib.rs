@@ -37,14 +37,18 @@
 //! It never waits, prints or panics, and starts no thread (but for a [`Recorder`](record::Recorder), which is asked to). If more is said than the
 //! recorder takes, the rest is dropped, counted, and told in the report. Ids are the process's own: threads, tasks, recursion and forked children are
 //! never confused.
+#![cfg_attr(
+    not(all(feature = "macros", feature = "record", feature = "tracing")),
+    allow(rustdoc::broken_intra_doc_links, reason = "this page speaks of all features, and is made with all of them")
+)]
 
-#[cfg(feature = "tracing")]
-mod layer;
 mod macros;
 #[cfg(feature = "record")]
 pub mod record;
 mod span;
 mod stack;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 #[doc(hidden)]
 pub use macros::support as macro_support;
@@ -52,12 +56,6 @@ pub use macros::support as macro_support;
 pub use barograph_beacon::{SpanId, Value, flush, is_on};
 pub use macros::Attribute;
 pub use span::{Span, Task, current};
-
-#[cfg(feature = "tracing")]
-pub mod tracing {
-    #![doc = "For programs that use the crate `tracing`."]
-    pub use crate::layer::{Layer, init, layer};
-}
 
 /// Makes a span of every call of a function.
 ///

@@ -176,7 +176,8 @@ impl Recorder {
 
     /// What is said from now on is for whoever listened before, if anybody did.
     fn hush(&self) {
-        if !self.session.is_running() && self.session.beacon().is_none() {
+        // A forked child speaks to its parent's recorder, and must not wait for a lock that a thread of the parent had.
+        if self.session.is_forked() {
             return;
         }
         let mut listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
@@ -192,9 +193,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if self.is_running() {
-            self.hush();
-        }
+        self.hush();
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::DATAGRAM_BYTES;
@@ -36,6 +37,8 @@ pub struct Beacon {
     kept: Mutex<Kept>,
     /// Whether something is kept, so that the order stays without a lock for each message.
     keeps: AtomicBool,
+    /// Whether a thread is sending what is kept.
+    sending: AtomicBool,
     gone: AtomicBool,
     dropped: AtomicU64,
 }
@@ -46,6 +49,8 @@ struct Kept {
     lines: Vec<u8>,
     /// How many of its bytes are sent.
     sent: usize,
+    /// How many bytes a thread has taken out to send them.
+    taken: usize,
 }
 
 impl Beacon {
@@ -64,6 +69,7 @@ impl Beacon {
             next_span: AtomicU64::new(first),
             kept: Mutex::default(),
             keeps: AtomicBool::new(false),
+            sending: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
         })
@@ -115,65 +121,80 @@ impl Beacon {
     }
 
     fn keep(&self, line: &[u8]) -> Sent {
-        let mut kept = match self.kept.try_lock() {
-            Ok(kept) => kept,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Another thread is sending what is kept. Were we to wait, and forked meanwhile, the child would wait for ever.
-            Err(TryLockError::WouldBlock) => {
-                std::thread::yield_now();
-                match self.kept.try_lock() {
-                    Ok(kept) => kept,
-                    Err(_) => return self.drop_one(),
-                }
-            }
-        };
-        let outcome = if kept.lines.len() - kept.sent + line.len() > KEPT_BYTES {
-            self.drop_one()
-        } else {
-            kept.lines.extend_from_slice(line);
-            self.keeps.store(true, Ordering::Release);
-            Sent::Kept
-        };
-        match self.send_kept(&mut kept) {
-            Sent::Sent if outcome == Sent::Kept => Sent::Sent,
-            Sent::NobodyThere => Sent::NobodyThere,
-            _ => outcome,
+        let mut kept = self.kept();
+        if kept.lines.len() - kept.sent + kept.taken + line.len() > KEPT_BYTES {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            drop(kept);
+            self.send_kept();
+            return Sent::Dropped;
         }
+        kept.lines.extend_from_slice(line);
+        self.keeps.store(true, Ordering::Release);
+        drop(kept);
+        self.send_kept()
     }
 
-    fn drop_one(&self) -> Sent {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-        Sent::Dropped
+    /// What is kept. Nobody holds it for longer than it takes to copy some lines, so that to wait for it is no waiting. A child that was forked meanwhile
+    /// has a connection of its own.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends as much of what is kept as there is room for.
-    fn send_kept(&self, kept: &mut Kept) -> Sent {
+    /// Sends as much of what is kept as there is room for, unless another thread is at it.
+    fn send_kept(&self) -> Sent {
+        if self.sending.swap(true, Ordering::Acquire) {
+            return Sent::Kept;
+        }
+        let outcome = self.send_all();
+        self.sending.store(false, Ordering::Release);
+        outcome
+    }
+
+    fn send_all(&self) -> Sent {
         loop {
-            let waiting = &kept.lines[kept.sent..];
-            if waiting.is_empty() {
-                let dropped = self.dropped.swap(0, Ordering::Relaxed);
-                if dropped > 0 && self.try_send(format!("{{\"dropped\":{dropped}}}\n").as_bytes()) != Sent::Sent {
-                    self.dropped.fetch_add(dropped, Ordering::Relaxed);
+            let (mut lines, mut sent) = {
+                let mut kept = self.kept();
+                if kept.lines.is_empty() {
+                    // Only the last one: who comes later keeps something anew.
+                    self.keeps.store(false, Ordering::Release);
+                    break;
                 }
-                kept.lines.clear();
-                kept.sent = 0;
-                self.keeps.store(false, Ordering::Release);
-                return Sent::Sent;
+                kept.taken = kept.lines.len() - kept.sent;
+                (mem::take(&mut kept.lines), mem::take(&mut kept.sent))
+            };
+            let outcome = self.send_pieces(&lines, &mut sent);
+            let mut kept = self.kept();
+            kept.taken = 0;
+            if outcome != Sent::Sent {
+                // Not at each line that is sent: what moves then would be all that waits.
+                if sent > KEPT_BYTES / 2 {
+                    lines.drain(..sent);
+                    sent = 0;
+                }
+                lines.extend_from_slice(&kept.lines);
+                (kept.lines, kept.sent) = (lines, sent);
+                return outcome;
             }
+        }
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 && self.try_send(format!("{{\"dropped\":{dropped}}}\n").as_bytes()) != Sent::Sent {
+            self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
+        Sent::Sent
+    }
+
+    /// Sends lines, as many at once as a datagram should have, from a place on that moves with them.
+    fn send_pieces(&self, lines: &[u8], sent: &mut usize) -> Sent {
+        while *sent < lines.len() {
+            let waiting = &lines[*sent..];
             let most = &waiting[..waiting.len().min(DATAGRAM_BYTES / 2)];
             let end = most.iter().rposition(|byte| *byte == b'\n').map_or(waiting.len(), |newline| newline + 1);
             match self.try_send(&waiting[..end]) {
-                Sent::Sent => kept.sent += end,
-                sent => {
-                    // Not at each line that is sent: what moves then would be all that waits.
-                    if kept.sent > KEPT_BYTES / 2 {
-                        kept.lines.drain(..kept.sent);
-                        kept.sent = 0;
-                    }
-                    return sent;
-                }
+                Sent::Sent => *sent += end,
+                full => return full,
             }
         }
+        Sent::Sent
     }
 
     fn try_send(&self, lines: &[u8]) -> Sent {
@@ -198,9 +219,7 @@ impl Beacon {
     pub fn flush(&self, at_most: Duration) -> bool {
         let end = Instant::now() + at_most;
         while self.keeps.load(Ordering::Acquire) || self.dropped.load(Ordering::Relaxed) > 0 {
-            if let Ok(mut kept) = self.kept.try_lock()
-                && self.send_kept(&mut kept) == Sent::NobodyThere
-            {
+            if self.send_kept() == Sent::NobodyThere {
                 return false;
             }
             if Instant::now() >= end {

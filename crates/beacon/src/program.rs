@@ -162,9 +162,11 @@ pub fn end(span: SpanId, status: Status<'_>) {
     }
 }
 
-/// Waits until all is sent that could not be at once, for no longer than this. Returns whether it is. At the end of a program it comes by itself.
+/// Waits until all is sent that could not be at once, for no longer than this. Returns whether it is. At the end of a program it comes by itself. What a
+/// parent had kept when it forked is not for the child to send again.
 pub fn flush(at_most: Duration) -> bool {
-    STATE.load(Ordering::Relaxed) != ON || SHARED.try_read().is_ok_and(|shared| shared.beacon.is_none_or(|beacon| beacon.flush(at_most)))
+    let is_sent = |beacon: &Beacon| beacon.pid() != linux::pid() || beacon.flush(at_most);
+    STATE.load(Ordering::Relaxed) != ON || SHARED.try_read().is_ok_and(|shared| shared.beacon.is_none_or(is_sent))
 }
 
 extern "C" fn say_last_words() {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use barograph_formats::{Exporter, Format, Options, Output, RecordBatch, SchemaRef};
-use barograph_model::Described;
+use barograph_model::{Described, Events};
 use barograph_sources::{Job, Memory};
-use barograph_store::{MONOTONIC, Query, TIME, Timeline};
+use barograph_store::{FieldInfo, MONOTONIC, Query, SpanQuery, SpanTable, TIME, Timeline};
 use clap::Args;
 use jiff::tz::TimeZone;
 
@@ -41,7 +41,7 @@ pub(crate) struct ExportArgs {
     /// The format, where the name does not tell it: csv, tsv, jsonl, parquet or arrow.
     #[arg(long, value_name = "NAME", value_parser = format_named)]
     format: Option<Format>,
-    /// Write this table, one row for each of its rows.
+    /// Write this table, one row for each of its rows; `spans` is made of `span_edges`, one row for each span with what it cost.
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
     /// Only these columns, in this order; both times always come with them.
@@ -64,6 +64,7 @@ fn after_help() -> String {
   barograph export run.baro --list
   barograph export run.baro --table process -o processes.parquet
   barograph export run.baro --columns {},{} -o memory.csv
+  barograph export run.baro --table spans -o spans.csv
   barograph export run.baro --table disk --from +10m --to +20m -o - --format jsonl | head
 
 Text formats write times in RFC 3339, in UTC unless --tz says otherwise.
@@ -165,6 +166,10 @@ impl What<'_> {
         let mut target = Target { format, output: Some(output), options, exporter: None, rows: 0 };
         let mut progress = Progress::new(talks);
         match self.table {
+            Some(table) if table == SpanTable::TABLE.name => self.write_spans(&mut target, &mut progress)?,
+            Some(table) if table == Events::TABLE.name && !self.timeline.has_table(table) => {
+                target.write(self.timeline.events(&Query::all())?.batch())?;
+            }
             Some(table) => self.write_table(table, &mut target, &mut progress)?,
             None => self.write_wide(&mut target, &mut progress)?,
         }
@@ -175,9 +180,7 @@ impl What<'_> {
     fn write_table(&self, table: &str, target: &mut Target<'_>, progress: &mut Progress) -> anyhow::Result<()> {
         let info = self.timeline.table(table)?;
         let known: Vec<&str> = info.fields.iter().map(|field| field.name.as_str()).collect();
-        // `disk.read_bytes` is as good as `read_bytes`.
-        let plain = |column: &String| column.strip_prefix(&format!("{table}.")).unwrap_or(column).to_owned();
-        let columns: Vec<String> = self.columns.iter().map(plain).filter(|column| !is_time(column)).collect();
+        let columns: Vec<String> = self.columns.iter().map(|column| plain(column, table)).filter(|column| !is_time(column)).collect();
         check_columns(&columns, &known, table)?;
         let mut query = Query::all().between(self.from, self.to);
         if !self.columns.is_empty() {
@@ -190,6 +193,25 @@ impl What<'_> {
         }
         if target.exporter.is_none() {
             target.write(self.timeline.frame(table, &query)?.batch())?;
+        }
+        Ok(())
+    }
+
+    /// Those that were open in this time.
+    fn write_spans(&self, target: &mut Target<'_>, progress: &mut Progress) -> anyhow::Result<()> {
+        let table = SpanTable::TABLE.name;
+        let spans = self.timeline.spans(&SpanQuery { from: self.from, to: self.to, name: None })?;
+        let mut done = 0;
+        for frame in spans.frames(CHUNK_ROWS as usize) {
+            let fields = frame.batch().schema();
+            let known: Vec<&str> = fields.fields().iter().map(|field| field.name().as_str()).collect();
+            let columns: Vec<String> = self.columns.iter().map(|column| plain(column, table)).filter(|column| !is_time(column)).collect();
+            check_columns(&columns, &known, table)?;
+            let asked = columns.iter().filter_map(|column| known.iter().position(|name| name == column));
+            let chosen: Vec<usize> = if self.columns.is_empty() { (0..known.len()).collect() } else { [0, 1].into_iter().chain(asked).collect() };
+            target.write(&frame.batch().project(&chosen)?)?;
+            done += frame.len();
+            progress.at(done as f64 / spans.len().max(1) as f64);
         }
         Ok(())
     }
@@ -214,6 +236,11 @@ impl What<'_> {
         }
         Ok(())
     }
+}
+
+/// `disk.read_bytes` is as good as `read_bytes`.
+fn plain(column: &str, table: &str) -> String {
+    column.strip_prefix(&format!("{table}.")).unwrap_or(column).to_owned()
 }
 
 fn is_time(column: &str) -> bool {
@@ -336,6 +363,18 @@ fn list(timeline: &Timeline) -> anyhow::Result<()> {
             (table.fields.len().to_string(), Ink::Plain),
             (human::escape(&keys), Ink::Plain),
             (human::escape(&table.help), Ink::Dim),
+        ]);
+    }
+    let spans = timeline.spans(&SpanQuery::default())?;
+    if !spans.is_empty() {
+        let columns: Vec<FieldInfo> = spans.frames(1).next().map(|frame| frame.fields()).unwrap_or_default();
+        shown.row([
+            (SpanTable::TABLE.name.to_owned(), Ink::Bold),
+            (human::count(spans.len() as f64), Ink::Plain),
+            (String::new(), Ink::Plain),
+            (columns.len().to_string(), Ink::Plain),
+            (SpanTable::TABLE.key_metrics()[0].column(), Ink::Plain),
+            (SpanTable::TABLE.help().to_owned(), Ink::Dim),
         ]);
     }
     shown.write(&mut io::stdout().lock(), Paint::of_stdout(), "", width(None))?;

@@ -9,9 +9,9 @@ use std::fs;
 use std::path::Path;
 
 use barograph_formats::{Format, Options};
-use barograph_model::{Described, Field, Gauge, Level, Moment, Physical, Row, Rows, Seconds, Sink, Text};
+use barograph_model::{Described, Events, Field, Gauge, Gauges, Level, Moment, Physical, Row, Rows, Seconds, Sink, SpanEdges, Text};
 use barograph_sources::{Choice, Cores, Cpu, Disk, Job, Memory, Network, Own, Pressure, Process, ProcessMemory, Processes};
-use barograph_store::{FACTS_FILE, Facts, Recording, Timeline};
+use barograph_store::{FACTS_FILE, Facts, Recording, SpanQuery, Timeline};
 use clap::Parser;
 use jiff::tz::TimeZone;
 
@@ -67,11 +67,26 @@ pub fn report(input: &[u8]) {
         tell(&["report", path.to_str().unwrap(), "--tz", "recorded", "--top", "3", "--width", "60"]),
         tell(&["report", path.to_str().unwrap(), "--json", "--from", "start", "--to", "end"]),
         tell(&["report", path.to_str().unwrap(), "--markdown", "--from", "+1s"]),
+        tell(&["report", path.to_str().unwrap(), "--spans", "--width", "100"]),
+        tell(&["report", path.to_str().unwrap(), "--spans=a", "--json"]),
     ];
     let no_control = |text: &String| text.chars().all(|char| char == '\n' || !char.is_control());
     assert!(said.iter().flatten().all(no_control), "what a terminal would obey is shown: {said:?}");
-    assert!(said[1].is_some() && said[3].iter().chain(&said[1]).all(|text| serde_json::from_str::<serde_json::Value>(text).is_ok()));
+    assert!(said[1].is_some() && said[3].iter().chain(&said[1]).chain(&said[6]).all(|text| serde_json::from_str::<serde_json::Value>(text).is_ok()));
     let Ok(timeline) = Timeline::open(&path) else { return };
+    if let Ok(spans) = timeline.spans(&SpanQuery::default()) {
+        for span in spans.iter() {
+            let cost = span.cost;
+            let parts = [(cost.self_wall_seconds, span.wall_seconds()), (cost.self_cpu_seconds, cost.thread_cpu_seconds)];
+            assert!(
+                parts.iter().all(|(part, whole)| part.is_none() || whole.zip(*part).is_some_and(|(whole, part)| (0.0..=whole).contains(&part))),
+                "{span:?}"
+            );
+            let amounts = [cost.cpu_seconds, cost.tree_cpu_seconds, cost.read_bytes, cost.written_bytes, cost.minor_faults, cost.peak_resident_bytes];
+            assert!(amounts.iter().flatten().all(|amount| *amount >= 0.0), "{span:?}");
+        }
+        assert_eq!(spans.frame().len(), spans.len());
+    }
     for piece in timeline.wide(&[], None, None).unwrap() {
         let piece = piece.unwrap();
         for format in Format::ALL.iter().filter(|format| format.is_text) {
@@ -133,16 +148,37 @@ fn record(path: &Path, bytes: &mut Bytes<'_>) {
                     None => 1,
                 };
                 at = Moment { utc_nanos: at.utc_nanos.saturating_add(step), monotonic_nanos: at.monotonic_nanos.saturating_add(step) };
-                fill(batch.row(at), bytes);
+                fill(&mut batch.row(at), bytes);
             }
             recording.take(&batch).unwrap();)+
         };
     }
-    tables!(Job, Process, Processes, Cpu, Memory, Pressure, Disk, Network, Own, Cores, ProcessMemory);
+    tables!(Job, Process, Processes, Cpu, Memory, Pressure, Disk, Network, Own, Cores, ProcessMemory, Events, Gauges);
+    edges(&mut recording, bytes);
     recording.publish().unwrap();
 }
 
-fn fill<T: Described>(mut row: Row<'_, T>, bytes: &mut Bytes<'_>) {
+/// Edges of spans: texts that mean something there come more often than they would by chance.
+fn edges(recording: &mut Recording, bytes: &mut Bytes<'_>) {
+    let mut batch = Rows::<SpanEdges>::new();
+    let mut at = Moment { utc_nanos: 1_795_166_400_000_000_000, monotonic_nanos: 5_000_000_000_000 };
+    for _ in 0..bytes.next().unwrap_or(0) % 32 {
+        let step = bytes.number().unwrap_or(1).saturating_mul(50_000_000);
+        at = Moment { utc_nanos: at.utc_nanos.saturating_add(step), monotonic_nanos: at.monotonic_nanos.saturating_add(step) };
+        let mut row = batch.row(at);
+        fill(&mut row, bytes);
+        let [kind, id, parent] = [(); 3].map(|()| bytes.next().unwrap_or(0));
+        if kind < 250 {
+            row.text(SpanEdges::edge, if kind % 2 == 0 { b"begin" } else { b"end".as_slice() });
+            row.text(SpanEdges::span, [b'0' + id % 8].as_slice());
+            row.text(SpanEdges::parent, (parent % 3 > 0).then_some([b'0' + parent % 8].as_slice()));
+            row.text(SpanEdges::status, (kind % 5 == 0).then_some(b"error".as_slice()));
+        }
+    }
+    recording.take(&batch).unwrap();
+}
+
+fn fill<T: Described>(row: &mut Row<'_, T>, bytes: &mut Bytes<'_>) {
     for (index, metric) in T::TABLE.metrics.iter().enumerate() {
         match metric.physical {
             Physical::Int => drop(row.set(Field::<T, Gauge<Level>>::new(index), bytes.number())),

@@ -119,6 +119,15 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
+/// A number of a program's own, however large or small: `0.312`, `1.50e-7`.
+pub(crate) fn any_number(value: f64) -> String {
+    if value == 0.0 || (0.001..1e6).contains(&value.abs()) {
+        if value.abs() >= 1000.0 { count(value) } else { number(value) }
+    } else {
+        format!("{value:.2e}")
+    }
+}
+
 /// How a process ended: `exit 3`, `killed by SIGKILL (9)`.
 pub(crate) fn exit(exit: Exit) -> String {
     match exit {

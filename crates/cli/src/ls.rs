@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::human;
-use crate::paint::{Ink, Paint, width};
+use crate::paint::{Ink, Paint, width, write_json};
 use crate::report::command_line;
 use crate::table::{Align, Table};
 use crate::words::{Window, zoned};
@@ -72,8 +72,7 @@ pub(crate) fn list(args: &LsArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     found.sort_by(|a, b| began(b).cmp(&began(a)).then_with(|| a.path.cmp(&b.path)));
     if args.json {
         let list: Vec<Value> = found.iter().map(as_json).collect();
-        serde_json::to_writer_pretty(&mut *out, &list).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(out, &list)?;
     } else if found.is_empty() {
         let places: Vec<String> = given.iter().map(|folder| folder.display().to_string()).collect();
         writeln!(out, "no recordings in {}; `barograph run -- COMMAND` makes one", places.join(", "))?;

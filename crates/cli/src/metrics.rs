@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use barograph_model::{Metric, Table as Declared};
+use barograph_model::{Described, Metric, Table as Declared};
+use barograph_store::SpanTable;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ pub(crate) struct MetricsArgs {
 
 pub(crate) fn run(args: &MetricsArgs) -> anyhow::Result<ExitCode> {
     let words: Vec<String> = args.words.iter().map(|word| word.to_lowercase()).collect();
-    let tables = barograph_sources::tables();
+    let tables = tables();
     let shown: Vec<(&Declared, Vec<&Metric>)> = tables
         .iter()
         .map(|table| (*table, table.metrics.iter().filter(|metric| is_asked(table, metric, &words)).collect::<Vec<_>>()))
@@ -57,8 +58,13 @@ fn is_asked(table: &Declared, metric: &Metric, words: &[String]) -> bool {
     words.is_empty() || words.iter().any(|word| is_about(metric, word))
 }
 
+/// Those that are recorded, and the one that is made of them.
+fn tables() -> Vec<&'static Declared> {
+    barograph_sources::tables().into_iter().chain([SpanTable::TABLE]).collect()
+}
+
 fn tables_name(word: &str) -> bool {
-    barograph_sources::tables().iter().any(|table| table.name == word)
+    tables().iter().any(|table| table.name == word)
 }
 
 fn is_about(metric: &Metric, word: &str) -> bool {

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::env;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
+use serde::Serialize;
 use unicode_width::UnicodeWidthChar;
 
 /// The width when nobody tells one.
@@ -86,6 +87,24 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// JSON with indents. What a terminal would obey and JSON leaves as it is, DEL and the controls beyond ASCII, is written as an escape as well.
+pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    let json = serde_json::to_string_pretty(value)?;
+    // Such characters stand in texts only, where an escape means the same.
+    for plain in json.split_inclusive(is_missed_by_json) {
+        let control = plain.chars().next_back().filter(|char| is_missed_by_json(*char));
+        out.write_all(plain[..plain.len() - control.map_or(0, char::len_utf8)].as_bytes())?;
+        if let Some(control) = control {
+            write!(out, "\\u{:04x}", u32::from(control))?;
+        }
+    }
+    writeln!(out)
+}
+
+fn is_missed_by_json(char: char) -> bool {
+    matches!(char, '\u{7f}'..='\u{9f}')
+}
+
 /// Controls, and characters that turn the direction of text or take no room.
 fn is_unsafe(char: char) -> bool {
     char.is_control()
@@ -143,6 +162,16 @@ mod tests {
     fn what_a_terminal_would_obey_is_spelled_out() {
         assert_eq!(clean("plain – ü 漢"), "plain – ü 漢");
         assert_eq!(clean("a\nb\x1b[31mc\u{9b}d\u{202e}e\0"), "a\\nb\\x1b[31mc\\x9bd\\u{202e}e\\x00");
+    }
+
+    #[test]
+    fn json_for_a_terminal_has_no_controls_and_means_the_same() {
+        let value = serde_json::json!({ "a\u{9b}31m": ["b\u{7f}", "\u{80}c\u{85}\u{a0}ü", "\x1b"], "d": null });
+        let mut json = Vec::new();
+        write_json(&mut json, &value).unwrap();
+        let json = String::from_utf8(json).unwrap();
+        assert!(json.chars().all(|char| char == '\n' || !char.is_control()) && json.contains("b\\u007f"), "{json}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
     }
 
     #[test]

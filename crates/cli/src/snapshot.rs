@@ -49,8 +49,7 @@ pub(crate) fn run(args: &SnapshotArgs) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     if args.json {
         let tables: Map<String, Value> = shown.iter().map(|batch| (batch.table().name.to_owned(), json_rows(batch))).collect();
-        serde_json::to_writer_pretty(&mut out, &tables)?;
-        writeln!(out)?;
+        paint::write_json(&mut out, &tables)?;
     } else {
         write_text(&mut out, &shown, &names(&batches), !args.table.is_empty())?;
     }

@@ -51,8 +51,7 @@ pub(crate) fn run(args: &TreeArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(!nodes.is_empty(), "{} has ended meanwhile", args.process);
     let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &to_json(&nodes))?;
-        writeln!(out)?;
+        paint::write_json(&mut out, &to_json(&nodes))?;
     } else {
         write_text(&mut out, &nodes, args.depth.unwrap_or(usize::MAX), std::io::stdout().is_terminal().then(|| paint::width(None)))?;
     }

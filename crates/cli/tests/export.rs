@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use arrow_array::RecordBatch;
 use barograph_model::{Described, Metric};
 use barograph_sources::{Disk, Job};
+use barograph_store::SpanTable;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sample::{barograph, complained, said};
 
@@ -85,6 +86,49 @@ fn a_table_is_exported_as_it_is() {
     assert!(text.starts_with("{\"time\":\"2026-11-20T10:20:00.000000000+01:00\",\"monotonic_nanos\":5000000000000,"), "{}", &text[..200]);
     let listed = said(folder.path(), &["export", "train.baro", "--list"]);
     assert!(listed.lines().any(|line| line.starts_with(Job::TABLE.name) && line.contains("168")), "{listed}");
+}
+
+#[test]
+fn spans_are_exported_with_what_they_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    sample::write_said(folder.path());
+    sample::write(folder.path());
+    for suffix in ["csv", "tsv", "jsonl", "parquet", "arrow"] {
+        let name = format!("spans.{suffix}");
+        let output = barograph(folder.path(), &["export", "said.baro", "--table", "spans", "-o", &name]);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("10 rows"), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let parquet = read_parquet(&folder.path().join("spans.parquet"));
+    let schema = parquet.schema();
+    assert_eq!(
+        schema.fields().iter().take(5).map(|field| field.name().as_str()).collect::<Vec<_>>(),
+        ["time", "monotonic_nanos", "end_time", "end_monotonic_nanos", "span"]
+    );
+    let help = SpanTable::TABLE.metrics[SpanTable::cpu.index()].help();
+    assert_eq!(schema.field_with_name("cpu_seconds").unwrap().metadata()["help"], help);
+    let lines: Vec<serde_json::Value> =
+        fs::read_to_string(folder.path().join("spans.jsonl")).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (lines[0]["name"].as_str(), lines[0]["wall_seconds"].as_f64(), lines[0]["thread_cpu_seconds"].as_f64()),
+        (Some("load"), Some(4.5), Some(1.0))
+    );
+    assert_eq!((lines[0]["cpu_how"].as_str(), lines[0]["cpu_seconds"].as_f64()), (Some("exact"), Some(2.5)));
+    assert_eq!((lines[9]["status"].as_str(), lines[9]["end_time"].as_str()), (Some("open"), Some("2026-11-20T09:23:12.250000000Z")));
+    let some = said(
+        folder.path(),
+        &["export", "said.baro", "--table", "spans", "--columns", "name,spans.wall_seconds", "-o", "-", "--format", "csv", "--to", "+3s"],
+    );
+    assert_eq!(some.lines().collect::<Vec<_>>(), ["time,monotonic_nanos,name,wall_seconds", "2026-11-20T09:20:02.000000000Z,5002000000000,load,4.5"]);
+    assert!(
+        complained(folder.path(), &["export", "said.baro", "--table", "spans", "--columns", "wal_seconds", "-o", "a.csv"]).contains("wall_seconds")
+    );
+    let events = said(folder.path(), &["export", "said.baro", "--table", "events", "-o", "-", "--format", "csv"]);
+    assert_eq!(events.matches("checkpoint").count(), 3);
+    for table in ["spans", "events"] {
+        assert_eq!(said(folder.path(), &["export", "train.baro", "--table", table, "-o", "-", "--format", "csv"]).lines().count(), 1, "{table}");
+    }
+    let listed = said(folder.path(), &["export", "said.baro", "--list"]);
+    assert!(listed.lines().any(|line| line.starts_with("spans ") && line.contains("10")), "{listed}");
 }
 
 #[test]

@@ -47,13 +47,43 @@ fn the_story_is_told_in_markdown_and_json() {
 }
 
 #[test]
+fn what_the_program_said_stands_beside_what_it_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    sample::write_said(folder.path());
+    golden("said-80.txt", &said(folder.path(), &["report", "said.baro", "--width", "80"]));
+    golden("said-120.txt", &said(folder.path(), &["report", "said.baro", "--width", "120"]));
+    golden("said-spans.txt", &said(folder.path(), &["report", "said.baro", "--width", "100", "--spans"]));
+    golden("said-epochs.txt", &said(folder.path(), &["report", "said.baro", "--width", "100", "--spans=epoch"]));
+    golden("said-part.txt", &said(folder.path(), &["report", "said.baro", "--width", "100", "--spans", "--from", "+60s", "--to", "+70s"]));
+    golden("said-markdown.txt", &said(folder.path(), &["report", "said.baro", "--markdown", "--spans"]));
+    let json: serde_json::Value = serde_json::from_str(&said(folder.path(), &["report", "said.baro", "--json"])).unwrap();
+    let told = serde_json::json!({ "spans": json["spans"], "marks": json["marks"], "gauges": json["gauges"] });
+    golden("said-json.txt", &(serde_json::to_string_pretty(&told).unwrap() + "\n"));
+}
+
+#[test]
+fn without_spans_it_is_said_where_they_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    sample::write(folder.path());
+    sample::write_said(folder.path());
+    let told = said(folder.path(), &["report", "train.baro", "--spans"]);
+    assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").contains("barograph span NAME -- COMMAND"), "{told}");
+    assert!(said(folder.path(), &["report", "train.baro", "--spans", "--markdown"]).contains("barograph span NAME"));
+    assert!(complained(folder.path(), &["report", "train.baro", "--spans=load"]).contains("barograph span NAME"));
+    assert!(complained(folder.path(), &["report", "said.baro", "--spans=lode"]).contains("there are epoch, evaluate, load"));
+}
+
+#[test]
 fn no_line_is_wider_than_asked() {
     let folder = tempfile::tempdir().unwrap();
     sample::write(folder.path());
-    for width in [60, 80, 100, 120, 200] {
-        let text = said(folder.path(), &["report", "train.baro", "--width", &width.to_string()]);
-        let widest = text.lines().map(|line| line.chars().count()).max();
-        assert!(width < 80 || widest <= Some(width), "{width}: {widest:?}\n{text}");
+    sample::write_said(folder.path());
+    for (width, arguments) in [60, 80, 100, 120, 200].into_iter().flat_map(|width| [(width, "train.baro"), (width, "said.baro")]) {
+        for more in [&[] as &[&str], &["--spans"]] {
+            let text = said(folder.path(), &[&["report", arguments, "--width", &width.to_string()], more].concat());
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(width < 80 || widest <= Some(width), "{width}: {widest:?}\n{text}");
+        }
     }
 }
 
@@ -61,9 +91,13 @@ fn no_line_is_wider_than_asked() {
 fn what_names_contain_does_not_reach_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     sample::write(folder.path());
-    for format in [&[] as &[&str], &["--markdown"], &["--json"]] {
-        let text = said(folder.path(), &[&["report", "train.baro"], format].concat());
-        assert!(!text.contains('\x1b'), "{text}");
+    sample::write_said(folder.path());
+    for recording in ["train.baro", "said.baro"] {
+        for format in [&[] as &[&str], &["--markdown"], &["--json"], &["--spans"], &["--spans", "--markdown"]] {
+            let text = said(folder.path(), &[&["report", recording], format].concat());
+            assert!(text.chars().all(|char| char == '\n' || !char.is_control()), "{text}");
+            assert!(!text.contains('\u{202e}') || format == ["--json"], "{text}");
+        }
     }
 }
 
@@ -111,7 +145,8 @@ fn wrong_times_and_places_are_explained() {
 fn metrics_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     let all = said(folder.path(), &["metrics"]);
-    let tables = barograph_sources::tables();
+    let made = <barograph_store::SpanTable as barograph_model::Described>::TABLE;
+    let tables: Vec<_> = barograph_sources::tables().into_iter().chain([made]).collect();
     for metric in tables.iter().flat_map(|table| table.metrics) {
         assert!(all.contains(&metric.id()), "{}", metric.id());
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
-use barograph_model::{Batch, Described, Events, Field, Gauge, Level, Moment, Physical, Rows, Seconds, Sink, Table, Text};
+use barograph_model::{Batch, Described, Events, Field, Gauge, Gauges, Level, Moment, Physical, Rows, Seconds, Sink, SpanEdges, Table, Text};
 use barograph_sources::{
     Cores, Cpu, Disk, Filesystem, Job, Memory, Network, Own, OwnSources, Pressure, Process, ProcessMemory, Processes, Protocols, System,
 };
@@ -118,7 +118,7 @@ macro_rules! every_table {
             let named = [$($Table::TABLE.name),+];
             let all: Vec<&str> = barograph_sources::tables().iter().map(|table| table.name).collect();
             assert!(all.iter().all(|name| named.contains(name)), "a table is not tried: {all:?}");
-            // 15 tables: few cases of each are many together.
+            // Many tables: few cases of each are many together.
             let config = ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() };
             proptest!(config, |(ticks in ticks())| { $(round_trip::<$Table>(&ticks);)+ });
         }
@@ -140,6 +140,8 @@ every_table!(
     Network,
     Protocols,
     Events,
+    Gauges,
+    SpanEdges,
     Own,
     OwnSources
 );

@@ -454,6 +454,10 @@ impl Recorder {
             }
         }
         if !self.waiting.is_empty() {
+            // What was said before somebody asked is to be seen by him.
+            if let Some(beacon) = &mut self.beacon {
+                beacon.hear_rest(&mut self.said);
+            }
             self.panel.all_due();
             self.tick_with_new_listing();
         }

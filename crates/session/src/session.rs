@@ -148,6 +148,11 @@ impl Session {
         self.inner().is_ok_and(|inner| !inner.has_ended.load(Ordering::Acquire))
     }
 
+    /// Whether this process was forked from the one that records. Nothing that may be shared with that is touched then.
+    pub fn is_forked(&self) -> bool {
+        self.inner().is_err()
+    }
+
     /// Where it records: under the name that the recording got.
     pub fn path(&self) -> &Path {
         self.inner.as_ref().map_or(Path::new(""), |inner| &inner.path)

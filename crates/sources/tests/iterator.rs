@@ -309,6 +309,7 @@ fn every_column_of_every_process_is_what_proc_says() {
     let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
     burner.say("burn 20 100");
     burner.hear("done");
+    let mut zombie = Command::new("true").spawn().unwrap();
     let Some(mut fast) = Reader::fast() else { return };
     let mut slow = Reader::open();
     slow.read();
@@ -326,6 +327,7 @@ fn every_column_of_every_process_is_what_proc_says() {
             threads = threads.max(whole(now, "threads"));
         }
     }
+    zombie.wait().unwrap();
     let wrong = comparison.end();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(["S", "Z"].iter().all(|state| states.contains(*state)) && threads > 20, "too easy: {states:?}, {threads} threads");
@@ -425,14 +427,13 @@ fn who_comes_and_goes_is_seen_at_once_though_proc_is_seldom_listed() {
     let Some(mut fast) = Reader::fast() else { return };
     // More readings than there are between two listings, which come every ten seconds.
     for reading in 0..12 {
-        let mut child = Command::new("sleep").arg("900").spawn().unwrap();
-        let pid = u64::from(child.id());
+        let crowd = Crowd::start(Command::new("sh").args(["-c", "echo ready; exec sleep 900"]));
+        let pid = u64::from(crowd.first.id());
         let (rows, news) = fast.read_both();
         assert!(fast.source.fast_served() > 100, "{}", fast.source.fast_status());
         assert!(rows.keys().any(|key| key.0 == pid), "reading {reading}: nobody has seen it come");
         assert!(news.iter().any(|row| whole(row, "pid") == pid && row["change"] == "seen"), "reading {reading}");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(crowd);
         let (rows, news) = fast.read_both();
         assert!(!rows.keys().any(|key| key.0 == pid), "reading {reading}: it has a row and is gone");
         assert!(news.iter().any(|row| whole(row, "pid") == pid && row["change"] == "gone"), "reading {reading}");

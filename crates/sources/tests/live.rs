@@ -22,7 +22,7 @@ use barograph_model::{Batch, Moment};
 use barograph_sources::{
     Cadence, Exit, FaultKind, Machine, ProcessMemorySource, ProcessSource, Roots, SOURCES, Scope, Select, Source, Targets, Watch, start_ticks,
 };
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, kill_process_group, setrlimit, waitid};
 
 struct Counting;
 
@@ -273,6 +273,64 @@ fn one_process_is_what_the_kernel_says_it_is() {
     }
     let descriptors = fs::read_dir(format!("/proc/{}/fd", shell.pid())).unwrap().count();
     assert_eq!(row.get("open_files"), Some(&descriptors.to_string()));
+}
+
+#[test]
+fn the_job_is_sought_among_those_who_came_with_it_and_later() {
+    let _turn = alone();
+    let watch = Watch { roots: Vec::new(), adopts: true, scope: Scope::Tree, select: Select::Everyone };
+    let mut source = ProcessSource::open(&this_machine(), watch).unwrap();
+    source.read(at(0.0)).unwrap();
+    // A child of ours that came before the job is none of it: its pid is below.
+    let start = |script: &str| {
+        let mut shell = Shell::start(script);
+        shell.hear();
+        shell
+    };
+    let before = start("echo ready; read x");
+    let root = start("exec 3<&0; sh -c 'echo ready; read x; exit' <&3 & wait");
+    if root.pid() < before.pid() {
+        eprintln!("left out: pids began anew just now");
+        return;
+    }
+    source.began_with(root.pid());
+    source.list_anew();
+    source.read(at(1.0)).unwrap();
+    let members: Vec<u32> = source.members().collect();
+    assert!(members.contains(&root.pid()) && members.len() >= 2, "{members:?}: the root {} and its child", root.pid());
+    assert!(!members.contains(&before.pid()), "{members:?}: {} was there before", before.pid());
+    // From then on everyone who comes is looked at, and who was passed over is not.
+    let later = start("echo ready; read x");
+    source.list_anew();
+    source.read(at(2.0)).unwrap();
+    let members: Vec<u32> = source.members().collect();
+    assert!(members.contains(&later.pid()) && members.contains(&root.pid()) && !members.contains(&before.pid()), "{members:?}");
+}
+
+#[test]
+fn a_job_that_ends_before_anybody_looks_has_a_row() {
+    let _turn = alone();
+    for select in [Select::Everyone, Select::Nobody] {
+        let expected = usize::from(matches!(select, Select::Everyone));
+        let watch = Watch { roots: Vec::new(), adopts: true, scope: Scope::Tree, select };
+        let mut source = ProcessSource::open(&this_machine(), watch).unwrap();
+        source.read(at(0.0)).unwrap();
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        source.began_with(pid);
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(Pid::from_child(&child)), look).unwrap();
+        source.before_collecting(pid);
+        child.wait().unwrap();
+        source.collected(at(0.1), pid, Exit { code: Some(0), ..Exit::default() });
+        source.read(at(0.2)).unwrap();
+        let rows = rows_of(&mut source, "processes");
+        assert_eq!(rows.len(), expected, "{rows:?}");
+        for row in rows {
+            let cells = ["pid", "name", "change", "exit_code", "in_job"].map(|column| row[column].clone());
+            assert_eq!(cells, [pid.to_string().as_str(), "true", "exited", "0", "1"]);
+        }
+    }
 }
 
 /// What wait4(2) says of a child that has ended: CPU seconds and minor faults, with those of the children that it collected.

@@ -193,7 +193,8 @@ fn become_step(place: &Path, step: &Path) {
     for root in ROOTS {
         fs::create_dir_all(place.join(root)).unwrap();
         for old in files(&place.join(root)) {
-            if !step.join(old.strip_prefix(place).unwrap()).is_file() {
+            // A link that leads nowhere is there too; were its folder made anew, it would be another process's.
+            if step.join(old.strip_prefix(place).unwrap()).symlink_metadata().is_err() {
                 empty(&old);
                 fs::remove_file(&old).unwrap();
                 // A folder goes with its last file.

@@ -1,16 +1,23 @@
 //! The rows of one table that no closed row group holds yet: what a crash could lose, and what the next write puts on disk.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
-use barograph_model::{Batch, Table};
+use barograph_model::{Batch, Physical, Table};
 
 use crate::cells::{BLOCK, Cells};
+
+/// Subjects that have a slot of their own; of more, some share one, and are packed less well.
+const MOST_SLOTS: usize = 1024;
 
 /// Rows in memory. They stay until a row group that holds them is safe on disk for good.
 #[derive(Debug)]
 pub(crate) struct Group {
     table: &'static Table,
-    len: usize,
+    /// For each row the slot of its subject.
+    slots: Vec<u16>,
+    /// The slots by the first key: a number, or that of a text.
+    known: HashMap<i64, u16>,
     pub(crate) utc_nanos: Cells,
     pub(crate) monotonic_nanos: Cells,
     pub(crate) columns: Vec<Cells>,
@@ -19,75 +26,112 @@ pub(crate) struct Group {
 impl Group {
     pub(crate) fn new(table: &'static Table) -> Group {
         let columns = table.metrics.iter().map(|_| Cells::default()).collect();
-        Group { table, len: 0, utc_nanos: Cells::default(), monotonic_nanos: Cells::default(), columns }
+        Group { table, slots: Vec::new(), known: HashMap::new(), utc_nanos: Cells::default(), monotonic_nanos: Cells::default(), columns }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.slots.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.slots.is_empty()
     }
 
     /// How much memory the rows take, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.columns.iter().chain([&self.utc_nanos, &self.monotonic_nanos]).map(Cells::bytes).sum()
+        size_of_val(self.slots.as_slice()) + self.columns.iter().chain([&self.utc_nanos, &self.monotonic_nanos]).map(Cells::bytes).sum::<usize>()
     }
 
     pub(crate) fn push(&mut self, batch: &Batch) {
-        self.len += batch.len();
-        batch.utc_nanos().iter().for_each(|&nanos| self.utc_nanos.push(nanos, true));
-        batch.monotonic_nanos().iter().for_each(|&nanos| self.monotonic_nanos.push(nanos, true));
+        let begin = self.len();
+        self.give_slots(batch);
+        let slots = &self.slots[begin..];
+        // A tick is the last row's, whatever its subject.
+        batch.utc_nanos().iter().for_each(|&nanos| self.utc_nanos.push(nanos, true, 0));
+        batch.monotonic_nanos().iter().for_each(|&nanos| self.monotonic_nanos.push(nanos, true, 0));
         for ((cells, column), metric) in self.columns.iter_mut().zip(batch.columns()).zip(self.table.metrics) {
-            cells.extend(column, metric.physical);
+            cells.extend(column, metric.physical, slots);
+        }
+    }
+
+    fn give_slots(&mut self, batch: &Batch) {
+        for row in 0..batch.len() {
+            let key = match self.table.key_metrics().first() {
+                None => 0,
+                Some(key) if key.physical == Physical::Text => batch.columns()[0].text(row).map_or(0, |text| self.columns[0].intern(text)),
+                Some(_) => batch.columns()[0].bits()[row],
+            };
+            let next = (self.known.len() % MOST_SLOTS) as u16;
+            self.slots.push(*self.known.entry(key).or_insert(next));
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.len = 0;
+        self.slots = Vec::new();
+        self.known = HashMap::new();
         self.all_columns().for_each(Cells::clear);
     }
 
     /// Forgets the first rows, which are on disk for good.
     pub(crate) fn forget(&mut self, rows: usize) {
-        self.len = self.len.saturating_sub(rows);
-        self.all_columns().for_each(|cells| cells.forget(rows));
+        let slots = std::mem::take(&mut self.slots);
+        let same = vec![0; slots.len()];
+        self.columns.iter_mut().for_each(|cells| cells.forget(rows, &slots));
+        [&mut self.utc_nanos, &mut self.monotonic_nanos].into_iter().for_each(|cells| cells.forget(rows, &same));
+        self.slots = slots.into_iter().skip(rows).collect();
+        // Texts have other numbers now.
+        self.known.clear();
     }
 
     /// Drops the oldest quarter of the rows, for a disk that takes none. Returns how many.
     pub(crate) fn drop_oldest(&mut self) -> usize {
-        let blocks = (self.len / BLOCK).div_ceil(4);
-        if blocks == 0 || self.columns.iter().any(|cells| !cells.words.is_empty()) {
+        let mut rows = self.len().div_ceil(4).next_multiple_of(BLOCK);
+        if rows >= self.len() || self.columns.iter().any(|cells| !cells.words.is_empty()) {
             // Of a few long texts each may be the one that fills the memory.
-            return self.drop_all();
+            rows = self.len();
+            self.clear();
+        } else {
+            self.forget(rows);
         }
-        self.all_columns().for_each(|cells| cells.forget_blocks(blocks));
-        self.len -= blocks * BLOCK;
-        blocks * BLOCK
+        rows
     }
 
-    /// The order in which rows are written: those of one subject side by side, in the order of time. `None` for the order that they have.
+    /// The cells of a column from this row on, as [`Cells::unpack`] tells them: both columns of times come before the metrics.
+    pub(crate) fn unpack(&self, column: usize, from: usize, cells: &mut Vec<u64>, present: &mut Vec<bool>) {
+        let same;
+        let slots = if column < 2 {
+            same = vec![0; self.len()];
+            &same
+        } else {
+            &self.slots
+        };
+        self.cells(column).unpack(from, slots, cells, present);
+    }
+
+    /// The column at this place, both times counted.
+    pub(crate) fn cells(&self, column: usize) -> &Cells {
+        match column {
+            0 => &self.utc_nanos,
+            1 => &self.monotonic_nanos,
+            _ => &self.columns[column - 2],
+        }
+    }
+
+    /// The order in which the rows from this one on are written, counted from it: those of one subject side by side, in the order of time.
     ///
     /// Text keys are ordered by when they were first seen: what compresses is that equals are neighbours, not which come first.
-    pub(crate) fn order(&self) -> Option<Vec<u32>> {
-        let keys = &self.columns[..self.table.keys];
-        let mut order: Vec<u32> = (0..u32::try_from(self.len).ok()?).collect();
+    pub(crate) fn order(&self, from: usize) -> Vec<u32> {
+        let mut keys = vec![(Vec::new(), Vec::new()); self.table.keys];
+        for (key, (cells, present)) in keys.iter_mut().enumerate() {
+            self.unpack(key + 2, from, cells, present);
+        }
         let compare = |a: &u32, b: &u32| -> Ordering {
             let (a, b) = (*a as usize, *b as usize);
-            keys.iter().map(|key| key.bits(a).cmp(&key.bits(b))).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+            keys.iter().map(|(cells, _)| cells[a].cmp(&cells[b])).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         };
-        if keys.is_empty() || order.is_sorted_by(|a, b| compare(a, b).is_le()) {
-            return None;
-        }
+        let mut order: Vec<u32> = (0..(self.len() - from) as u32).collect();
         order.sort_by(compare);
-        Some(order)
-    }
-
-    fn drop_all(&mut self) -> usize {
-        let rows = self.len;
-        self.clear();
-        rows
+        order
     }
 
     fn all_columns(&mut self) -> impl Iterator<Item = &mut Cells> {
@@ -124,24 +168,27 @@ mod tests {
         batch
     }
 
+    fn unpacked(group: &Group, column: usize) -> Vec<Option<u64>> {
+        let (mut cells, mut present) = (Vec::new(), Vec::new());
+        group.unpack(column, 0, &mut cells, &mut present);
+        cells.into_iter().zip(present).map(|(bits, present)| present.then_some(bits)).collect()
+    }
+
     #[test]
     fn absence_is_kept() {
         let mut group = Group::new(Sample::TABLE);
         group.push(&batch(&[(1, Some(5), None)]));
         group.push(&batch(&[(1, None, Some("a")), (2, Some(6), None)]));
-        let size: Vec<_> = (0..3).map(|row| group.columns[1].is_present(row)).collect();
-        let name: Vec<_> = (0..3).map(|row| group.columns[2].is_present(row)).collect();
-        assert_eq!((size, name), (vec![true, false, true], vec![false, true, false]));
+        let present = |column| unpacked(&group, column).iter().map(Option::is_some).collect::<Vec<_>>();
+        assert_eq!((present(3), present(4)), (vec![true, false, true], vec![false, true, false]));
     }
 
     #[test]
     fn rows_of_a_subject_become_neighbours_and_stay_in_time() {
         let mut group = Group::new(Sample::TABLE);
         group.push(&batch(&[(7, None, None), (3, None, None), (7, None, None), (3, None, None)]));
-        assert_eq!(group.order(), Some(vec![1, 3, 0, 2]));
-        group.clear();
-        group.push(&batch(&[(3, None, None), (7, None, None)]));
-        assert_eq!(group.order(), None, "nothing to do");
+        assert_eq!(group.order(0), [1, 3, 0, 2]);
+        assert_eq!(group.order(1), [0, 2, 1], "later rows alone");
     }
 
     #[test]
@@ -152,9 +199,9 @@ mod tests {
             group.push(&batch(&[(row, Some(row), (row % 3 > 0).then_some(name.as_str()))]));
         }
         group.forget(70);
-        let names = &group.columns[2];
-        let name = |row: usize| names.is_present(row).then(|| names.words.get(u32::try_from(names.bits(row)).unwrap()).unwrap());
-        assert_eq!((group.len(), group.columns[1].bits(0), names.words.len()), (30, 70, 20));
+        let (names, words) = (unpacked(&group, 4), &group.columns[2].words);
+        let name = |row: usize| names[row].map(|number| words.get(u32::try_from(number).unwrap()).unwrap());
+        assert_eq!((group.len(), unpacked(&group, 3)[0], words.len()), (30, Some(70), 20));
         assert_eq!([name(0), name(1), name(2), name(29)], [Some("name 70"), Some("name 71"), None, None]);
     }
 
@@ -164,8 +211,9 @@ mod tests {
         (0..1000).for_each(|row| group.push(&batch(&[(row, Some(row), None)])));
         let dropped = group.drop_oldest();
         assert_eq!((dropped, group.len()), (256, 744));
-        assert_eq!(group.columns[1].bits(0), 256);
+        assert_eq!(unpacked(&group, 3)[0], Some(256));
         group.push(&batch(&[(1, None, Some("a"))]));
         assert_eq!((group.drop_oldest(), group.bytes()), (745, 0));
+        assert!(group.is_empty());
     }
 }

@@ -9,11 +9,15 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
+use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{ChunkReader, Length};
 
 #[cfg(panic = "abort")]
 compile_error!("spoilt recordings must not end the program: the profile needs panic = \"unwind\"");
@@ -57,6 +61,40 @@ fn silence() {
 
 fn said(panic: &(dyn Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("the reader gave up")
+}
+
+/// A file whose end is an error for who reads beyond it. The parquet crate passes over the rest of a page's head without looking whether there is any: where
+/// a head speaks of a billion things, it would ask for each.
+pub(crate) struct Finite(pub(crate) File);
+
+impl Length for Finite {
+    fn len(&self) -> u64 {
+        Length::len(&self.0)
+    }
+}
+
+impl ChunkReader for Finite {
+    type T = FiniteReader;
+
+    fn get_read(&self, start: u64) -> Result<FiniteReader> {
+        self.0.get_read(start).map(FiniteReader)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+/// What reads a [`Finite`] file.
+pub(crate) struct FiniteReader(BufReader<File>);
+
+impl Read for FiniteReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 if !buffer.is_empty() => Err(ErrorKind::UnexpectedEof.into()),
+            count => Ok(count),
+        }
+    }
 }
 
 /// Refuses an index that speaks of more rows than there can be.

@@ -11,6 +11,8 @@ use std::os::unix::fs::FileExt;
 
 use parquet::errors::{ParquetError, Result};
 
+use crate::thrift::{BINARY, BYTE, DOUBLE, FALSE, INT, LIST, MAP, SET, STRUCT, TRUE, UUID};
+
 /// Structs within structs of the index itself.
 const DEEPEST: usize = 32;
 
@@ -44,18 +46,6 @@ const REPEATED: u64 = 4;
 
 /// What is still to be walked.
 struct Walk<'a>(&'a [u8]);
-
-// Types of the compact protocol, in fields and in lists.
-const FALSE: u8 = 2;
-const BYTE: u8 = 3;
-const INT: u8 = 5;
-const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const SET: u8 = 10;
-const LIST: u8 = 9;
-const MAP: u8 = 11;
-const STRUCT: u8 = 12;
-const UUID: u8 = 13;
 
 impl Walk<'_> {
     fn file(&mut self) -> Option<()> {
@@ -105,7 +95,7 @@ impl Walk<'_> {
     fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         match kind {
-            1 | FALSE => Some(()),
+            TRUE | FALSE => Some(()),
             BYTE => self.bytes(1),
             4..DOUBLE => self.number().map(drop),
             DOUBLE => self.bytes(8),

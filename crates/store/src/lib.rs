@@ -3,6 +3,7 @@
 //! A recording is a folder: [`Facts`] in `recording.json`, and a folder of Parquet parts for each table (FORMAT.md says all). [`Recording`] writes
 //! it, [`Timeline`] reads it while it grows and after it ended, [`repair()`] mends what a crash left.
 
+mod arrow;
 mod cells;
 mod chunks;
 mod disk;
@@ -15,6 +16,7 @@ mod group;
 mod guard;
 mod index;
 mod name;
+mod pages;
 mod part;
 mod parts;
 mod processes;
@@ -25,6 +27,7 @@ mod spans;
 mod state;
 mod tally;
 mod thin;
+mod thrift;
 mod timeline;
 mod wide;
 mod writer;

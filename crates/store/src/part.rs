@@ -1,49 +1,47 @@
-//! The part of a table that is being written: a Parquet file whose closed row groups stay as they are, and whose last one is written anew each time.
+//! The part of a table that is being written: a Parquet file whose closed row groups stay as they are, and whose open ones become one when they are closed.
 //!
 //! Why so: a Parquet file ends in its index, so it can't grow in place and stay readable. Each write therefore makes the whole file anew under a
 //! hidden name and renames it over the old one. What makes that cheap is that nearly all of it is copied as bytes, not encoded again, and that a part
 //! stays small: when it has [`PART_BYTES`] or [`PART_GROUPS`] it is left for good, and the next number opens.
 //!
+//! Rows that are new become a row group of their own, or one with the few that came just before. When memory is full all that are in memory are
+//! written once more, as one row group, which is closed then: the longer it is, the smaller is each row.
+//!
 //! Many readers (polars, DuckDB) open a file more than once, and may read the index of one state and the rows of the next. So a state holds the bytes
-//! of the one before, index and all, at the places where they were, and puts its own behind them; the state before that becomes a hole, which takes
-//! no disk. Only when a row group is closed are the holes left out.
+//! of the one before, index and all, at the places where they were, and puts its own behind them; indexes of states before that become holes, which
+//! take no disk. Only when a row group is closed are the holes left out.
 //!
 //! ```text
 //! state 1   closed groups | rows 1 | index 1
 //! state 2   closed groups | rows 1 | index 1 | rows 2 | index 2
-//! state 3   closed groups |       hole       | rows 2 | index 2 | rows 3 | index 3
-//! closed    closed groups | rows 4 | index 4
+//! state 3   closed groups | rows 1 |  hole   | rows 2 | index 2 | rows 3 | index 3
+//! closed    closed groups | rows 1 to 4 | index 4
 //! ```
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use barograph_model::Table;
-use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData};
 
 use crate::Error;
 use crate::disk::{self, Durability, temporary};
-use crate::encode::{Effort, Shape, write_group};
+use crate::encode::{Encoder, Entry, Output, Shape, TAIL_BYTES};
 use crate::group::Group;
-use crate::guard::guarded;
-use crate::index::check_flat;
 
 /// A part of this size is left for good. Every publish writes the open part anew, so this bounds what a publish writes per table.
 const PART_BYTES: u64 = 512 << 10;
 
 /// A part with this many row groups is left for good: their entries in the file's index are read and written at every publish.
-const PART_GROUPS: usize = 16;
+const PART_GROUPS: usize = 8;
+
+/// A row group of so many rows is not written anew before it is closed.
+const KEPT_ROWS: usize = 2048;
 
 /// A state of this size leaves its holes out: not all that copies files keeps holes.
 const HOLED_BYTES: u64 = 2 * PART_BYTES;
-
-/// Bytes that go to the file at once.
-const BUFFER_BYTES: usize = 16 << 10;
-
-/// What a Parquet file begins and ends with.
-const MAGIC_BYTES: u64 = 4;
 
 /// The open part of one table, and the rows that it still has in memory.
 pub(crate) struct OpenPart {
@@ -57,12 +55,22 @@ pub(crate) struct OpenPart {
     folder: PathBuf,
     folder_made: bool,
     number: u32,
-    /// Whether a state of this number is on disk.
-    on_disk: bool,
+    /// Row groups at the beginning of the part that are no longer in memory.
+    closed: Vec<Entry>,
+    /// The state of this number that is on disk.
+    on_disk: Option<State>,
     /// Whether a name in the folder may not survive a power cut yet.
     name_unsynced: bool,
-    /// Row groups at the beginning of the file that are no longer in memory.
-    closed: usize,
+}
+
+/// A state of a part, as it was written.
+struct State {
+    /// Size of the file.
+    bytes: u64,
+    /// How it ends: the length of the index, and Parquet's mark.
+    tail: [u8; TAIL_BYTES],
+    /// The row groups of the rows that are in memory as well.
+    open: Vec<Entry>,
 }
 
 /// A part that is written under its hidden name, and not yet visible.
@@ -71,82 +79,57 @@ pub(crate) struct Staged {
     hidden: PathBuf,
     path: PathBuf,
     closes: bool,
-    /// Size of the file.
-    bytes: u64,
+    state: State,
     /// Bytes that were written, holes not counted.
     written: u64,
 }
 
-/// A file that is flushed at the end only. Parquet's writer does so after every column, which of a few rows is a few dozen bytes.
-struct Unhurried<'a>(BufWriter<&'a File>);
-
-impl Write for Unhurried<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The state of a part that is on disk.
-struct Before {
-    file: File,
-    metadata: ParquetMetaData,
-    bytes: u64,
-    /// Where its closed row groups end.
-    closed_end: Option<u64>,
-    /// Where the row group begins that is written anew, or else the index.
-    open_begin: u64,
-}
-
 impl OpenPart {
-    pub(crate) fn new(table: &'static Table, recording: &Path, id: &str) -> Result<OpenPart, Error> {
-        let folder = recording.join(table.name);
-        let shape = Shape::new(table, id).map_err(|source| Error::part(&folder, source))?;
-        Ok(OpenPart {
+    pub(crate) fn new(table: &'static Table, recording: &Path, id: &str) -> OpenPart {
+        OpenPart {
             table,
             group: Group::new(table),
             dirty: false,
             written: 0,
-            shape,
-            folder,
+            shape: Shape::new(table, id),
+            folder: recording.join(table.name),
             folder_made: false,
             number: 0,
-            on_disk: false,
+            closed: Vec::new(),
+            on_disk: None,
             name_unsynced: false,
-            closed: 0,
-        })
+        }
     }
 
     /// Writes the part with all rows in memory as its last row group, under its hidden name. Closing means: for good.
-    pub(crate) fn stage(&mut self, close: bool) -> Result<Staged, Error> {
+    pub(crate) fn stage(&mut self, encoder: &mut Encoder, close: bool) -> Result<Staged, Error> {
         self.make_folder()?;
+        let before = self.before()?;
         let path = self.path();
         let hidden = temporary(&path);
-        match self.write(&hidden, close) {
-            Ok((file, bytes, written)) => Ok(Staged { file, hidden, path, closes: close, bytes, written }),
-            Err(error) => {
+        match self.write(encoder, before.as_ref(), &hidden, close) {
+            Ok((file, state, written)) => Ok(Staged { file, hidden, path, closes: close, state, written }),
+            Err(source) => {
                 let _ = fs::remove_file(&hidden);
-                Err(error)
+                Err(Error::disk(&hidden, source))
             }
         }
     }
 
     /// Makes a staged part visible, and forgets the rows that are now closed.
-    pub(crate) fn commit(&mut self, staged: &Staged) -> Result<u64, Error> {
+    pub(crate) fn commit(&mut self, staged: Staged) -> Result<u64, Error> {
         if let Err(source) = fs::rename(&staged.hidden, &staged.path) {
             let _ = fs::remove_file(&staged.hidden);
             return Err(Error::disk(&staged.path, source));
         }
-        (self.dirty, self.on_disk, self.name_unsynced) = (false, true, true);
+        (self.dirty, self.name_unsynced) = (false, true);
         self.written = self.group.len();
+        let bytes = staged.state.bytes;
+        self.on_disk = Some(staged.state);
         if staged.closes {
             self.group.clear();
-            self.written = 0;
-            self.closed += 1;
-            if staged.bytes >= PART_BYTES || self.closed >= PART_GROUPS {
+            self.close_written();
+            if bytes >= PART_BYTES || self.closed.len() >= PART_GROUPS {
                 self.leave();
             }
         }
@@ -164,9 +147,15 @@ impl OpenPart {
         if self.written == 0 {
             return self.group.drop_oldest();
         }
-        self.group.forget(std::mem::take(&mut self.written));
-        self.closed += 1;
+        self.group.forget(self.written);
+        self.close_written();
         0
+    }
+
+    /// The last row group of the file stays as it is.
+    fn close_written(&mut self) {
+        self.written = 0;
+        self.closed.extend(self.on_disk.iter_mut().flat_map(|state| state.open.drain(..)));
     }
 
     /// Makes the names of all states safe that were committed; of those, too, for which that failed before.
@@ -180,7 +169,9 @@ impl OpenPart {
 
     fn leave(&mut self) {
         self.number += 1;
-        (self.on_disk, self.closed, self.written) = (false, 0, 0);
+        self.on_disk = None;
+        self.closed.clear();
+        self.written = 0;
     }
 
     fn path(&self) -> PathBuf {
@@ -199,60 +190,42 @@ impl OpenPart {
         Ok(())
     }
 
-    fn write(&mut self, hidden: &Path, close: bool) -> Result<(File, u64, u64), Error> {
-        let before = self.before()?;
-        let target = File::create(hidden).map_err(|source| Error::disk(hidden, source))?;
-        let copied = match &before {
-            Some(before) => before.copy(&target, close || before.bytes >= HOLED_BYTES).map_err(|source| Error::disk(hidden, source))?,
-            None => Copied::default(),
-        };
-        let known = before.as_ref().map_or(&[][..], |before| &before.metadata.row_groups()[..self.closed]);
-        let bytes = self.append(&target, copied.end, known, Effort::of(&self.group, close)).map_err(|source| Error::part(hidden, source))?;
-        Ok((target, bytes, copied.bytes + (bytes - copied.end)))
-    }
-
-    /// Writes the rows in memory behind the place where the copied bytes end, and the index of all row groups behind them. Returns the file's size.
-    fn append(&self, target: &File, begin: u64, closed: &[RowGroupMetaData], effort: Effort) -> ParquetResult<u64> {
-        (&*target).seek(SeekFrom::Start(begin))?;
-        let mut target = Unhurried(BufWriter::with_capacity(BUFFER_BYTES, target));
-        let mut writer = self.shape.writer(&mut target, effort)?;
-        write_group(&mut writer, self.table, &self.group)?;
-        writer.flush()?;
-        let mut groups = closed.to_vec();
-        for group in writer.flushed_row_groups() {
-            groups.push(moved(group, i64::try_from(begin)?, groups.len())?);
-        }
-        drop(writer);
-        let metadata = ParquetMetaData::new(self.shape.file_metadata(&groups), groups);
-        // By way of memory: the writer of the index drops its buffer without telling what the disk said to the last of it.
-        let mut index = Vec::new();
-        ParquetMetaDataWriter::new(&mut index, &metadata).finish()?;
-        target.write_all(&index)?;
-        target.0.flush()?;
-        Ok(target.0.stream_position()?)
-    }
-
-    /// The state on disk.
-    ///
-    /// When somebody took the file away or spoilt it, its closed rows are gone and no write can bring them back: the next number opens then, so that
-    /// what comes after is safe. A disk that merely fails to read is an error, for the next publish to try again.
-    fn before(&mut self) -> Result<Option<Before>, Error> {
-        if !self.on_disk {
-            return Ok(None);
-        }
-        let path = self.path();
-        match File::open(&path) {
-            Ok(file) => match check_flat(&file).and_then(|()| guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file))) {
-                Ok(metadata) if metadata.num_row_groups() >= self.closed => {
-                    let bytes = file.metadata().map_err(|source| Error::disk(&path, source))?.len();
-                    let (closed, open) = metadata.row_groups().split_at(self.closed);
-                    let closed_end = closed.iter().map(|group| span(group).1).max();
-                    let open_begin = open.first().map(|group| span(group).0).or(closed_end).unwrap_or(MAGIC_BYTES);
-                    return Ok(Some(Before { file, bytes, closed_end, open_begin, metadata }));
+    /// Writes the next state: what is kept of the one before, rows in memory, and the index.
+    fn write(&mut self, encoder: &mut Encoder, before: Option<&File>, hidden: &Path, close: bool) -> io::Result<(File, State, u64)> {
+        let file = File::create(hidden)?;
+        let closed_end = self.closed.last().map_or(0, |entry| entry.end);
+        let (mut begin, mut copied, mut kept) = (0, 0, &[][..]);
+        if let (Some(before), Some(state)) = (before, &self.on_disk) {
+            copied = copy_range(before, &file, 0..closed_end)?;
+            begin = closed_end;
+            if !close && state.bytes < HOLED_BYTES {
+                kept = worth_keeping(&state.open, self.group.len() - self.written);
+                let index_begin = state.open.last().map_or(closed_end, |entry| entry.end);
+                for range in state.open.iter().map(|entry| entry.begin..entry.end).chain(std::iter::once(index_begin..state.bytes)) {
+                    copied += copy_range(before, &file, range)?;
                 }
-                Err(source @ ParquetError::External(_)) => return Err(Error::part(&path, source)),
-                _ => self.leave(),
-            },
+                begin = state.bytes;
+            }
+        }
+        let from: usize = kept.iter().map(|entry| entry.rows).sum();
+        let mut output = Output::new(&file, begin);
+        let entry = encoder.write_group(&mut output, &mut self.shape, &self.group, from)?;
+        let entries: Vec<&Entry> = self.closed.iter().chain(kept).chain([&entry]).collect();
+        let (bytes, tail) = self.shape.finish(output, &entries)?;
+        let open = kept.iter().cloned().chain([entry]).collect();
+        Ok((file, State { bytes, tail, open }, copied + (bytes - begin)))
+    }
+
+    /// The file of the state on disk.
+    ///
+    /// When somebody took it away or spoilt it, its closed rows are gone and no write can bring them back: the next number opens then, so that
+    /// what comes after is safe. A disk that merely fails to read is an error, for the next publish to try again.
+    fn before(&mut self) -> Result<Option<File>, Error> {
+        let Some(state) = &self.on_disk else { return Ok(None) };
+        let path = self.path();
+        match File::open(&path).and_then(|file| Ok(state.is_in(&file)?.then_some(file))) {
+            Ok(Some(file)) => return Ok(Some(file)),
+            Ok(None) => self.leave(),
             Err(source) if source.kind() == io::ErrorKind::NotFound => self.leave(),
             Err(source) => return Err(Error::disk(&path, source)),
         }
@@ -260,59 +233,38 @@ impl OpenPart {
     }
 }
 
-/// What was copied of the state before.
-#[derive(Clone, Copy, Debug, Default)]
-struct Copied {
-    /// Where what comes next begins. It begins with the mark of a Parquet file, which falls on the mark that the state before ends with.
-    end: u64,
-    /// How many bytes.
-    bytes: u64,
-}
-
-impl Before {
-    /// Copies the closed row groups, and unless the result shall be compact, the open one and the index, all to the places where they are.
-    fn copy(&self, target: &File, compact: bool) -> io::Result<Copied> {
-        if compact {
-            let end = self.closed_end.unwrap_or(0);
-            return Ok(Copied { end, bytes: copy_range(&self.file, target, 0, end)? });
+impl State {
+    /// Whether a file has the size and the end of this state.
+    fn is_in(&self, file: &File) -> io::Result<bool> {
+        let mut tail = [0; TAIL_BYTES];
+        if file.metadata()?.len() != self.bytes {
+            return Ok(false);
         }
-        let closed = copy_range(&self.file, target, 0, self.closed_end.unwrap_or(MAGIC_BYTES))?;
-        let open = copy_range(&self.file, target, self.open_begin, self.bytes)?;
-        Ok(Copied { end: self.bytes - MAGIC_BYTES, bytes: closed + open })
+        file.read_exact_at(&mut tail, self.bytes - TAIL_BYTES as u64)?;
+        Ok(tail == self.tail)
     }
 }
 
+/// The first of the open row groups: those that are not better written anew together with so many rows that come behind them. Small ones are, so that
+/// there are few and each row is written a few times; large ones would cost too much.
+fn worth_keeping(open: &[Entry], mut rows: usize) -> &[Entry] {
+    let mut kept = open;
+    while let Some((last, rest)) = kept.split_last()
+        && last.rows < KEPT_ROWS.min(2 * rows)
+    {
+        rows += last.rows;
+        kept = rest;
+    }
+    kept
+}
+
 /// The standard library lets the kernel copy, and file systems that can share blocks do not even copy.
-fn copy_range(mut from: &File, mut to: &File, begin: u64, end: u64) -> io::Result<u64> {
-    from.seek(SeekFrom::Start(begin))?;
-    to.seek(SeekFrom::Start(begin))?;
-    let wanted = end.saturating_sub(begin);
-    let copied = io::copy(&mut from.take(wanted), &mut to)?;
+fn copy_range(mut from: &File, mut to: &File, range: Range<u64>) -> io::Result<u64> {
+    from.seek(SeekFrom::Start(range.start))?;
+    to.seek(SeekFrom::Start(range.start))?;
+    let wanted = range.end.saturating_sub(range.start);
+    let copied = if wanted > 0 { io::copy(&mut from.take(wanted), &mut to)? } else { 0 };
     if copied < wanted { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(copied) }
-}
-
-/// Where a row group begins and ends in its file. Numbers that can't be right, from a file that somebody spoilt, become empty spans and not panics.
-fn span(group: &RowGroupMetaData) -> (u64, u64) {
-    let place = |column: &ColumnChunkMetaData| {
-        let begin = u64::try_from(column.dictionary_page_offset().unwrap_or(column.data_page_offset())).unwrap_or(0);
-        (begin, begin.saturating_add(u64::try_from(column.compressed_size()).unwrap_or(0)))
-    };
-    let begin = group.columns().iter().map(|column| place(column).0).min().unwrap_or(0);
-    (begin, group.columns().iter().map(|column| place(column).1).max().unwrap_or(begin))
-}
-
-/// The same row group, so many bytes further on.
-fn moved(group: &RowGroupMetaData, by: i64, ordinal: usize) -> ParquetResult<RowGroupMetaData> {
-    let columns: ParquetResult<Vec<_>> = group
-        .columns()
-        .iter()
-        .map(|column| {
-            let dictionary = column.dictionary_page_offset().map(|offset| offset + by);
-            column.clone().into_builder().set_data_page_offset(column.data_page_offset() + by).set_dictionary_page_offset(dictionary).build()
-        })
-        .collect();
-    let begin = group.file_offset().map_or(by, |offset| offset + by);
-    group.clone().into_builder().set_column_metadata(columns?).set_file_offset(begin).set_ordinal(i32::try_from(ordinal)?).build()
 }
 
 impl Staged {

@@ -15,7 +15,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::guard::{MOST_BYTES, are_possible, check_size, guarded};
+use crate::guard::{Finite, MOST_BYTES, are_possible, check_size, guarded};
 use crate::index::check_flat;
 use crate::schema::{MONOTONIC, TIME, time_fields};
 use crate::{Damage, Error, Query};
@@ -140,10 +140,10 @@ impl Part {
 
     fn each_batch(&self, query: &Query, take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> Result<(), Error> {
         let file = self.file.try_clone().map_err(|source| Error::disk(&self.path, source))?;
-        guarded(|| self.decode(file, query, take)).map_err(|source| Error::part(&self.path, source))
+        guarded(|| self.decode(Finite(file), query, take)).map_err(|source| Error::part(&self.path, source))
     }
 
-    fn decode(&self, file: File, query: &Query, mut take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> ParquetResult<()> {
+    fn decode(&self, file: Finite, query: &Query, mut take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> ParquetResult<()> {
         let groups: Vec<usize> = self.groups().enumerate().filter(|(_, group)| self.may_match(group, query)).map(|(index, _)| index).collect();
         if groups.is_empty() {
             return Ok(());

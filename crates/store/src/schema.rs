@@ -11,6 +11,14 @@ pub const TIME: &str = "time";
 /// The column of monotonic times.
 pub const MONOTONIC: &str = "monotonic_nanos";
 
+/// What every part says of these two, in the metadata of their fields.
+pub(crate) const TIME_METADATA: &[(&str, &str)] = &[("help", "The tick to which the row belongs, UTC.")];
+pub(crate) const MONOTONIC_METADATA: &[(&str, &str)] = &[
+    ("unit", "nanoseconds"),
+    ("ucum", "ns"),
+    ("help", "When the source was read, on a clock that never steps and goes on in suspend; rates are worked out on it."),
+];
+
 /// What is known of a column, from the metadata of its file. Texts are empty where a file says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldInfo {
@@ -66,20 +74,8 @@ pub(crate) fn is_time(column: &str) -> bool {
 pub(crate) fn time_fields() -> [Field; 2] {
     let time = Field::new(TIME, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false);
     let monotonic = Field::new(MONOTONIC, DataType::Int64, false);
-    [
-        time.with_metadata(metadata([("help", "The tick to which the row belongs, UTC.")])),
-        monotonic.with_metadata(metadata([
-            ("unit", "nanoseconds"),
-            ("ucum", "ns"),
-            ("help", "When the source was read, on a clock that never steps and goes on in suspend; rates are worked out on it."),
-        ])),
-    ]
-}
-
-/// The schema of a declared table, with all that is known of each column in the field's metadata, and of the table in the schema's.
-pub(crate) fn arrow_schema(table: &Table, metadata: &[(String, String)]) -> Arc<Schema> {
-    let fields: Vec<Field> = time_fields().into_iter().chain(table.metrics.iter().map(metric_field)).collect();
-    Arc::new(Schema::new_with_metadata(fields, metadata.iter().cloned().collect::<HashMap<_, _>>()))
+    let metadata = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<HashMap<_, _>>();
+    [time.with_metadata(metadata(TIME_METADATA)), monotonic.with_metadata(metadata(MONOTONIC_METADATA))]
 }
 
 /// The same schema, in which any cell may be absent, times too.
@@ -103,24 +99,14 @@ pub(crate) fn table_metadata(table: &Table, recording: &str) -> Vec<(String, Str
     pairs.into_iter().map(|(key, value)| (format!("barograph.{key}"), value)).collect()
 }
 
-fn metric_field(metric: &Metric) -> Field {
-    let kept = match metric.physical {
-        Physical::Int => DataType::Int64,
-        Physical::Float => DataType::Float64,
-        Physical::Text => DataType::Utf8,
-    };
-    let id = metric.id();
-    let facts = [
-        ("id", id.as_str()),
+/// What every part says of a metric's column, in the metadata of its field.
+pub(crate) fn metric_metadata<'a>(metric: &Metric, id: &'a str) -> [(&'static str, &'a str); 6] {
+    [
+        ("id", id),
         ("kind", metric.kind.name()),
         ("unit", metric.unit.name()),
         ("ucum", metric.unit.ucum()),
         ("help", metric.help()),
         ("origin", metric.origin),
-    ];
-    Field::new(metric.column(), kept, true).with_metadata(metadata(facts))
-}
-
-fn metadata<const N: usize>(facts: [(&str, &str); N]) -> HashMap<String, String> {
-    facts.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    ]
 }

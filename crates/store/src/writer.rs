@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use barograph_model::{Batch, Sink};
 
 use crate::disk::{self, Durability};
+use crate::encode::Encoder;
 use crate::facts::{End, Notice};
 use crate::part::{OpenPart, Staged};
 use crate::{Error, Facts, free_name, name, state};
@@ -37,6 +38,9 @@ const BOUND: usize = BUDGET / 2 * 3;
 
 /// A table with less stays open when the others are closed: many small row groups would be mostly index.
 const WORTH_CLOSING: usize = BUDGET / 32;
+
+/// A row group of a table has no more rows: it is read, and written, as a whole.
+const MOST_ROWS: usize = 1 << 15;
 
 /// Kept free for the end of the recording, which must still be written when the disk is full.
 const RESERVE_BYTES: usize = 16 << 10;
@@ -174,13 +178,15 @@ impl Recording {
     fn write(&mut self, durability: Durability, choose: impl Fn(&OpenPart) -> Option<Write>) -> Result<(), Error> {
         let mut result = Ok(());
         let mut staged: Vec<(usize, Staged)> = Vec::new();
+        let mut encoder = Encoder::default();
         for (index, part) in self.parts.iter_mut().enumerate() {
             let Some(how) = choose(part) else { continue };
-            match part.stage(how == Write::Close) {
+            match part.stage(&mut encoder, how == Write::Close) {
                 Ok(part) => staged.push((index, part)),
                 Err(error) => result = result.and(Err(error)),
             }
         }
+        drop(encoder);
         staged.retain(|(_, part)| match part.sync(durability) {
             Ok(()) => true,
             Err(error) => {
@@ -188,8 +194,8 @@ impl Recording {
                 false
             }
         });
-        for (index, part) in &staged {
-            match self.parts[*index].commit(part) {
+        for (index, part) in staged {
+            match self.parts[index].commit(part) {
                 Ok(bytes) => self.bytes_written += bytes,
                 Err(error) => result = result.and(Err(error)),
             }
@@ -262,7 +268,7 @@ impl Sink for Recording {
         let index = match known {
             Some(index) => index,
             None => {
-                let mut part = OpenPart::new(batch.table(), &self.folder, &self.facts.id)?;
+                let mut part = OpenPart::new(batch.table(), &self.folder, &self.facts.id);
                 // While the job runs, not while someone waits for the end. What fails here fails again, and is told, when the part is written.
                 let _ = part.make_folder();
                 self.parts.push(part);
@@ -277,7 +283,8 @@ impl Sink for Recording {
         self.taken += part.group.bytes().saturating_sub(before);
         let mut result = Ok(());
         // While the disk fails, only publish tries it: a try at each batch would cost more than the sampling.
-        if self.waiting() > BUDGET && !self.failing {
+        let many = self.parts[index].group.len() >= 2 * MOST_ROWS;
+        if (self.waiting() > BUDGET || many) && !self.failing {
             result = self.close_groups(Durability::PowerCut);
         }
         self.bound_memory();
@@ -290,7 +297,7 @@ impl Sink for Recording {
         // If as much comes again, will it fit?
         let full = self.waiting() + std::mem::take(&mut self.taken) > BUDGET;
         let tables = self.write(Durability::PowerCut, |part| {
-            let close = full && part.group.bytes() >= WORTH_CLOSING;
+            let close = full && part.group.bytes() >= WORTH_CLOSING || part.group.len() >= MOST_ROWS;
             if close { Some(Write::Close) } else { part.dirty.then_some(Write::Open) }
         });
         let facts = self.write_facts(Durability::PowerCut);

@@ -144,7 +144,7 @@ fn a_power_cut_loses_nothing_that_was_published() {
 #[test]
 fn a_power_cut_loses_no_row_group_that_was_closed_and_no_part_that_was_left() {
     // So many rows that memory is full between two publishes, and row groups are closed then.
-    let Some(past) = record(20, 4000, |_, _| {}) else { return };
+    let Some(past) = record(70, 4000, |_, _| {}) else { return };
     let parts = Timeline::open(past.disk.path().join(RUN)).unwrap().table("process").unwrap().parts;
     assert!(parts > 1, "only {parts} part");
     cut_everywhere(&past, 12);

@@ -38,20 +38,20 @@ fn after_every_publish_each_row_stands_once() {
     let timeline = Timeline::open(&path).unwrap();
     for tick in 0..1200 {
         recording.take(&machine(tick)).unwrap();
-        recording.take(&processes(tick, 60)).unwrap();
+        recording.take(&processes(tick, 250)).unwrap();
         if tick % 7 == 6 {
             recording.publish().unwrap();
             assert_eq!(timeline.table("machine").unwrap().rows, tick as u64 + 1);
-            assert_eq!(timeline.table("process").unwrap().rows, (tick as u64 + 1) * 60);
+            assert_eq!(timeline.table("process").unwrap().rows, (tick as u64 + 1) * 250);
         }
-        if tick % 140 == 139 {
-            check(&timeline, tick + 1, 60);
+        if tick % 420 == 419 {
+            check(&timeline, tick + 1, 250);
         }
     }
     assert_eq!(timeline.state(), State::Live);
     recording.finish(end(1200), Durability::PowerCut).unwrap();
     let timeline = Timeline::open(&path).unwrap();
-    check(&timeline, 1200, 60);
+    check(&timeline, 1200, 250);
     assert_eq!(timeline.state(), State::Ended);
     assert!(timeline.table("process").unwrap().parts > 1, "the test should see parts sealed");
     let hidden = fs::read_dir(path.join("process")).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with('.')).count();

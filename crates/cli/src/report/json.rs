@@ -9,16 +9,20 @@
 //!   `total_unit` of counters, and `metrics`: the ids of what it is made of. `job` is `null` where no job was watched.
 //! - `curves`: `columns`, and for each curve `unit` and `values`: means over equal parts of the window for rates, highest values for levels.
 //! - `processes`: those with most CPU time; `other_processes`: `count` and `cpu_seconds` of the rest.
+//! - `spans`: how many there are, `errors`, `open`; `names` by total time, `slowest`, `failed_or_open`, and `each` where a name was asked for.
+//! - `marks`, `gauges`: those that are listed.
 //! - `notices`: `name`, `text`, `count`, `warning`.
 
 use std::io::{self, Write};
 
 use barograph_model::Metric;
-use barograph_store::Stats;
+use barograph_store::{How, Stats};
 use serde_json::{Map, Value, json};
 
 use crate::human;
+use crate::paint::write_json;
 use crate::story::headlines::{self, Line};
+use crate::story::program::{Instance, Mark, NameLine, Sum};
 use crate::story::{Ended, Group, ProcessLine, Story};
 use crate::words::zoned;
 
@@ -42,6 +46,17 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
         "curves": curves(story),
         "processes": story.top.lines.iter().map(|line| process(story, line)).collect::<Vec<_>>(),
         "other_processes": { "count": story.top.others, "cpu_seconds": story.top.others_cpu_seconds },
+        "spans": spans(story),
+        "marks": story.program.marks.iter().map(|mark| mark_told(story, mark)).collect::<Vec<_>>(),
+        "other_marks": story.program.other_marks,
+        "gauges": story.program.gauges.iter().map(|gauge| json!({
+            "name": gauge.name,
+            "count": gauge.count,
+            "min": gauge.min,
+            "mean": gauge.mean(),
+            "max": gauge.max,
+            "last": gauge.last,
+        })).collect::<Vec<_>>(),
         "notices": story.notes.iter().map(|note| json!({
             "name": note.name,
             "text": note.text,
@@ -49,8 +64,7 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
             "warning": note.is_warning,
         })).collect::<Vec<_>>(),
     });
-    serde_json::to_writer_pretty(&mut *out, &report)?;
-    writeln!(out)
+    write_json(out, &report)
 }
 
 /// RFC 3339 with nanoseconds, in the zone that was asked for.
@@ -137,4 +151,100 @@ fn process(story: &Story, line: &ProcessLine) -> Value {
         "alive_at_end": line.ended == Ended::No,
         "exit": exit,
     })
+}
+
+fn spans(story: &Story) -> Value {
+    let program = &story.program;
+    let all = |list: &[Instance]| list.iter().map(|one| instance(story, one)).collect::<Vec<_>>();
+    json!({
+        "count": program.spans[0],
+        "errors": program.spans[1],
+        "open": program.spans[2],
+        "names": program.names.iter().map(name).collect::<Vec<_>>(),
+        "other_names": program.other_names,
+        "slowest": all(&program.slowest),
+        "failed_or_open": all(&program.troubled),
+        "each": all(&program.each),
+    })
+}
+
+/// The sum of what is known, and whether that is exact, from samples, or of some spans only.
+fn sum(sum: Sum) -> Value {
+    let how = if sum.is_sampled { "sampled" } else { "exact" };
+    json!({ "value": sum.value(), "how": sum.value().map(|_| how), "partial": sum.is_partial() })
+}
+
+fn name(line: &NameLine) -> Value {
+    json!({
+        "name": line.name,
+        "count": line.count,
+        "errors": line.errors,
+        "open": line.open,
+        "total_seconds": line.total_seconds,
+        "mean_seconds": line.mean_seconds,
+        "p95_seconds": line.p95_seconds,
+        "longest_seconds": line.longest_seconds,
+        "self_seconds": sum(line.self_seconds),
+        "thread_cpu_seconds": sum(line.thread_cpu_seconds),
+        "self_cpu_seconds": sum(line.self_cpu_seconds),
+        "cpu_seconds": sum(line.cpu_seconds),
+        "tree_cpu_seconds": sum(line.tree_cpu_seconds),
+        "read_bytes": sum(line.read_bytes),
+        "written_bytes": sum(line.written_bytes),
+        "peak_resident_bytes": line.peak_resident_bytes,
+        "tree_peak_resident_bytes": line.tree_peak_resident_bytes,
+    })
+}
+
+fn instance(story: &Story, one: &Instance) -> Value {
+    let cost = &one.cost;
+    json!({
+        "span": one.id,
+        "parent": one.parent,
+        "name": one.name,
+        "attributes": attributes(one.attributes.as_ref()),
+        "status": one.status.name(),
+        "detail": one.detail,
+        "pid": one.pid,
+        "thread": one.thread,
+        "time": time(story, one.begin_utc),
+        "begin_seconds": story.since_start(one.begin),
+        "wall_seconds": one.wall_seconds,
+        "self_wall_seconds": cost.self_wall_seconds,
+        "thread_cpu_seconds": cost.thread_cpu_seconds,
+        "self_cpu_seconds": cost.self_cpu_seconds,
+        "cpu_seconds": cost.cpu_seconds,
+        "cpu_how": cost.cpu_how.map(How::name),
+        "mean_cores": cost.mean_cores,
+        "tree": cost.tree,
+        "tree_cpu_seconds": cost.tree_cpu_seconds,
+        "tree_peak_resident_bytes": cost.tree_peak_resident_bytes,
+        "begin_resident_bytes": cost.begin_resident_bytes,
+        "end_resident_bytes": cost.end_resident_bytes,
+        "resident_how": cost.resident_how.map(How::name),
+        "peak_resident_bytes": cost.peak_resident_bytes,
+        "read_bytes": cost.read_bytes,
+        "written_bytes": cost.written_bytes,
+        "bytes_how": cost.bytes_how.map(How::name),
+        "minor_faults": cost.minor_faults,
+        "major_faults": cost.major_faults,
+        "faults_how": cost.faults_how.map(How::name),
+        "note": one.note,
+    })
+}
+
+fn mark_told(story: &Story, mark: &Mark) -> Value {
+    json!({
+        "name": mark.name,
+        "by": mark.by,
+        "detail": mark.detail,
+        "attributes": attributes(mark.attributes.as_ref()),
+        "time": time(story, mark.utc_nanos),
+        "seconds": story.since_start(mark.monotonic_nanos),
+    })
+}
+
+/// The object that it is, or the text that it is if a file says something else.
+fn attributes(text: Option<&String>) -> Value {
+    text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| json!(text)))
 }

@@ -2,17 +2,25 @@
 
 use std::io::{self, Write};
 
-use super::{figures, head, others, processes, title};
+use super::{figures, head, others, processes, program, title};
 use crate::curve::curve;
 use crate::human;
 use crate::story::Story;
+use crate::story::program::Instance;
 use crate::table::markdown;
 use crate::words::zoned;
 
 /// Columns of the curves.
 const WIDTH: usize = 60;
 
-pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, story: &Story, only_spans: bool) -> io::Result<()> {
+    if only_spans {
+        writeln!(out, "## {}", markdown(&title(story)))?;
+        if story.program.spans[0] == 0 {
+            writeln!(out, "\n{}", markdown(program::NO_SPANS))?;
+        }
+        return write_program(out, story);
+    }
     writeln!(out, "## {}\n", markdown(&title(story)))?;
     for (name, says, _) in head(story) {
         writeln!(out, "- **{name}** {}", markdown(&says))?;
@@ -31,11 +39,37 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
             writeln!(out, "\n{}", markdown(&others))?;
         }
     }
+    write_program(out, story)?;
     if !story.notes.is_empty() {
         writeln!(out)?;
     }
     for note in &story.notes {
         writeln!(out, "- {}{}", if note.is_warning { "⚠ " } else { "" }, markdown(&note.text))?;
+    }
+    Ok(())
+}
+
+/// What the program said of itself.
+fn write_program(out: &mut dyn Write, story: &Story) -> io::Result<()> {
+    let said = &story.program;
+    let list = |head: &str, list: &[Instance]| (!list.is_empty()).then(|| program::instances(story, head, list, None));
+    let is_of_one = !said.each.is_empty();
+    let tables = [
+        list("SPANS", &said.each),
+        (!said.names.is_empty() && !is_of_one).then(|| program::names(said, None)),
+        list("SLOWEST", &said.slowest).filter(|_| !is_of_one),
+        (!said.troubled.is_empty() && !is_of_one).then(|| program::troubled(story, &said.troubled, None)),
+        (!said.gauges.is_empty() && !is_of_one).then(|| program::gauges(said)),
+        (!said.marks.is_empty() && !is_of_one).then(|| program::marks(story)),
+    ];
+    let mut text = Vec::new();
+    for table in tables.into_iter().flatten() {
+        writeln!(text)?;
+        table.write_markdown(&mut text)?;
+    }
+    out.write_all(&text)?;
+    for said in program::legend(&String::from_utf8_lossy(&text)).into_iter().chain(program::left_out(story)) {
+        writeln!(out, "\n{}", markdown(&said))?;
     }
     Ok(())
 }

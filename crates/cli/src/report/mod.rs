@@ -2,6 +2,7 @@
 
 mod json;
 mod markdown;
+mod program;
 mod text;
 
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use clap::Args;
 use crate::human;
 use crate::paint::{Ink, Paint, width};
 use crate::story::headlines::Line;
+use crate::story::program::Asked;
 use crate::story::{Story, Top};
 use crate::table::{Align, Table};
 use crate::words::{self, Window, zoned};
@@ -27,9 +29,13 @@ pub(crate) struct ReportArgs {
     run: PathBuf,
     #[command(flatten)]
     window: Window,
-    /// How many processes to list.
+    /// How many processes, names of spans, marks and gauges to list.
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
+    /// Tell of spans alone: all names, and more of the slowest; or each span of this name.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
+    #[allow(clippy::option_option, reason = "absent, alone, with a name")]
+    spans: Option<Option<String>>,
     /// Columns of text to write in; that of the terminal, or 80.
     #[arg(long, value_name = "COLUMNS")]
     width: Option<usize>,
@@ -47,6 +53,8 @@ fn after_help() -> String {
   barograph report run.baro
   barograph report run.baro --from 10:20 --to 10:30 --tz Europe/Berlin
   barograph report run.baro --from -5m --top 30
+  barograph report run.baro --spans
+  barograph report run.baro --spans=epoch
   barograph report run.baro --json | jq .job.memory.peak
   barograph report run.baro --markdown >> issue.md
 
@@ -57,6 +65,8 @@ What the numbers mean:
   mean   over time, however often it was read
   p95    95 % of the time it was not above this
   peak   the highest value, and when; a rate is that of the time between two readings
+  self   of a span: what no span within it, on the same thread, took
+  ~ ≥    of a span: worked out from samples; not known of all spans of that name
   memory is what processes have in RAM; \"by the kernel\" is the highest of a single
          process that the kernel itself kept track of, between readings too",
         words::HELP
@@ -71,15 +81,42 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(crate) fn tell(args: &ReportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let story = Story::read(Timeline::open(&args.run)?, &args.window, args.top)?;
+    let story = Story::read(Timeline::open(&args.run)?, &args.window, args.top, &args.asked())?;
+    if let Some(Some(name)) = args.spans.as_ref().filter(|_| story.program.each.is_empty()) {
+        anyhow::bail!("{}", no_such_span(&story, name));
+    }
     if args.json {
         json::write(out, &story)?;
     } else if args.markdown {
-        markdown::write(out, &story)?;
+        markdown::write(out, &story, args.spans.is_some())?;
+    } else if args.spans.is_some() {
+        text::write_spans(out, &story, Paint::of_stdout(), width(args.width))?;
     } else {
         text::write(out, &story, Paint::of_stdout(), width(args.width))?;
     }
     Ok(())
+}
+
+/// Spans that are told one by one: those that took longest, and those that failed or are open.
+const INSTANCES: usize = 5;
+const MORE_INSTANCES: usize = 30;
+
+impl ReportArgs {
+    fn asked(&self) -> Asked {
+        match &self.spans {
+            None => Asked { top: self.top, instances: INSTANCES, each: None },
+            Some(each) => Asked { top: usize::MAX, instances: MORE_INSTANCES, each: each.clone() },
+        }
+    }
+}
+
+fn no_such_span(story: &Story, name: &str) -> String {
+    let known: Vec<String> = story.program.names.iter().take(10).map(|line| human::escape(&line.name)).collect();
+    if known.is_empty() {
+        program::NO_SPANS.to_owned()
+    } else {
+        format!("no span is called {:?}; there are {}", human::escape(name), known.join(", "))
+    }
 }
 
 /// What was recorded, as a title.

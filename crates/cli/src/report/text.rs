@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{SEPARATOR, ending, figures, head, others, processes, title};
+use super::{SEPARATOR, ending, figures, head, others, processes, program, title};
 use crate::curve::curve;
 use crate::human;
 use crate::paint::{Ink, Paint, columns, cut, wrapped};
@@ -36,7 +36,55 @@ pub(super) fn write(out: &mut dyn Write, story: &Story, paint: Paint, width: usi
             writeln!(out, "{INDENT}{}", paint.ink(Ink::Dim, &others))?;
         }
     }
+    write_program(out, story, paint, width)?;
     write_notes(out, story, paint, width)
+}
+
+/// The spans alone.
+pub(super) fn write_spans(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
+    write_head(out, story, paint, width)?;
+    if story.program.spans[0] == 0 {
+        writeln!(out)?;
+        return wrapped(program::NO_SPANS, " ", width - columns(INDENT)).iter().try_for_each(|line| writeln!(out, "{INDENT}{line}"));
+    }
+    write_tables_of_spans(out, story, paint, width)
+}
+
+fn write_tables_of_spans(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
+    let (said, room) = (&story.program, width - columns(INDENT));
+    let mut tables = Vec::new();
+    if !said.each.is_empty() {
+        tables.push(program::instances(story, "SPANS", &said.each, Some(room)));
+    } else if !said.names.is_empty() {
+        tables.push(program::names(said, Some(room)));
+        tables.extend((!said.slowest.is_empty()).then(|| program::instances(story, "SLOWEST", &said.slowest, Some(room))));
+        tables.extend((!said.troubled.is_empty()).then(|| program::troubled(story, &said.troubled, Some(room))));
+    }
+    let mut text = Vec::new();
+    for table in tables {
+        writeln!(text)?;
+        table.write(&mut text, paint, INDENT, width)?;
+    }
+    out.write_all(&text)?;
+    program::legend(&String::from_utf8_lossy(&text)).map_or(Ok(()), |legend| writeln!(out, "{INDENT}{}", paint.ink(Ink::Dim, &legend)))
+}
+
+/// What the program said of itself.
+fn write_program(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
+    write_tables_of_spans(out, story, paint, width)?;
+    for table in [
+        (!story.program.gauges.is_empty()).then(|| program::gauges(&story.program)),
+        (!story.program.marks.is_empty()).then(|| program::marks(story)),
+    ] {
+        if let Some(table) = table {
+            writeln!(out)?;
+            table.write(out, paint, INDENT, width)?;
+        }
+    }
+    for said in program::left_out(story) {
+        writeln!(out, "{INDENT}{}", paint.ink(Ink::Dim, &cut(&said, width - columns(INDENT))))?;
+    }
+    Ok(())
 }
 
 fn write_head(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
@@ -71,7 +119,12 @@ fn write_curves(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) 
             writeln!(out, "{}", format!("{INDENT}{label:<LABEL$}{} {}", paint.ink(shown.ink, line), paint.ink(Ink::Dim, &end)).trim_end())?;
         }
     }
-    writeln!(out, "{INDENT}{:LABEL$}{}", "", paint.ink(Ink::Dim, &axis(story, room)))
+    writeln!(out, "{INDENT}{:LABEL$}{}", "", paint.ink(Ink::Dim, &axis(story, room)))?;
+    for (name, letters, ink) in program::rows(&story.program, room, LABEL) {
+        let space = " ".repeat(LABEL.saturating_sub(columns(&name)));
+        writeln!(out, "{INDENT}{name}{space}{}", paint.ink(ink, &letters))?;
+    }
+    Ok(())
 }
 
 /// `10:20:00 ──────── 3 min 12 s ──────── 10:23:12`

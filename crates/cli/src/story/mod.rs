@@ -3,6 +3,7 @@
 pub(crate) mod headlines;
 mod notes;
 mod processes;
+pub(crate) mod program;
 
 use anyhow::Context;
 use barograph_model::Described;
@@ -15,6 +16,7 @@ use headlines::{Curve, Line};
 
 pub(crate) use notes::Note;
 pub(crate) use processes::{Ended, ProcessLine, Top};
+use program::{Asked, Program};
 
 /// A recording and the part of it that is told.
 pub(crate) struct Story {
@@ -26,6 +28,8 @@ pub(crate) struct Story {
     pub(crate) groups: Vec<Group>,
     pub(crate) curves: Vec<(Curve, Series)>,
     pub(crate) top: Top,
+    /// What the program said of itself.
+    pub(crate) program: Program,
     pub(crate) notes: Vec<Note>,
 }
 
@@ -60,7 +64,7 @@ pub(crate) struct Group {
 
 impl Story {
     /// Reads it.
-    pub(crate) fn read(timeline: Timeline, window: &Window, top: usize) -> anyhow::Result<Story> {
+    pub(crate) fn read(timeline: Timeline, window: &Window, top: usize, asked_of_program: &Asked) -> anyhow::Result<Story> {
         let zone = window.zone(&timeline.facts().clock.zone)?;
         let asked = window.ends(&reference(&timeline, &zone)?)?;
         let ticks = ticks(&timeline, asked)?;
@@ -83,8 +87,9 @@ impl Story {
         let series = reader.series(curves.iter().map(|curve| &curve.figure))?;
         let curves = curves.into_iter().zip(series).filter(|(_, series)| series.stats().is_some()).collect();
         let top = processes::top(&timeline, &span, top)?;
+        let program = program::program(&timeline, &span, asked_of_program)?;
         let notes = notes::notes(&timeline, &span, &ticks, &told)?;
-        Ok(Story { state: timeline.state(), timeline, zone, span, groups: told, curves, top, notes })
+        Ok(Story { state: timeline.state(), timeline, zone, span, groups: told, curves, top, program, notes })
     }
 
     pub(crate) fn facts(&self) -> &Facts {

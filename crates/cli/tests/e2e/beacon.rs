@@ -9,7 +9,7 @@ use barograph_store::Timeline;
 use crate::harness::{Place, eventually, finish, python, rows, text};
 
 /// Says these lines, each a datagram, in Python without a library of ours.
-fn say(lines: &str) -> String {
+pub(crate) fn say(lines: &str) -> String {
     format!(
         "import os, socket, time\n\
          beacon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\

@@ -195,8 +195,8 @@ fn a_tree_of_many_is_never_seen_to_use_more_than_the_machine_has() {
     // A reading that is held up itself may make a window look shorter than it was, seldom.
     let clock: Vec<f64> = table.ints("monotonic_nanos").into_iter().map(|nanos| nanos.unwrap() as f64 / 1e9).collect();
     let windows = clock.windows(2).zip(sums.windows(2)).map(|(clock, sum)| (clock[1] - clock[0], sum[1] - sum[0]));
-    let (windows, above): (Vec<(f64, f64)>, Vec<(f64, f64)>) =
-        (windows.clone().collect(), windows.filter(|(seconds, used)| *used > cores as f64 * (seconds + 0.01)).collect());
+    let windows: Vec<(f64, f64)> = windows.collect();
+    let above: Vec<_> = windows.iter().filter(|(seconds, used)| *used > cores as f64 * (seconds + 0.01)).collect();
     let most = windows.iter().map(|(seconds, used)| used / seconds).fold(0.0, f64::max);
     eprintln!("{count} burners on {cores} cores: at most {most:.3} cores; in {} of {} windows more than there can be", above.len(), windows.len());
     assert!(windows.len() > 10 && above.len() * 10 <= windows.len(), "{above:?} of {windows:?}");

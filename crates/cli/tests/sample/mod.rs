@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use barograph_model::{Moment, Rows, Sink};
+use barograph_model::{Batch, EventRow, Events, Gauges, Moment, Rows, Sink, SpanEdges};
 use barograph_sources::{Cpu, Disk, Job, Memory, Network, Own, Pressure, Process, Processes};
 use barograph_store::{Clock, Durability, End, Exit, Facts, Host, Limits, Notice, Options, Recording, Totals};
 
@@ -149,9 +149,101 @@ fn identities() -> Rows<Processes> {
     rows
 }
 
+/// What a program said: `load` twice, four `epoch`s with an `evaluate` in each, of which the third fails and the last is never over, and spans of a
+/// shell script that knows no counters.
+#[derive(Default)]
+struct Said {
+    edges: Rows<SpanEdges>,
+    events: Rows<Events>,
+    gauges: Rows<Gauges>,
+}
+
+impl Said {
+    fn begin(&mut self, millis: u64, span: &str, parent: Option<&str>, name: &[u8], attributes: Option<&str>, counters: Option<(f64, f64, u64)>) {
+        let mut row = self.edges.row(at(millis));
+        row.text(SpanEdges::edge, b"begin".as_slice())
+            .text(SpanEdges::span, span.as_bytes())
+            .text(SpanEdges::parent, parent.map(str::as_bytes))
+            .text(SpanEdges::name, name)
+            .text(SpanEdges::by, b"program".as_slice())
+            .text(SpanEdges::attributes, attributes.map(str::as_bytes))
+            .set(SpanEdges::pid, 4001)
+            .set(SpanEdges::thread, 4001);
+        Said::counters(&mut row, counters);
+    }
+
+    fn end(&mut self, millis: u64, span: &str, error: Option<&str>, counters: Option<(f64, f64, u64)>) {
+        let mut row = self.edges.row(at(millis));
+        row.text(SpanEdges::edge, b"end".as_slice())
+            .text(SpanEdges::span, span.as_bytes())
+            .text(SpanEdges::status, if error.is_some() { b"error" } else { b"ok".as_slice() })
+            .text(SpanEdges::detail, error.map(str::as_bytes))
+            .set(SpanEdges::pid, 4001)
+            .set(SpanEdges::thread, 4001);
+        Said::counters(&mut row, counters);
+    }
+
+    /// CPU time of the thread and of the process, and RAM.
+    fn counters(row: &mut barograph_model::Row<'_, SpanEdges>, counters: Option<(f64, f64, u64)>) {
+        if let Some((thread, process, resident)) = counters {
+            row.set(SpanEdges::thread_cpu, thread).set(SpanEdges::process_cpu, process).set(SpanEdges::resident, resident * MIB);
+        }
+    }
+
+    fn of_training() -> Said {
+        let mut said = Said::default();
+        for (number, begin) in [(0, 2_000), (1, 9_000)] {
+            let id = format!("load{number}");
+            said.begin(begin, &id, None, b"load", Some(&format!("{{\"file\": \"part-{number}.csv\"}}")), Some((0.5, 1.0, 256)));
+            said.end(begin + 4_500, &id, None, Some((1.5, 3.5, 320)));
+        }
+        for epoch in 0..4 {
+            let (begin, id) = (20_000 + epoch * 45_000, format!("epoch{epoch}"));
+            let evaluate = format!("evaluate{epoch}");
+            let cpu = epoch as f64 * 20.0;
+            said.begin(begin, &id, None, b"epoch", Some(&format!("{{\"number\": {epoch}}}")), Some((cpu, cpu * 2.0, 400)));
+            if epoch == 3 {
+                continue;
+            }
+            said.begin(begin + 30_000, &evaluate, Some(&id), b"evaluate", None, Some((cpu + 10.0, cpu * 2.0 + 18.0, 500)));
+            said.end(
+                begin + 38_000 + epoch * 500,
+                &evaluate,
+                (epoch == 2).then_some("loss is not a number"),
+                Some((cpu + 15.0, cpu * 2.0 + 28.0, 480)),
+            );
+            said.end(begin + 40_000, &id, (epoch == 2).then_some("loss is not a number"), Some((cpu + 16.0, cpu * 2.0 + 30.0, 450)));
+            let loss = if epoch == 2 { 0.000_012 } else { 0.9 / (epoch + 1) as f64 };
+            said.gauges.row(at(begin + 40_000)).text(Gauges::name, b"loss".as_slice()).set(Gauges::value, loss).set(Gauges::pid, 4001);
+            said.gauges
+                .row(at(begin + 40_000))
+                .text(Gauges::name, b"ev\x1b[31mil rate\n".as_slice())
+                .set(Gauges::value, 1.5e9)
+                .set(Gauges::pid, 4001);
+            said.events.add(EventRow { at: at(begin + 40_000), by: "program", name: "checkpoint", pid: Some(4001), ..EventRow::default() });
+        }
+        said.begin(150_500, "script", None, b"ev\x1b[31mil\nblock \xe2\x80\xae| *", Some("{\"a\": \"\x1b[2J\"}"), None);
+        said.end(155_700, "script", None, None);
+        said.events.add(EventRow { at: at(0), by: "recorder", name: "started", pid: Some(4001), ..EventRow::default() });
+        let said_by_rule = EventRow { at: at(70_000), by: "rule", name: "ev\x1b[31mil mark\n", detail: Some("line 12"), ..EventRow::default() };
+        said.events.add(said_by_rule);
+        said
+    }
+}
+
+/// Writes the recording of a program that said what it does as `said.baro` into this folder.
+pub(crate) fn write_said(folder: &Path) -> PathBuf {
+    let said = Said::of_training();
+    write_as(folder, "said.baro", &[&said.edges, &said.events, &said.gauges])
+}
+
 /// Writes the recording as `train.baro` into this folder.
 pub(crate) fn write(folder: &Path) -> PathBuf {
-    let path = folder.join("train.baro");
+    write_as(folder, "train.baro", &[])
+}
+
+fn write_as(folder: &Path, name: &str, said: &[&Batch]) -> PathBuf {
+    let path = folder.join(name);
     let mut recording = Recording::create(&path, facts(), Options::default()).unwrap();
     let mut tables = Tables {
         job: Rows::new(),
@@ -166,7 +258,7 @@ pub(crate) fn write(folder: &Path) -> PathBuf {
     (0..=TICKS).filter(|second| !ASLEEP.contains(second)).for_each(|second| tables.tick(second));
     let identities = identities();
     let Tables { job, process, cpu, memory, pressure, disk, network, own } = &tables;
-    for batch in [&**job, process, &identities, cpu, memory, pressure, disk, network, own] {
+    for batch in [&**job, process, &identities, cpu, memory, pressure, disk, network, own].into_iter().chain(said.iter().copied()) {
         recording.take(batch).unwrap();
     }
     recording.publish().unwrap();

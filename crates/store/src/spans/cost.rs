@@ -70,6 +70,14 @@ pub struct Cost {
     pub faults_how: Option<How>,
 }
 
+/// By how much counters grew, and how that is known.
+struct Counted<const N: usize> {
+    grew: [Option<f64>; N],
+    how: Option<How>,
+    /// The sender says that one of them fell.
+    fell: bool,
+}
+
 /// What a counter of the sender says.
 enum Said {
     Grew(f64),
@@ -107,35 +115,33 @@ impl Readings {
         // The clocks of a parent and its children are not read at the same instant.
         cost.self_cpu_seconds = cost.thread_cpu_seconds.zip(children.cpu_seconds).map(|(all, theirs)| (all - theirs).max(0.0));
         let window = self.window(block, until.monotonic_nanos);
-        let mut fell = false;
-        // A group is exact only as a whole.
-        let mut counters = |readings: &[Reading]| -> (Vec<Option<f64>>, Option<How>) {
-            let said: Vec<Said> = readings.iter().map(|reading| block.said(*reading)).collect();
-            if said.iter().any(|said| matches!(said, Said::Fell)) {
-                fell = true;
-                return (vec![None; readings.len()], None);
-            }
-            let exact: Vec<Option<f64>> = said.iter().map(|said| if let Said::Grew(grew) = said { Some(*grew) } else { None }).collect();
-            if exact.iter().any(Option::is_some) {
-                return (exact, Some(How::Exact));
-            }
-            let sampled: Vec<Option<f64>> = readings.iter().map(|reading| self.growth(block, *reading, window)).collect();
-            let how = sampled.iter().any(Option::is_some).then_some(How::Sampled);
-            (sampled, how)
-        };
-        let (cpu, how) = counters(&[Reading::ProcessCpu]);
-        (cost.cpu_seconds, cost.cpu_how) = (cpu[0], how);
-        let (bytes, how) = counters(&[Reading::Read, Reading::Written]);
-        (cost.read_bytes, cost.written_bytes, cost.bytes_how) = (bytes[0], bytes[1], how);
-        let (faults, how) = counters(&[Reading::MinorFaults, Reading::MajorFaults]);
-        (cost.minor_faults, cost.major_faults, cost.faults_how) = (faults[0], faults[1], how);
+        let cpu = self.counted(block, [Reading::ProcessCpu], window);
+        let bytes = self.counted(block, [Reading::Read, Reading::Written], window);
+        let faults = self.counted(block, [Reading::MinorFaults, Reading::MajorFaults], window);
+        (cost.cpu_seconds, cost.cpu_how) = (cpu.grew[0], cpu.how);
+        ([cost.read_bytes, cost.written_bytes], cost.bytes_how) = (bytes.grew, bytes.how);
+        ([cost.minor_faults, cost.major_faults], cost.faults_how) = (faults.grew, faults.how);
         let told = if cost.cpu_how == Some(How::Exact) { (block.begin.at.monotonic_nanos, until.monotonic_nanos) } else { window };
         let wall = nanos_between(told.0, told.1) as f64 / 1e9;
         cost.mean_cores = cost.cpu_seconds.filter(|_| wall > 0.0).map(|cpu| cpu / wall);
         self.resident(block, window, &mut cost);
         self.tree(block, window, &mut cost);
-        let note = fell.then_some(FELL);
-        (cost, note)
+        let fell = cpu.fell || bytes.fell || faults.fell || matches!(block.said(Reading::ThreadCpu), Said::Fell);
+        (cost, fell.then_some(FELL))
+    }
+
+    /// By how much counters that belong together grew: exactly, if the sender read one of them at least.
+    fn counted<const N: usize>(&self, block: &Block, readings: [Reading; N], window: (i64, i64)) -> Counted<N> {
+        let said = readings.map(|reading| block.said(reading));
+        if said.iter().any(|said| matches!(said, Said::Fell)) {
+            return Counted { grew: [None; N], how: None, fell: true };
+        }
+        let exact = said.map(|said| if let Said::Grew(grew) = said { Some(grew) } else { None });
+        if exact.iter().any(Option::is_some) {
+            return Counted { grew: exact, how: Some(How::Exact), fell: false };
+        }
+        let grew = readings.map(|reading| self.growth(block, reading, window));
+        Counted { grew, how: grew.iter().any(Option::is_some).then_some(How::Sampled), fell: false }
     }
 
     fn resident(&self, block: &Block, window: (i64, i64), cost: &mut Cost) {

@@ -37,6 +37,9 @@ const CHUNK_ROWS: u64 = 65_536;
 /// The kernel rounds the start of a process down to a clock tick.
 const TICK_NANOS: i64 = 10_000_000;
 
+/// Who starts a process may say its begin so long before it is there: nobody knows its pid earlier.
+const FOREBODING_NANOS: i64 = 100_000_000;
+
 /// As many generations are looked back: a file may say anything, in circles too.
 const MOST_GENERATIONS: usize = 1000;
 
@@ -163,11 +166,13 @@ impl Seen {
     /// The process that had this pid at this moment of the monotonic clock.
     pub(super) fn process(&self, pid: i64, moment: i64) -> Option<Process> {
         let same = self.of_pid.get(&pid)?;
-        let begun = same.partition_point(|process| self.lives[process.place()].started_nanos <= moment);
-        let process = *same.get(begun.checked_sub(1)?)?;
-        let ended = self.lives[process.place()].ended;
+        let life = |process: &Process| &self.lives[process.place()];
+        let begun = same.partition_point(|process| life(process).started_nanos <= moment);
         // Its end is noticed late, and never early.
-        ended.is_none_or(|ended| ended.monotonic_nanos >= moment).then_some(process)
+        let lives = |process: &&Process| life(process).ended.is_none_or(|ended| ended.monotonic_nanos >= moment);
+        let comes = |process: &&Process| life(process).started_nanos <= moment.saturating_add(FOREBODING_NANOS);
+        let living = begun.checked_sub(1).and_then(|last| same.get(last)).filter(lives);
+        living.or_else(|| same.get(begun).filter(comes)).copied()
     }
 
     /// When its end was noticed.
@@ -187,7 +192,7 @@ impl Seen {
 
     fn parent(&self, process: Process) -> Option<Process> {
         let life = &self.lives[process.place()];
-        self.process(life.parent_pid?, life.started_nanos.saturating_add(TICK_NANOS)).filter(|parent| *parent != process)
+        self.process(life.parent_pid?, life.started_nanos).filter(|parent| *parent != process)
     }
 
     /// It, its parent, its parent's parent and so on.
@@ -323,7 +328,8 @@ impl Readings {
                                 }
                                 track.push(at, value);
                             }
-                            samples.resident.push(at, resident[row]);
+                            // Who has ended and waits to be collected has no RAM, and that is not what it had.
+                            samples.resident.push(at, resident[row].filter(|bytes| *bytes > 0.0));
                             samples.mark.push(at, mark[row]);
                         }
                         grove.see(process, own.zip(sum(children_user[row], children_system[row])), resident[row]);
@@ -365,7 +371,8 @@ impl Readings {
 
     /// The time of a block that samples can tell of: an open one is told up to the last of them.
     pub(super) fn window(&self, block: &Block, until: i64) -> (i64, i64) {
-        let begin = block.begin.at.monotonic_nanos;
+        let born = block.process.map_or(i64::MIN, |process| self.seen.lives[process.place()].started_nanos);
+        let begin = block.begin.at.monotonic_nanos.max(born.min(until));
         let last = self.of(block).and_then(|samples| samples.cpu.last_at()).filter(|_| block.end.is_none());
         (begin, last.map_or(until, |last| until.min(last.max(begin))))
     }

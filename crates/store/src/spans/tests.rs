@@ -241,6 +241,24 @@ fn a_span_may_begin_before_its_process_was_first_read() {
 }
 
 #[test]
+fn a_process_that_has_ended_and_was_not_collected_has_no_memory_to_tell_of() {
+    let mut story = Story::default();
+    story.identity(0, (50, -100_000), 1, "seen", None).identity(3000, (50, -100_000), 1, "gone", None);
+    story.sample(0, (50, -100_000), 1.0, 0.0, 9 * MIB).sample(1000, (50, -100_000), 1.5, 0.0, 8 * MIB).sample(2000, (50, -100_000), 1.5, 0.0, 0);
+    let cost = story.begin(100, "killed", None, MAIN, None).cost("killed");
+    assert_eq!((cost.begin_resident_bytes, cost.end_resident_bytes), (Some((9 * MIB) as f64), Some((8 * MIB) as f64)));
+}
+
+#[test]
+fn who_starts_a_process_may_say_its_span_a_moment_before() {
+    let mut story = Story::default();
+    story.identity(300, (50, 100), 1, "seen", None);
+    story.sample(300, (50, 100), 0.2, 0.0, MIB).sample(500, (50, 100), 0.4, 0.0, MIB);
+    story.begin(60, "command", None, MAIN, None).end(400, "command", None, MAIN, None);
+    assert!((story.cost("command").cpu_seconds.unwrap() - 0.3).abs() < 1e-9);
+}
+
+#[test]
 fn an_open_span_lasts_until_its_process_or_the_recording_ended() {
     let mut story = Story::default();
     story.steady(50, 4).identity(0, (60, -100), 50, "seen", None).identity(2200, (60, -100), 50, "gone", None);

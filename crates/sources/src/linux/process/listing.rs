@@ -144,3 +144,84 @@ pub(in super::super) fn cpu_nanos() -> i64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::Roots;
+
+    /// A folder that plays /proc, with so many processes and the pid that was given away last.
+    fn folder(newest: Option<u64>) -> (TempDir, Listing) {
+        let folder = tempfile::tempdir().unwrap();
+        for pid in [1, 7, 30] {
+            fs::create_dir(folder.path().join(pid.to_string())).unwrap();
+        }
+        let machine = Machine::open(Roots { proc: folder.path().into(), ..Roots::default() }).unwrap();
+        let mut listing = Listing::open(&machine).unwrap();
+        assert!(listing.newest.loadavg.is_none(), "the kernel tells of our pids, and not of a folder's");
+        if let Some(newest) = newest {
+            give_away(&folder, newest);
+            listing.newest.loadavg = Some(machine.keep(Root::Proc, "loadavg").unwrap());
+        }
+        (folder, listing)
+    }
+
+    fn give_away(folder: &TempDir, pid: u64) {
+        fs::write(folder.path().join("loadavg"), format!("0.10 0.20 0.30 1/99 {pid}\n")).unwrap();
+    }
+
+    /// Whether there is a listing at this time, in milliseconds. What listings cost is no reason to do without here.
+    fn lists(listing: &mut Listing, milli: i64) -> bool {
+        listing.not_before = i64::MIN;
+        let nanos = milli * 1_000_000;
+        listing.read(Moment { utc_nanos: nanos, monotonic_nanos: nanos }).unwrap().is_some()
+    }
+
+    #[test]
+    fn there_is_a_listing_only_if_somebody_may_have_come() {
+        let (folder, mut listing) = folder(Some(100));
+        // Whose pid is new at a tick may be listed too late for that tick: so it is until it was the same at two.
+        assert_eq!([0, 10, 20, 30, 40, 50].map(|milli| lists(&mut listing, milli)), [true, true, true, false, false, false]);
+        give_away(&folder, 101);
+        assert_eq!([60, 70, 80, 90].map(|milli| lists(&mut listing, milli)), [true, true, false, false]);
+        // A pid of choice is not counted as given away.
+        assert_eq!([969, 970, 980].map(|milli| lists(&mut listing, milli)), [false, true, false]);
+        listing.rest_no_more();
+        assert_eq!([990, 1000].map(|milli| lists(&mut listing, milli)), [true, false]);
+        fs::write(folder.path().join("loadavg"), "0.10 0.20\n").unwrap();
+        assert_eq!([1010, 1020, 1030].map(|milli| lists(&mut listing, milli)), [true; 3], "nobody tells");
+        listing.rest_for_good();
+        assert!(listing.read(Moment { utc_nanos: 0, monotonic_nanos: i64::MAX - 1 }).unwrap().is_none());
+    }
+
+    #[test]
+    fn where_nobody_tells_of_pids_each_tick_lists() {
+        let (_folder, mut listing) = folder(None);
+        assert_eq!([0, 10, 20, 30].map(|milli| lists(&mut listing, milli)), [true; 4]);
+        assert_eq!(listing.entries.iter().map(|entry| entry.pid).collect::<Vec<_>>(), [1, 7, 30]);
+        assert_eq!(listing.pids_since(1), None);
+    }
+
+    #[test]
+    fn pids_since_the_job_began_are_those_up_to_the_newest() {
+        let (folder, mut listing) = folder(Some(100));
+        assert_eq!(listing.pids_since(90), Some(90..=100));
+        assert_eq!(listing.pids_since(100), Some(100..=100));
+        assert_eq!(listing.pids_since(101), None, "they began anew at the smallest, so any may be the job's");
+        give_away(&folder, 1 << 40);
+        assert_eq!(listing.pids_since(90), None);
+    }
+
+    #[test]
+    fn a_listing_is_overdue_ten_seconds_after_the_last() {
+        let (_folder, mut listing) = folder(Some(100));
+        let at = |second: i64| Moment { utc_nanos: 0, monotonic_nanos: second * 1_000_000_000 };
+        assert!(listing.is_overdue(at(0)));
+        assert!(lists(&mut listing, 0));
+        assert_eq!([9, 10].map(|second| listing.is_overdue(at(second))), [false, true]);
+    }
+}

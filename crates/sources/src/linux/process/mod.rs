@@ -23,9 +23,10 @@ use rustix::process::{WaitId, WaitIdOptions};
 use crate::{Fault, FaultKind, Faults, Machine, Root, Source};
 use bpf::Fast;
 use files::Files;
-use identity::Identities;
+use identity::{Identities, Who};
 use ledger::{Ledger, Levels, Parent, Used};
 use listing::Listing;
+use parse::Stat;
 use watched::{Known, Standing, Watched};
 
 pub use identity::{Exit, Processes, start_ticks, user_name};
@@ -124,6 +125,9 @@ pub struct ProcessSource {
     first: bool,
     /// The job's first process, until the first listing after its birth.
     began_with: Option<u32>,
+    /// The same for good, and what it was if nobody had seen it before it ended.
+    root: Option<u32>,
+    unseen_root: Option<Stat>,
     /// In the order of pids. `before` is empty between readings.
     known: Vec<Known>,
     before: Vec<Known>,
@@ -169,6 +173,8 @@ impl ProcessSource {
             others_every: 1,
             first: true,
             began_with: None,
+            root: None,
+            unseen_root: None,
             known: Vec::new(),
             before: Vec::new(),
             met: Vec::new(),
@@ -190,6 +196,7 @@ impl ProcessSource {
 
     /// The job begins with this child of ours. Said at once, it spares a look at everyone who was there before.
     pub fn began_with(&mut self, pid: u32) {
+        self.root = Some(pid);
         self.began_with = self.only_adopts().then_some(pid);
     }
 
@@ -278,6 +285,7 @@ impl ProcessSource {
                 self.ledger.collect(pid, process.used(), process.children_minor_faults_since());
             }
             (_, Some(stat)) => {
+                self.unseen_root = (self.root == Some(pid) && matches!(self.watch.select, Select::Everyone)).then_some(stat);
                 self.ledger.seen += 1;
                 let process = Watched::new(self.turn, stat, run_nanos);
                 self.ledger.collect(pid, Used::of(&process.stat, io.as_ref()), stat.children_minor_faults);
@@ -291,6 +299,10 @@ impl ProcessSource {
         self.ledger.time_exactly(pid, [exit.user_seconds, exit.system_seconds]);
         if let Some(bytes) = exit.peak_resident_bytes {
             self.ledger.peak_of_process(bytes);
+        }
+        // The job's first process has a row, however soon it ends.
+        if let Some(stat) = self.unseen_root.take() {
+            self.identities.ended(at, self.ticks(), Who { pid, stat: &stat, user_id: None, member: true }, Some(exit));
         }
         let Some(index) = self.find(pid) else { return };
         if matches!(&self.known[index].standing, Standing::Watched(process) if process.settled)

@@ -74,8 +74,25 @@ pub(crate) fn is_time(column: &str) -> bool {
 pub(crate) fn time_fields() -> [Field; 2] {
     let time = Field::new(TIME, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false);
     let monotonic = Field::new(MONOTONIC, DataType::Int64, false);
-    let metadata = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<HashMap<_, _>>();
-    [time.with_metadata(metadata(TIME_METADATA)), monotonic.with_metadata(metadata(MONOTONIC_METADATA))]
+    [time.with_metadata(owned(TIME_METADATA)), monotonic.with_metadata(owned(MONOTONIC_METADATA))]
+}
+
+/// The schema of a declared table, with all that is known of each column in the field's metadata, and of the table in the schema's.
+pub(crate) fn arrow_schema(table: &Table, metadata: &[(String, String)]) -> Arc<Schema> {
+    let fields = table.metrics.iter().map(|metric| {
+        let kept = match metric.physical {
+            Physical::Int => DataType::Int64,
+            Physical::Float => DataType::Float64,
+            Physical::Text => DataType::Utf8,
+        };
+        Field::new(metric.column(), kept, true).with_metadata(owned(&metric_metadata(metric, &metric.id())))
+    });
+    let fields: Vec<Field> = time_fields().into_iter().chain(fields).collect();
+    Arc::new(Schema::new_with_metadata(fields, metadata.iter().cloned().collect::<HashMap<_, _>>()))
+}
+
+fn owned(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// The same schema, in which any cell may be absent, times too.

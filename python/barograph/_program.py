@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import shutil
-import signal
-import subprocess
-import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from ._native import BarographError
 
 if TYPE_CHECKING:
+    import subprocess
+
     from ._recording import Recording
+
+# What is imported within functions is not for who only says something.
 
 
 class Ran(NamedTuple):
@@ -32,6 +31,8 @@ def program() -> str:
     for path in _candidates():
         if os.access(path, os.X_OK) and os.path.isfile(path):
             return path
+    import shutil
+
     found = shutil.which("barograph")
     if found is None:
         raise BarographError("the program `barograph` is not where this package was installed, nor in PATH; install the package again")
@@ -39,6 +40,9 @@ def program() -> str:
 
 
 def _candidates() -> list[str]:
+    import importlib.metadata
+    import sysconfig
+
     try:
         files = importlib.metadata.files("barograph") or []
     except importlib.metadata.PackageNotFoundError:
@@ -66,6 +70,8 @@ def run(
     taken gets a number, unless ``force`` says to replace that recording. The other options are those of the program, times in seconds, ``max_overhead``
     as a share of a core (0.005 is half a hundredth).
     """
+    import subprocess
+
     words = [os.fspath(word) for word in command]
     if isinstance(command, (str, bytes)) or not words:
         raise TypeError("the command is a list of texts: the program and its arguments")
@@ -88,6 +94,8 @@ def _wait(recorder: subprocess.Popen[bytes]) -> int:
     except KeyboardInterrupt:
         # A terminal has sent it to the recorder too, which passes it on; a notebook has sent it to us alone.
         if not _in_foreground():
+            import signal
+
             recorder.send_signal(signal.SIGINT)
         recorder.wait()
         raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -142,6 +141,8 @@ class Recording:
 
     def summary(self) -> dict[str, Any]:
         """What it comes to: facts, totals, means and peaks, spans, the processes that used most. The same as ``barograph report --json``."""
+        import subprocess
+
         command = [_program.program(), "report", "--json", os.fspath(self.path)]
         for option, nanos in (("--from", self._from), ("--to", self._to)):
             if nanos is not None:

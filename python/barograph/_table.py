@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -142,6 +141,8 @@ class Table:
         return "\n".join([f"<barograph.Table {self.name!r}: {len(self)} rows, {len(self._columns)} columns>", *lines])
 
     def _repr_html_(self) -> str:
+        import html
+
         names, rows = self._shown()
         head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>" for row in rows)

@@ -74,7 +74,7 @@ def ways(folder, interval):
     yield "barograph run", [program, "run", "-q", "-i", f"{interval}s", "-o", folder + "/out", "--", *script(job)], None
     yield "pymemtrace.process", script(
         f"from pymemtrace import process\nimport logging\nlogging.basicConfig(filename={folder + '/log'!r}, level=logging.INFO)\n"
-        f"with process.log_process({interval}, logging.INFO):\n{indented}"
+        f"with process.log_process(interval={interval}, log_level=logging.INFO):\n{indented}"
     ), None
     yield "memory_profiler", script(
         f"from memory_profiler import memory_usage\ndef job():\n{indented}\nmemory_usage(job, interval={interval}, multiprocess=True, include_children=True)"
@@ -104,13 +104,14 @@ def run(command, beside):
 
 def jobs(interval, rounds):
     print(f"\na loop of pure Python ({TURNS:,} turns), every {interval} s, median of {rounds}:")
-    print(f"{'':22}{'loop wall':>11}{'':>9}{'loop CPU':>11}{'all CPU':>11}")
+    print(f"{'':22}{'loop wall':>11}{'':>8}{'loop CPU':>11}{'all CPU':>11}")
     results = {}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             for name, command, beside in ways(folder, interval):
                 try:
-                    results.setdefault(name, []).append(run(command, beside))
+                    ran = run(command, beside)
+                    results.setdefault(name, []).append(ran)
                 except (RuntimeError, OSError, ValueError) as error:
                     print(f"{name}: {error}", file=sys.stderr)
     plain = statistics.median(wall for wall, _, _ in results["nothing"])

@@ -17,13 +17,15 @@ import timeit
 
 import barograph
 
+# In a function, as memory_profiler takes nothing else.
 JOB = """
 import time
-begin, cpu = time.perf_counter(), time.process_time()
-total = 0
-for number in range({turns}):
-    total += number % 7
-print(time.perf_counter() - begin, time.process_time() - cpu)
+def job():
+    begin, cpu = time.perf_counter(), time.process_time()
+    total = 0
+    for number in range({turns}):
+        total += number % 7
+    print(time.perf_counter() - begin, time.process_time() - cpu)
 """
 
 STATEMENTS = {
@@ -67,21 +69,17 @@ def ways(folder, interval):
         return [sys.executable, "-c", code]
 
     job = JOB.format(turns=TURNS)
-    indented = "".join(f"    {line}\n" for line in job.splitlines())
-    yield "nothing", script(job), None
-    yield "barograph.record()", script(f"import barograph\nwith barograph.record({folder + '/in'!r}, interval={interval}):\n{indented}"), None
+    inside = f"{job}\nwith {{}}:\n    job()"
+    yield "nothing", script(f"{job}\njob()"), None
+    yield "barograph.record()", script(f"import barograph\n{inside}".format(f"barograph.record({folder + '/in'!r}, interval={interval})")), None
     program = os.path.join(sys.prefix, "bin", "barograph")
-    yield "barograph run", [program, "run", "-q", "-i", f"{interval}s", "-o", folder + "/out", "--", *script(job)], None
-    yield "pymemtrace.process", script(
-        f"from pymemtrace import process\nimport logging\nlogging.basicConfig(filename={folder + '/log'!r}, level=logging.INFO)\n"
-        f"with process.log_process(interval={interval}, log_level=logging.INFO):\n{indented}"
-    ), None
-    yield "memory_profiler", script(
-        f"from memory_profiler import memory_usage\ndef job():\n{indented}\nmemory_usage(job, interval={interval}, multiprocess=True, include_children=True)"
-    ), None
-    yield "psrecord", script(job), lambda pid: [
-        os.path.join(sys.prefix, "bin", "psrecord"), str(pid), "--interval", str(interval), "--log", folder + "/psrecord", "--include-children"
-    ]  # fmt: skip
+    yield "barograph run", [program, "run", "-q", "-i", f"{interval}s", "-o", folder + "/out", "--", *script(f"{job}\njob()")], None
+    log = f"import logging\nlogging.basicConfig(filename={folder + '/log'!r}, level=logging.INFO)\nfrom pymemtrace import process\n"
+    yield "pymemtrace.process", script(f"{log}{inside}".format(f"process.log_process(interval={interval}, log_level=logging.INFO)")), None
+    usage = f"memory_usage(job, interval={interval}, multiprocess=True, include_children=True)"
+    yield "memory_profiler", script(f"from memory_profiler import memory_usage\n{job}\n{usage}"), None
+    psrecord = [os.path.join(sys.prefix, "bin", "psrecord"), "--interval", str(interval), "--log", folder + "/psrecord", "--include-children"]
+    yield "psrecord", script(f"{job}\njob()"), lambda pid: [*psrecord, str(pid)]
 
 
 TURNS = 30_000_000

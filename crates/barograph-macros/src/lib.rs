@@ -43,7 +43,7 @@ fn expand(arguments: TokenStream, mut function: ItemFn) -> Result<TokenStream, E
             ::barograph::task!(#what).run_and_judge(future, |result| ::barograph::why_it_failed!(result)).await
         }),
     };
-    function.block = Box::new(syn::parse2(body)?);
+    *function.block = syn::parse2(body)?;
     Ok(quote!(#function))
 }
 

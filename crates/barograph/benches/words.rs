@@ -49,6 +49,10 @@ fn measure(state: &str) {
     #[cfg(feature = "tracing")]
     {
         use tracing_subscriber::prelude::*;
+        {
+            let _default = tracing_subscriber::registry().set_default();
+            line("the same, and only `tracing`'s own registry", nanos(pace, || drop(tracing::info_span!("name").entered())));
+        }
         let _default = tracing_subscriber::registry().with(barograph::tracing::layer()).set_default();
         line("tracing::info_span!(\"name\").entered()", nanos(pace, || drop(tracing::info_span!("name").entered())));
     }

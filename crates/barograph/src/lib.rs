@@ -63,7 +63,8 @@ pub use span::{Span, Task, current};
 /// `#[profile("load", file = path)]`, `#[profile(rows = table.len())]`.
 ///
 /// If the return type is written as some `Result` (`Result<T, E>`, `io::Result<T>` …), what the function returns is looked at, and an `Err` ends the span
-/// in an error, told by its `Display`, or else by its `Debug`. A panic ends it in an error too. Anything else is `ok`.
+/// in an error, told by its `Display`, or else by its `Debug` (of a type parameter, by what its bounds promise). A panic ends it in an error too. Anything
+/// else is `ok`.
 ///
 /// Of an asynchronous function the span is one for each call, from its first turn to its last; its CPU time is that of its turns. A call that is dropped
 /// before it has finished ends in an error.

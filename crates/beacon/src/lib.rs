@@ -17,10 +17,10 @@ mod program;
 
 pub use address::Address;
 pub use beacon::{Beacon, Sent};
-pub use limits::{ATTRIBUTES_BYTES, BEACON_VARIABLE, DATAGRAM_BYTES, NAME_BYTES, RECORDING_VARIABLE, SPAN_BYTES, cut};
+pub use limits::{ATTRIBUTES_BYTES, BEACON_VARIABLE, DATAGRAM_BYTES, NAME_BYTES, RECORDING_VARIABLE, SPAN_BYTES, SPAN_VARIABLE, cut};
 pub use message::{Message, Readings, SpanId, Status, Value, What};
 pub use places::{listening, places};
-pub use program::{begin, connect_to, disconnect, end, flush, gauge, is_on, mark, say};
+pub use program::{begin, connect_to, disconnect, end, flush, gauge, is_on, mark, say, surrounding};
 
 /// Now, on the clock of the wire format: CLOCK_MONOTONIC of clock_gettime(2), in nanoseconds.
 pub fn monotonic_nanos() -> i64 {

@@ -8,6 +8,9 @@ pub const BEACON_VARIABLE: &str = "BAROGRAPH_BEACON";
 /// The variable of the environment that tells the id of the recording.
 pub const RECORDING_VARIABLE: &str = "BAROGRAPH_RECORDING";
 
+/// The variable of the environment that tells the id of the span within which a program runs.
+pub const SPAN_VARIABLE: &str = "BAROGRAPH_SPAN";
+
 /// The most bytes of a datagram.
 pub const DATAGRAM_BYTES: usize = 65_536;
 

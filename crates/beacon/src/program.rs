@@ -1,11 +1,11 @@
 //! The connection that a whole program shares: looked for once, made anew after fork(2), given up when nobody listens.
 
 use std::cell::Cell;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{OnceLock, RwLock};
 use std::time::Duration;
 
-use crate::{Address, BEACON_VARIABLE, Beacon, Message, Readings, Sent, SpanId, Status, Value, What, linux};
+use crate::{Address, BEACON_VARIABLE, Beacon, Message, Readings, SPAN_VARIABLE, Sent, SpanId, Status, Value, What, linux};
 
 /// Whether anybody listens: nobody has looked yet.
 const UNKNOWN: u8 = 0;
@@ -142,6 +142,12 @@ pub fn gauge(name: &str, value: f64) {
     }
 }
 
+/// The span within which this program runs, as whoever started it says in the environment.
+pub fn surrounding() -> Option<SpanId> {
+    static SURROUNDING: OnceLock<Option<SpanId>> = OnceLock::new();
+    *SURROUNDING.get_or_init(|| std::env::var(SPAN_VARIABLE).ok()?.trim().parse().ok())
+}
+
 /// A span begins, with what this thread and process have used so far. `None` if nobody listens: there is nothing to end then.
 pub fn begin(name: &str, parent: Option<SpanId>, attributes: &[(&str, Value<'_>)]) -> Option<SpanId> {
     if !is_on() {
@@ -149,7 +155,7 @@ pub fn begin(name: &str, parent: Option<SpanId>, attributes: &[(&str, Value<'_>)
     }
     let beacon = beacon()?;
     let span = beacon.new_span();
-    send(beacon, What::Begin { name, span, parent }, attributes);
+    send(beacon, What::Begin { name, span, parent: parent.or_else(surrounding) }, attributes);
     Some(span)
 }
 

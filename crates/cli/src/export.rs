@@ -4,9 +4,12 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use arrow_array::{StringArray, TimestampNanosecondArray};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use barograph_formats::{Exporter, Format, Options, Output, RecordBatch, SchemaRef};
 use barograph_model::{Described, Events};
 use barograph_sources::{Job, Memory};
@@ -47,8 +50,11 @@ pub(crate) struct ExportArgs {
     /// Only these columns, in this order; both times always come with them.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
+    /// Write what programs, people and rules marked, as `event,timestamp`: what `barograph mark --import` reads.
+    #[arg(long, conflicts_with_all = ["table", "columns"])]
+    marks: bool,
     /// List the tables that there are, and write nothing.
-    #[arg(long, conflicts_with_all = ["output", "format", "table", "columns"])]
+    #[arg(long, conflicts_with_all = ["output", "format", "table", "columns", "marks"])]
     list: bool,
     #[command(flatten)]
     window: Window,
@@ -65,6 +71,7 @@ fn after_help() -> String {
   barograph export run.baro --table process -o processes.parquet
   barograph export run.baro --columns {},{} -o memory.csv
   barograph export run.baro --table spans -o spans.csv
+  barograph export run.baro --marks -o events.csv
   barograph export run.baro --table disk --from +10m --to +20m -o - --format jsonl | head
 
 Text formats write times in RFC 3339, in UTC unless --tz says otherwise.
@@ -90,7 +97,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let zone = args.window.zone(&timeline.facts().clock.zone)?;
     let (from, to) = args.window.ends(&story::reference(&timeline, &zone)?)?;
     let options = Options { zone: if args.window.tz.is_some() { zone } else { TimeZone::UTC } };
-    let what = What { timeline: &timeline, table: args.table.as_deref(), columns: &args.columns, from, to };
+    let what = What { timeline: &timeline, table: args.table.as_deref(), columns: &args.columns, marks: args.marks, from, to };
     if output.as_os_str() == "-" {
         to_stdout(&what, args.format, &options)?;
     } else {
@@ -108,7 +115,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
 /// Writes the flat form of a whole recording to a file whose name tells the format: what `-o x.csv` of the recording commands does at the end.
 pub(crate) fn flat_file(recording: &Path, file: &Path, force: bool) -> anyhow::Result<()> {
     let timeline = Timeline::open(recording)?;
-    let what = What { timeline: &timeline, table: None, columns: &[], from: None, to: None };
+    let what = What { timeline: &timeline, table: None, columns: &[], marks: false, from: None, to: None };
     to_file(&what, file, None, &Options::default(), force)?;
     Ok(())
 }
@@ -118,6 +125,7 @@ struct What<'a> {
     timeline: &'a Timeline,
     table: Option<&'a str>,
     columns: &'a [String],
+    marks: bool,
     from: Option<i64>,
     to: Option<i64>,
 }
@@ -166,6 +174,7 @@ impl What<'_> {
         let mut target = Target { format, output: Some(output), options, exporter: None, rows: 0 };
         let mut progress = Progress::new(talks);
         match self.table {
+            _ if self.marks => self.write_marks(&mut target)?,
             Some(table) if table == SpanTable::TABLE.name => self.write_spans(&mut target, &mut progress)?,
             Some(table) if table == Events::TABLE.name && !self.timeline.has_table(table) => {
                 target.write(self.timeline.events(&Query::all())?.batch())?;
@@ -216,6 +225,25 @@ impl What<'_> {
         Ok(())
     }
 
+    /// The marks that are not our own, in two columns.
+    fn write_marks(&self, target: &mut Target<'_>) -> anyhow::Result<()> {
+        let column = |index: usize| Events::TABLE.metrics[index].column();
+        let (name, by) = (column(Events::name.index()), column(Events::by.index()));
+        let timestamp = Field::new("timestamp", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false);
+        let schema = SchemaRef::new(Schema::new(vec![Field::new("event", DataType::Utf8, true), timestamp]));
+        target.open(&schema)?;
+        if !self.timeline.has_table(Events::TABLE.name) {
+            return Ok(());
+        }
+        let frame = self.timeline.frame(Events::TABLE.name, &Query::all().between(self.from, self.to).columns([&name, &by]))?;
+        let (names, by) = (frame.texts(&name), frame.texts(&by));
+        let said = |row: &usize| by[*row] != Some("recorder");
+        let rows: Vec<usize> = (0..frame.times().len()).filter(said).collect();
+        let events: StringArray = rows.iter().map(|row| names[*row]).collect();
+        let times = TimestampNanosecondArray::from_iter_values(rows.iter().map(|row| frame.times()[*row])).with_timezone("UTC");
+        target.write(&RecordBatch::try_new(schema, vec![Arc::new(events), Arc::new(times)])?)
+    }
+
     fn write_wide(&self, target: &mut Target<'_>, progress: &mut Progress) -> anyhow::Result<()> {
         let order: Vec<&str> = barograph_sources::tables().iter().map(|table| table.name).collect();
         let mut wide = self.timeline.wide(&order, self.from, self.to)?;
@@ -229,7 +257,7 @@ impl What<'_> {
             let asked = columns.iter().filter_map(|column| known.iter().position(|name| name == column));
             [0, 1].into_iter().chain(asked).collect()
         };
-        target.open(&std::sync::Arc::new(schema.project(&chosen)?))?;
+        target.open(&Arc::new(schema.project(&chosen)?))?;
         while let Some(batch) = wide.next() {
             target.write(&batch?.project(&chosen)?)?;
             progress.at(wide.progress());

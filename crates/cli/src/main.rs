@@ -20,7 +20,9 @@ mod record;
 mod recording;
 mod repair;
 mod report;
+mod rules;
 mod run;
+mod say;
 mod shell;
 mod snapshot;
 mod story;
@@ -48,6 +50,9 @@ enum Command {
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
+    Mark(say::MarkArgs),
+    Gauge(say::GaugeArgs),
+    Span(say::SpanArgs),
     Report(report::ReportArgs),
     Export(export::ExportArgs),
     Ls(ls::LsArgs),
@@ -77,6 +82,9 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
+        Command::Mark(args) => say::mark(args),
+        Command::Gauge(args) => say::gauge(args),
+        Command::Span(args) => say::span(args),
         Command::Report(args) => report::run(args),
         Command::Export(args) => export::run(args),
         Command::Ls(args) => ls::run(args),

@@ -10,6 +10,7 @@ use barograph_sources::{Choice, Machine, Roots};
 use clap::{Args, ValueEnum};
 
 use crate::recording::Unrecordable;
+use crate::rules::RuleOptions;
 
 /// Where the machine is found.
 #[derive(Args, Debug, Clone)]
@@ -90,6 +91,8 @@ pub(crate) struct RecordingOptions {
     /// Each of these is for people; with _seconds, _bytes or _count after it (wall_seconds, peak_bytes, processes_count …) it is a plain number.
     #[arg(long, value_name = "FORMAT", conflicts_with_all = ["quiet", "json"])]
     pub(crate) summary: Option<String>,
+    #[command(flatten)]
+    pub(crate) rules: RuleOptions,
 }
 
 /// What is said of a recording of a job.

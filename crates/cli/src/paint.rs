@@ -93,7 +93,7 @@ pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Res
     // Such characters stand in texts only, where an escape means the same.
     for plain in json.split_inclusive(is_missed_by_json) {
         let control = plain.chars().next_back().filter(|char| is_missed_by_json(*char));
-        out.write_all(plain[..plain.len() - control.map_or(0, char::len_utf8)].as_bytes())?;
+        out.write_all(&plain.as_bytes()[..plain.len() - control.map_or(0, char::len_utf8)])?;
         if let Some(control) = control {
             write!(out, "\\u{:04x}", u32::from(control))?;
         }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use barograph_model::{Batch, Sink};
-use barograph_record::{Outcome, Panel, PanelOptions, Recorder, Until};
-use barograph_session::{Subject, default_path, end_recording, facts, folder_name, listen, totals};
+use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, Until};
+use barograph_session::{Subject, default_path, end_recording, facts, folder_name, listen, open_beacon, totals};
 use barograph_sources::{Fault, FaultKind, Machine};
 use barograph_store::{self as store, Facts, Recording, Totals};
 
 use crate::options::{FastOption, RecordingOptions, UntilOption};
+use crate::rules::Rules;
 use crate::summary::{self, Summary};
 
 /// A recording that is about to be made.
@@ -38,6 +39,9 @@ impl Unrecordable {
 /// Records, says so, and returns what became of the job.
 pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let Request { machine, options, subject, until, stop } = request;
+    let rules = options.rules.understand(matches!(subject, Subject::Command(_)))?;
+    let beacon = open_beacon(!options.no_beacon);
+    let listener = rules.and_then(|rules| listen_to_lines(rules, beacon.as_ref()));
     let watch = subject.watch(options.processes.as_ref());
     let panel_options = PanelOptions { watch, process_memory: subject.has_job() && !options.no_pss, fast: options.fast == FastOption::Auto };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| match fault.kind {
@@ -61,7 +65,10 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
         max_overhead: options.max_overhead,
     };
     let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("can't hear signals: {error}")))?;
-    let beacon = listen(&mut recorder, !options.no_beacon);
+    if let Some(listener) = listener {
+        recorder.listen_to_lines(listener);
+    }
+    let beacon = listen(&mut recorder, beacon);
     let root = match subject {
         Subject::Command(command) => Some(recorder.spawn(command)?),
         _ => subject.attach(&mut recorder),
@@ -80,6 +87,15 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };
     say(options, &outcome, subject.has_job(), &kept);
     Ok(outcome)
+}
+
+/// Starts listening to lines. That it can't be done is told, and no reason not to run the job.
+fn listen_to_lines(rules: Rules, beacon: Result<&Beacon, &String>) -> Option<Listener> {
+    let listener = beacon.map_err(String::clone).and_then(|beacon| {
+        let listen_to = rules.listen_to.clone();
+        Listener::start(&listen_to, rules.into_ears(beacon.address())).map_err(|error| error.to_string())
+    });
+    listener.inspect_err(|why| crate::complain(&anyhow::anyhow!("no line is looked at: {why}"))).ok()
 }
 
 /// Where the rows go.

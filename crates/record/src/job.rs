@@ -4,12 +4,10 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use barograph_beacon::{BEACON_VARIABLE, RECORDING_VARIABLE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, getpid, getsid, pidfd_open, test_kill_process};
 
-use crate::beacon::Beacon;
 use crate::last_stand;
 use crate::system_call::{self, Arrived, Command, Mask};
 
@@ -155,13 +153,17 @@ impl Signals {
         self.found.ignores(arrived.signal) && (arrived.from_kernel || !keyboard)
     }
 
-    /// Starts a command with the mask and the ignored signals that we had, and tells it where it can be heard.
-    pub(crate) fn spawn(&self, command: &[impl AsRef<OsStr>], beacon: Option<&Beacon>) -> Result<u32, SpawnError> {
+    /// Starts a command with the mask and the ignored signals that we had, these variables in its environment, and these streams for its output where they
+    /// are not ours.
+    pub(crate) fn spawn(
+        &self,
+        command: &[impl AsRef<OsStr>],
+        told: &[(&str, String)],
+        output: [Option<BorrowedFd<'_>>; 2],
+    ) -> Result<u32, SpawnError> {
         let heedless = self.found.ignores(libc::SIGCHLD);
-        let told = beacon.map(|beacon| [(BEACON_VARIABLE, beacon.address().to_text()), (RECORDING_VARIABLE, beacon.recording().to_owned())]);
-        let told = told.as_ref().map_or(&[][..], |told| told);
         let prepared = Command::new(command).and_then(|prepared| if told.is_empty() { Ok(prepared) } else { prepared.with_environment(told) });
-        let spawned = prepared.and_then(|prepared| prepared.spawn(self.found.mask, heedless));
+        let spawned = prepared.and_then(|prepared| prepared.with_output(output).spawn(self.found.mask, heedless));
         spawned.map_err(|error| SpawnError::of(command, error))
     }
 }

@@ -9,6 +9,7 @@ use std::{panic, thread};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::job::{Found, JobEnd, STOPS, Signals, has_reached_the_group};
+use crate::listener;
 use crate::system_call::{self, Children, Command, Pause};
 
 /// The command, until it has been started.
@@ -21,6 +22,8 @@ static JOB: OnceLock<Job> = OnceLock::new();
 static STATUS: AtomicI32 = AtomicI32::new(-1);
 /// Whether somebody has been told: several threads may want memory.
 static TOLD: AtomicBool = AtomicBool::new(false);
+/// Whether this is the process that listens to lines, which has a job of its own to go on with.
+static IS_LISTENER: AtomicBool = AtomicBool::new(false);
 
 struct Job {
     pid: u32,
@@ -31,6 +34,11 @@ struct Job {
 /// Makes ready to run this command even if there is no memory to record it.
 pub(crate) fn prepare(command: Command) {
     let _ = COMMAND.set(command);
+}
+
+/// This process passes the job's output on, and neither starts nor waits for it.
+pub(crate) fn is_listener() {
+    IS_LISTENER.store(true, Ordering::Relaxed);
 }
 
 /// The command must find the signals so.
@@ -60,6 +68,9 @@ pub(crate) fn ended(end: JobEnd) {
 
 /// Called when there is no memory. Comes back only where there is no job to care for.
 pub(crate) fn out_of_memory() {
+    if IS_LISTENER.load(Ordering::Relaxed) {
+        listener::pass_on_without_memory();
+    }
     match (JOB.get(), COMMAND.get()) {
         (Some(job), _) => job.see_out(b"barograph: there is no memory left: nothing is recorded from here on, and the job goes on\n"),
         (None, Some(command)) => {

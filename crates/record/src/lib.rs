@@ -7,9 +7,11 @@
 mod beacon;
 mod budget;
 mod clock;
+mod companion;
 mod control;
 mod job;
 mod last_stand;
+mod listener;
 mod panel;
 mod recorder;
 mod schedule;
@@ -19,8 +21,10 @@ mod writer;
 
 pub use beacon::{Beacon, Heard};
 pub use clock::now;
+pub use companion::{Used, accompany};
 pub use control::Handle;
 pub use job::{JobEnd, SpawnError, become_command, care_for};
+pub use listener::{Ear, Heard as HeardLine, ListenTo, Listener};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;

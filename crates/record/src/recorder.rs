@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use barograph_model::{EventRow, Events, Moment, Rows, Sink};
@@ -15,6 +15,7 @@ use crate::clock::{deadline_nanos, nanos, now, own_cpu_nanos, suspended, thread_
 use crate::control::{Control, Handle, Order, Process};
 use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
 use crate::last_stand;
+use crate::listener::Listener;
 use crate::panel::Panel;
 use crate::schedule::Schedule;
 use crate::system_call::{self, Arrived, Children, Pause};
@@ -136,6 +137,7 @@ pub struct Recorder {
     sink_cpu: i64,
     events: Rows<Events>,
     beacon: Option<Beacon>,
+    listener: Option<Listener>,
     said: Said,
     budget: Option<Budget>,
 }
@@ -185,6 +187,7 @@ impl Recorder {
             sink_cpu: 0,
             events: Rows::new(),
             beacon: None,
+            listener: None,
             said: Said::default(),
             budget,
         };
@@ -198,6 +201,11 @@ impl Recorder {
         self.beacon = Some(beacon);
     }
 
+    /// Lines of output are listened to as well; a job that is started later writes to this listener.
+    pub fn listen_to_lines(&mut self, listener: Listener) {
+        self.listener = Some(listener);
+    }
+
     /// Where programs can be heard.
     pub fn beacon(&self) -> Option<&Beacon> {
         self.beacon.as_ref()
@@ -208,8 +216,13 @@ impl Recorder {
         // Where that is refused (an old kernel), orphans are still followed while they were seen before.
         let _ = rustix::process::set_child_subreaper(rustix::process::getpid().into());
         self.began = now();
+        let told = self.beacon.as_ref().map(Beacon::variables);
+        let output = self.listener.as_ref().map_or([None; 2], Listener::output);
         let signals = self.control.signals().ok_or(SpawnError::Guest)?;
-        let pid = signals.spawn(command, self.beacon.as_ref())?;
+        let pid = signals.spawn(command, told.as_ref().map_or(&[][..], |told| told), output)?;
+        if let Some(listener) = &mut self.listener {
+            listener.began_with(Some(pid));
+        }
         self.panel.processes().began_with(pid);
         last_stand::begin(pid, signals, self.options.until == Until::Tree);
         // Up to the moment of its execve(2), which is past now, the command shared our memory and its peak.
@@ -226,6 +239,9 @@ impl Recorder {
     pub fn attach(&mut self, pids: &[u32]) {
         for &pid in pids {
             self.event(self.began, "attached", None, Some(pid), None);
+        }
+        if let Some(listener) = &mut self.listener {
+            listener.began_with(pids.first().copied());
         }
         self.job = Job::Attached(pids.iter().copied().map(Attached::open).collect());
     }
@@ -293,6 +309,8 @@ impl Recorder {
         if self.no_children {
             self.panel.processes().all_ended();
         }
+        // What was sent before the end is in the socket by now, and what was written then is read and told.
+        self.hear_listener_out();
         if let Some(beacon) = &mut self.beacon {
             beacon.hear_rest(&mut self.said);
         }
@@ -332,11 +350,30 @@ impl Recorder {
             self.wait(i64::MAX);
             self.hear_signals();
         }
+        self.hear_listener_out();
         self.job_end
+    }
+
+    /// Waits until all that was written so far has gone where it belongs and was listened to, or somebody wants us to end now.
+    fn hear_listener_out(&mut self) {
+        let Some(mut listener) = self.listener.take() else { return };
+        listener.ask();
+        let mut is_urgent = false;
+        while !is_urgent && !listener.is_done() {
+            self.hear_programs();
+            self.wait_for(i64::MAX, Some(listener.descriptor()));
+            is_urgent = self.hear_signals();
+        }
+        self.listener = Some(listener);
     }
 
     /// Sleeps until this deadline, or until a signal, a word of a program, or the end of an attached process.
     fn wait(&self, deadline: i64) {
+        self.wait_for(deadline, None);
+    }
+
+    /// The same, or until there is something to be read here.
+    fn wait_for(&self, deadline: i64, other: Option<BorrowedFd<'_>>) {
         let at = deadline_nanos();
         let (beacon, deadline) = match self.beacon.as_ref().map(|beacon| beacon.ready(at)) {
             None => (None, deadline),
@@ -350,9 +387,12 @@ impl Recorder {
         if let Some(socket) = beacon {
             watched[1] = PollFd::from_borrowed_fd(socket, PollFlags::IN);
         }
+        if let Some(other) = other {
+            watched[2] = PollFd::from_borrowed_fd(other, PollFlags::IN);
+        }
         if let Job::Attached(processes) = &self.job {
             let pidfds = processes.iter().filter_map(|process| process.pidfd.as_ref());
-            for (place, pidfd) in watched[2..].iter_mut().zip(pidfds) {
+            for (place, pidfd) in watched[3..].iter_mut().zip(pidfds) {
                 *place = PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN);
             }
         }
@@ -422,7 +462,9 @@ impl Recorder {
         }
     }
 
-    fn hear_signals(&mut self) {
+    /// Returns whether somebody asks for the end.
+    fn hear_signals(&mut self) -> bool {
+        let mut is_asked = false;
         while let Some(arrived) = self.control.signals().and_then(Signals::next) {
             match arrived.signal {
                 libc::SIGCHLD => {
@@ -435,9 +477,13 @@ impl Recorder {
                 // A file of the recording met the limit of sizes; writing it has failed, and that is told.
                 libc::SIGXFSZ => {}
                 signal if signal >= libc::SIGRTMIN() => self.forward(arrived),
-                _ => self.asked_to_stop(arrived),
+                _ => {
+                    is_asked |= !self.is_ignored(arrived);
+                    self.asked_to_stop(arrived);
+                }
             }
         }
+        is_asked
     }
 
     fn hear_orders(&mut self) {

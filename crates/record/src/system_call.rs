@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -212,6 +212,8 @@ pub(crate) struct Command {
     /// Likewise into our environment and into `variables`, if it is to have another than ours; else empty.
     environment: Vec<*const c_char>,
     variables: Vec<CString>,
+    /// What stands in the place of the standard output and error, where that is not ours.
+    output: [Option<c_int>; 2],
 }
 
 // SAFETY: the pointers lead into strings that the struct owns and nobody changes.
@@ -230,7 +232,7 @@ impl Command {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
         let pointers = arguments.iter().map(|argument| argument.as_ptr()).chain([ptr::null()]).collect();
-        Ok(Command { pointers, arguments, environment: Vec::new(), variables: Vec::new() })
+        Ok(Command { pointers, arguments, environment: Vec::new(), variables: Vec::new(), output: [None; 2] })
     }
 
     /// The same, with these variables in its environment, and ours as they stand.
@@ -254,6 +256,17 @@ impl Command {
         Ok(self)
     }
 
+    /// The same, with these in the place of the standard output and error. They must stay open until it is started.
+    pub(crate) fn with_output(mut self, output: [Option<BorrowedFd<'_>>; 2]) -> Command {
+        self.output = output.map(|stream| stream.map(|stream| stream.as_raw_fd()));
+        self
+    }
+
+    /// Descriptors that take the place of others.
+    fn replaced(&self) -> impl Iterator<Item = (c_int, c_int)> {
+        self.output.into_iter().zip([libc::STDOUT_FILENO, libc::STDERR_FILENO]).filter_map(|(with, place)| with.map(|with| (with, place)))
+    }
+
     /// The environment that it is to have, as execve(2) wants it.
     fn environment(&self) -> *const *mut c_char {
         if self.environment.is_empty() { environment() } else { self.environment.as_ptr().cast() }
@@ -263,7 +276,7 @@ impl Command {
     fn of_shell(&self) -> io::Result<Command> {
         let shell = Command::of([c"/bin/sh".to_owned()].into_iter().chain(self.arguments.iter().cloned()).collect())?;
         // Its strings stay ours: whoever starts it does so before we go.
-        Ok(Command { environment: self.environment.clone(), ..shell })
+        Ok(Command { environment: self.environment.clone(), output: self.output, ..shell })
     }
 
     /// Becomes the program, with what Rust's runtime changed put back. Returns only if that fails. Takes no memory.
@@ -276,6 +289,9 @@ impl Command {
             }
             for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
                 libc::close(stream);
+            }
+            for (with, place) in self.replaced() {
+                libc::dup2(with, place);
             }
             libc::execvpe(self.pointers[0], self.pointers.as_ptr(), self.environment().cast());
         }
@@ -309,6 +325,9 @@ impl Command {
             libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
             for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
                 libc::posix_spawn_file_actions_addclose(actions.as_mut_ptr(), stream);
+            }
+            for (with, place) in self.replaced() {
+                libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), with, place);
             }
             let arguments = self.pointers.as_ptr().cast();
             let error = libc::posix_spawnp(&mut pid, self.pointers[0], actions.as_ptr(), attributes.as_ptr(), arguments, self.environment());
@@ -350,6 +369,79 @@ impl Command {
 pub(crate) fn exit(status: c_int) -> ! {
     // SAFETY: takes a number only, and does not return.
     unsafe { libc::_exit(status) }
+}
+
+/// Whether this standard stream was open when this process began.
+pub(crate) fn was_open(stream: c_int) -> bool {
+    CLOSED_STREAMS.load(Ordering::Relaxed) & (1 << stream) == 0
+}
+
+/// Does this work in a process beside us that is not our child, so that nobody takes it for one of the job, and that ends when it is done. No other
+/// thread may run yet.
+pub(crate) fn beside(work: impl FnOnce()) -> io::Result<()> {
+    // SAFETY: no other thread runs, so the child may do all that we may. It never comes back from here.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: as above.
+        match unsafe { libc::fork() } {
+            0 => {
+                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+                exit(done.is_err().into());
+            }
+            pid => exit((pid < 0).into()),
+        }
+    }
+    if child < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut status: c_int = 0;
+    // SAFETY: waits for a child that ends at once.
+    while unsafe { libc::waitpid(child, &mut status, 0) } < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted {}
+    if status == 0 { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
+}
+
+/// Closes all descriptors but these and the standard streams. Only for a process whose other descriptors are nobody's any more.
+pub(crate) fn close_others(kept: &[RawFd]) {
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|descriptor| *descriptor > 2 && !kept.contains(descriptor))
+        .collect();
+    for descriptor in open {
+        // SAFETY: who had them is gone or will not use them; the one that listed them is closed already.
+        unsafe { libc::close(descriptor) };
+    }
+}
+
+/// Leaves what people and shells send to a whole group to the others of it.
+pub(crate) fn ignore(signals: &[c_int]) {
+    for &signal in signals {
+        // SAFETY: sets a disposition that runs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Copies from one descriptor to another to the end of either. Takes no memory.
+pub(crate) fn copy(from: RawFd, to: RawFd, buffer: &mut [u8]) {
+    // SAFETY: the caller's thread has both, and ends here.
+    let (from, to) = unsafe { (BorrowedFd::borrow_raw(from), BorrowedFd::borrow_raw(to)) };
+    loop {
+        let mut rest = match rustix::io::read(from, &mut *buffer) {
+            Ok(0) => return,
+            Ok(length) => &buffer[..length],
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
+            Err(_) => return,
+        };
+        while !rest.is_empty() {
+            match rustix::io::write(to, rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                Err(_) => return,
+            }
+        }
+    }
 }
 
 /// Says something on stderr, without a lock that another thread may hold.
@@ -446,6 +538,8 @@ pub(crate) struct Collected {
     pub(crate) user_seconds: f64,
     pub(crate) system_seconds: f64,
     pub(crate) peak_resident_bytes: u64,
+    pub(crate) minor_faults: u64,
+    pub(crate) major_faults: u64,
 }
 
 impl Collected {
@@ -473,6 +567,8 @@ pub(crate) fn collect(pid: u32) -> Option<Collected> {
         user_seconds: seconds(usage.ru_utime),
         system_seconds: seconds(usage.ru_stime),
         peak_resident_bytes: kibibytes(usage.ru_maxrss),
+        minor_faults: u64::try_from(usage.ru_minflt).unwrap_or(0),
+        major_faults: u64::try_from(usage.ru_majflt).unwrap_or(0),
     })
 }
 

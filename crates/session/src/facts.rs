@@ -9,9 +9,13 @@ use barograph_store::{Clock, Facts, Host, Limits, Process, Processes, new_id};
 
 use crate::Subject;
 
-/// Has the recorder listen to programs, if it is to. Returns `ok`, or why it does not: then the job says nothing, and is recorded all the same.
-pub fn listen(recorder: &mut Recorder, wanted: bool) -> String {
-    let beacon = if wanted { Beacon::open(&new_id()).map_err(|error| error.to_string()) } else { Err("not asked for".to_owned()) };
+/// Opens a beacon, if there is to be one.
+pub fn open_beacon(wanted: bool) -> Result<Beacon, String> {
+    if wanted { Beacon::open(&new_id()).map_err(|error| error.to_string()) } else { Err("not asked for".to_owned()) }
+}
+
+/// Has the recorder listen to programs. Returns `ok`, or why it does not: then the job says nothing, and is recorded all the same.
+pub fn listen(recorder: &mut Recorder, beacon: Result<Beacon, String>) -> String {
     beacon.map(|beacon| recorder.listen(beacon)).err().unwrap_or_else(|| "ok".to_owned())
 }
 

@@ -10,7 +10,7 @@ mod session;
 mod subject;
 
 pub use end::{end_recording, totals};
-pub use facts::{facts, listen};
+pub use facts::{facts, listen, open_beacon};
 pub use look::{Node, snapshot, tree};
 pub use place::{default_path, folder_name};
 pub use session::{Ended, Error, Session, Settings, Watched};

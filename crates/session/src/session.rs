@@ -16,7 +16,7 @@ use barograph_record::{Handle, Options, Outcome, Panel, PanelOptions, Recorder, 
 use barograph_sources::{Choice, Machine, Roots};
 use barograph_store::{self as store, Recording, Totals};
 
-use crate::{Subject, default_path, end_recording, facts, folder_name, listen, totals};
+use crate::{Subject, default_path, end_recording, facts, folder_name, listen, open_beacon, totals};
 
 /// What a session records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,7 +239,7 @@ fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
     let panel_options = PanelOptions { watch, process_memory: process_memory && subject.has_job(), fast: false };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| failed(&fault))?;
     let (mut recorder, handle) = Recorder::within(panel, options).map_err(|error| failed(&error))?;
-    let heard = listen(&mut recorder, beacon);
+    let heard = listen(&mut recorder, open_beacon(beacon));
     let root = subject.attach(&mut recorder);
     let mut facts = facts(&machine, &mut recorder, &subject, processes.as_ref(), &options, root);
     facts.sources.insert("beacon".to_owned(), heard);

@@ -309,8 +309,8 @@ fn every_column_of_every_process_is_what_proc_says() {
     let (_crowd, mut burner) = (Crowd::of_sleepers(), Crowd::of_threads());
     burner.say("burn 20 100");
     burner.hear("done");
-    let mut zombie = Command::new("true").spawn().unwrap();
     let Some(mut fast) = Reader::fast() else { return };
+    let mut zombie = Command::new("true").spawn().unwrap();
     let mut slow = Reader::open();
     slow.read();
     let mut comparison = Comparison::default();

@@ -3,6 +3,7 @@
 //! A recording is a folder: [`Facts`] in `recording.json`, and a folder of Parquet parts for each table (FORMAT.md says all). [`Recording`] writes
 //! it, [`Timeline`] reads it while it grows and after it ended, [`repair()`] mends what a crash left.
 
+mod append;
 mod arrow;
 mod cells;
 mod chunks;
@@ -36,6 +37,7 @@ mod writer;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use append::append;
 pub use chunks::Chunks;
 pub use disk::Durability;
 pub use error::Error;

@@ -101,6 +101,11 @@ impl OpenPart {
         }
     }
 
+    /// Leaves the numbers below this one to those who have them.
+    pub(crate) fn begin_with(&mut self, number: u32) {
+        self.number = number;
+    }
+
     /// Writes the part with all rows in memory as its last row group, under its hidden name. Closing means: for good.
     pub(crate) fn stage(&mut self, encoder: &mut Encoder, close: bool) -> Result<Staged, Error> {
         self.make_folder()?;

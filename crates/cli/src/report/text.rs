@@ -72,14 +72,11 @@ fn write_tables_of_spans(out: &mut dyn Write, story: &Story, paint: Paint, width
 /// What the program said of itself.
 fn write_program(out: &mut dyn Write, story: &Story, paint: Paint, width: usize) -> io::Result<()> {
     write_tables_of_spans(out, story, paint, width)?;
-    for table in [
-        (!story.program.gauges.is_empty()).then(|| program::gauges(&story.program)),
-        (!story.program.marks.is_empty()).then(|| program::marks(story)),
-    ] {
-        if let Some(table) = table {
-            writeln!(out)?;
-            table.write(out, paint, INDENT, width)?;
-        }
+    let gauges = (!story.program.gauges.is_empty()).then(|| program::gauges(&story.program));
+    let marks = (!story.program.marks.is_empty()).then(|| program::marks(story));
+    for table in [gauges, marks].into_iter().flatten() {
+        writeln!(out)?;
+        table.write(out, paint, INDENT, width)?;
     }
     for said in program::left_out(story) {
         writeln!(out, "{INDENT}{}", paint.ink(Ink::Dim, &cut(&said, width - columns(INDENT))))?;

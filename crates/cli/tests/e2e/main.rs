@@ -17,6 +17,8 @@ mod library;
 mod numbers;
 mod output;
 mod places;
+mod rules;
+mod says;
 mod signals;
 mod spans;
 mod terminal;

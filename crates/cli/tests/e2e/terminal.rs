@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::harness::{BAROGRAPH, Place, ended, finish_with_input, is_there, job, python, written};
 
 /// What somebody types, after what.
-type Steps<'a> = &'a [(&'a str, Value)];
+pub(crate) type Steps<'a> = &'a [(&'a str, Value)];
 
 /// A shell with job control.
-const INTERACTIVE: [&str; 4] = ["bash", "--norc", "--noprofile", "-i"];
+pub(crate) const INTERACTIVE: [&str; 4] = ["bash", "--norc", "--noprofile", "-i"];
 
 /// Runs a command at a terminal, and returns what it showed and its exit status. The command leads the session, or a shell does.
-fn at_terminal(place: &Place, leads: bool, command: &[String], steps: Steps<'_>) -> (String, i64) {
+pub(crate) fn at_terminal(place: &Place, leads: bool, command: &[String], steps: Steps<'_>) -> (String, i64) {
     let mut typist = place.command(python());
     typist.arg(job("typist.py"));
     let orders = json!({ "command": command, "steps": steps, "leads": leads });

@@ -87,7 +87,8 @@ impl Said {
         };
         let short = |text: &'_ Option<Cow<'_, str>>| text.as_deref().map(|text| cut(text, NAME_BYTES).into_owned());
         let attributes = line.attributes.map(RawValue::get).filter(|text| text.starts_with('{') && text.len() <= ATTRIBUTES_BYTES);
-        let pid = line.pid.map(i64::cast_unsigned).or(sender);
+        // Who applies a rule is not whom it concerns.
+        let pid = line.pid.map(i64::cast_unsigned).or(sender.filter(|_| by != "rule"));
         let thread = line.tid.map(i64::cast_unsigned);
         let detail = short(&line.detail);
         let edge = match (&line.mark, &line.begin, &line.end, &line.gauge, line.dropped) {

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 
-use barograph_beacon::{Address, DATAGRAM_BYTES, places};
+use barograph_beacon::{Address, BEACON_VARIABLE, DATAGRAM_BYTES, RECORDING_VARIABLE, places};
 use barograph_model::Moment;
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, UCred, recvmsg};
@@ -90,6 +90,11 @@ impl Beacon {
         &self.recording
     }
 
+    /// How a job is told of it.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+        [(BEACON_VARIABLE, self.address.to_text()), (RECORDING_VARIABLE, self.recording.clone())]
+    }
+
     /// What came so far.
     pub fn heard(&self) -> Heard {
         self.heard
@@ -115,7 +120,7 @@ impl Beacon {
 
     /// Takes what has come up to the end, whatever was heard before.
     pub(crate) fn hear_rest(&mut self, said: &mut Said) {
-        self.hear_for(SHARE, said);
+        self.hear_for(SECOND, said);
     }
 
     /// Takes what has come, for no longer than this; returns how long it took.

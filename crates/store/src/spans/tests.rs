@@ -204,7 +204,7 @@ fn what_the_sender_did_not_read_comes_from_the_samples_around_its_edges() {
     assert_eq!((cost.end_resident_bytes, cost.peak_resident_bytes), (Some((103 * MIB) as f64), Some((103 * MIB) as f64)));
     assert_eq!(cost.thread_cpu_seconds, None, "no sample tells of a thread");
     story.told(|spans| {
-        assert_eq!((spans.get(0).status, spans.get(0).detail, spans.get(0).wall_seconds()), (Status::Error, Some("no file"), Some(2.1)))
+        assert_eq!((spans.get(0).status, spans.get(0).detail, spans.get(0).wall_seconds()), (Status::Error, Some("no file"), Some(2.1)));
     });
 }
 

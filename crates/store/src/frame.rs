@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Schema};
+use barograph_model::{Batch, Column, Physical};
 
-use crate::schema::{FieldInfo, MONOTONIC, TIME, time_fields};
+use crate::schema::{FieldInfo, MONOTONIC, TIME, arrow_schema, table_metadata, time_fields};
 
 /// Rows of one table, oldest first. Its first columns are `time` and `monotonic_nanos`.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,16 @@ pub struct Frame {
 impl Frame {
     pub(crate) fn new(batch: RecordBatch) -> Frame {
         Frame { batch }
+    }
+
+    /// Rows in memory as columns, with what is known of each in its metadata.
+    pub fn of_batch(batch: &Batch) -> Frame {
+        let schema = arrow_schema(batch.table(), &table_metadata(batch.table(), ""));
+        let times = TimestampNanosecondArray::from(batch.utc_nanos().to_vec()).with_timezone("UTC");
+        let both: [ArrayRef; 2] = [Arc::new(times), Arc::new(Int64Array::from(batch.monotonic_nanos().to_vec()))];
+        let metrics = batch.columns().iter().zip(batch.table().metrics).map(|(column, metric)| array(column, metric.physical));
+        let rows = RecordBatch::try_new(schema, both.into_iter().chain(metrics).collect());
+        Frame::new(rows.unwrap_or_else(|error| unreachable!("columns follow from the declaration: {error}")))
     }
 
     /// No rows, and no columns but the times.
@@ -95,5 +107,17 @@ impl Frame {
 
     fn array(&self, column: &str) -> Option<&ArrayRef> {
         self.batch.column_by_name(column)
+    }
+}
+
+fn array(column: &Column, physical: Physical) -> ArrayRef {
+    let present = || Some(NullBuffer::from(column.present()));
+    match physical {
+        Physical::Int => Arc::new(Int64Array::new(ScalarBuffer::from(column.bits().to_vec()), present())),
+        Physical::Float => {
+            let floats: Vec<f64> = column.bits().iter().map(|bits| f64::from_bits(bits.cast_unsigned())).collect();
+            Arc::new(Float64Array::new(ScalarBuffer::from(floats), present()))
+        }
+        Physical::Text => Arc::new((0..column.bits().len()).map(|row| column.text(row)).collect::<StringArray>()),
     }
 }

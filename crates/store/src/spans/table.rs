@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
-use arrow_buffer::{NullBuffer, ScalarBuffer};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use barograph_model::{Bytes, Column, Count, Described, Gauge, Id, Moment, Number, Physical, Row, Rows, Seconds, Table, Text, table};
+use barograph_model::{Bytes, Count, Gauge, Id, Moment, Number, Row, Rows, Seconds, Table, Text, table};
 
 use super::Span;
 use crate::schema::{arrow_schema, table_metadata};
@@ -100,15 +99,15 @@ pub(super) fn frame<'a>(spans: impl Iterator<Item = Span<'a>>) -> Frame {
         ends.push(span.end);
     }
     let [end_time, end_monotonic] = end_fields();
-    let schema = arrow_schema(SpanTable::TABLE, &table_metadata(SpanTable::TABLE, ""));
-    let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
+    let begins = Frame::of_batch(&rows);
+    let mut fields: Vec<Arc<Field>> = begins.batch().schema_ref().fields().iter().cloned().collect();
     fields.splice(TIMES..TIMES, [Arc::new(end_time), Arc::new(end_monotonic)]);
     let time = |of: fn(&Moment) -> i64| ends.iter().map(move |end| end.as_ref().map(of));
-    let mut arrays = arrays(&rows);
+    let mut arrays = begins.batch().columns().to_vec();
     let end_times: ArrayRef = Arc::new(time(|end| end.utc_nanos).collect::<TimestampNanosecondArray>().with_timezone("UTC"));
     let end_monotonics: ArrayRef = Arc::new(time(|end| end.monotonic_nanos).collect::<Int64Array>());
     arrays.splice(TIMES..TIMES, [end_times, end_monotonics]);
-    let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
+    let schema = Arc::new(Schema::new_with_metadata(fields, begins.batch().schema_ref().metadata().clone()));
     let batch = RecordBatch::try_new(schema, arrays);
     Frame::new(batch.unwrap_or_else(|error| unreachable!("columns follow from the declaration: {error}")))
 }
@@ -174,23 +173,4 @@ fn fill(mut row: Row<'_, SpanTable>, span: &Span<'_>) {
         .set(SpanTable::major_faults, whole(cost.major_faults))
         .text(SpanTable::faults_how, how(cost.faults_how))
         .text(SpanTable::note, text(span.note));
-}
-
-/// Both times and the columns of a batch.
-fn arrays(rows: &Rows<SpanTable>) -> Vec<ArrayRef> {
-    let times = TimestampNanosecondArray::from(rows.utc_nanos().to_vec()).with_timezone("UTC");
-    let both: [ArrayRef; TIMES] = [Arc::new(times), Arc::new(Int64Array::from(rows.monotonic_nanos().to_vec()))];
-    both.into_iter().chain(rows.columns().iter().zip(SpanTable::TABLE.metrics).map(|(column, metric)| array(column, metric.physical))).collect()
-}
-
-fn array(column: &Column, physical: Physical) -> ArrayRef {
-    let present = || Some(NullBuffer::from(column.present()));
-    match physical {
-        Physical::Int => Arc::new(Int64Array::new(ScalarBuffer::from(column.bits().to_vec()), present())),
-        Physical::Float => {
-            let floats: Vec<f64> = column.bits().iter().map(|bits| f64::from_bits(bits.cast_unsigned())).collect();
-            Arc::new(Float64Array::new(ScalarBuffer::from(floats), present()))
-        }
-        Physical::Text => Arc::new((0..column.bits().len()).map(|row| column.text(row)).collect::<StringArray>()),
-    }
 }

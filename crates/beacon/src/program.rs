@@ -1,8 +1,8 @@
 //! The connection that a whole program shares: looked for once, made anew after fork(2), given up when nobody listens.
 
 use std::cell::Cell;
-use std::sync::{OnceLock, RwLock};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{OnceLock, RwLock};
 use std::time::Duration;
 
 use crate::{Address, BEACON_VARIABLE, Beacon, Message, Readings, SPAN_VARIABLE, Sent, SpanId, Status, Value, What, linux};

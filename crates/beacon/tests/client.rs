@@ -169,7 +169,11 @@ fn speak() {
 fn a_program_finds_its_recorder_and_so_does_its_child_after_fork() {
     let place = Place::new();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["speak", "--exact"]).env("BAROGRAPH_TEST_SPEAKS", "1").env(BEACON_VARIABLE, place.address.to_text()).env(SPAN_VARIABLE, "00000000000000ab");
+    command
+        .args(["speak", "--exact"])
+        .env("BAROGRAPH_TEST_SPEAKS", "1")
+        .env(BEACON_VARIABLE, place.address.to_text())
+        .env(SPAN_VARIABLE, "00000000000000ab");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let lines = place.lines();
@@ -184,7 +188,10 @@ fn a_program_finds_its_recorder_and_so_does_its_child_after_fork() {
     assert_eq!(field(&lines[0], "parent").as_deref(), Some("00000000000000ab"), "whoever started it said so");
     assert_eq!((field(&lines[1], "parent"), field(&lines[3], "parent")), (Some(id(0)), Some(id(0))));
     let threads: Vec<_> = lines.iter().map(|line| field(line, "tid").unwrap()).collect();
-    assert_eq!((Some(&threads[1]), &threads[1]), (field(&lines[6], "value").map(|child| child.trim_end_matches(".0").to_owned()).as_ref(), &threads[2]));
+    assert_eq!(
+        (Some(&threads[1]), &threads[1]),
+        (field(&lines[6], "value").map(|child| child.trim_end_matches(".0").to_owned()).as_ref(), &threads[2])
+    );
     assert!(threads[0] != threads[1] && threads[0] == threads[3]);
     // A child begins with no CPU time of its own, and has its own memory and files.
     let number = |line: usize, name: &str| field(&lines[line], name).unwrap().parse::<u64>().unwrap();

@@ -302,7 +302,10 @@ mod tests {
             &[b"starting\nepo", b"ch 3 of 9: \x1b[32mloss 0.25\x1b[0m\r\n", b"rea", b"dy when you are\r50 %\r", b"ready"],
         );
         assert_eq!(said.len(), 3, "{said:#?}");
-        assert_eq!((&said[0]["mark"], &said[0]["t"], &said[0]["pid"], &said[0]["by"]), (&"epoch 3 of 9: loss 0.25".into(), &1.into(), &7.into(), &"rule".into()));
+        assert_eq!(
+            (&said[0]["mark"], &said[0]["t"], &said[0]["pid"], &said[0]["by"]),
+            (&"epoch 3 of 9: loss 0.25".into(), &1.into(), &7.into(), &"rule".into())
+        );
         assert_eq!(said[0]["attributes"], serde_json::json!({ "epoch": 3, "loss": 0.25 }));
         assert_eq!((&said[1]["mark"], &said[1]["detail"], &said[1]["t"]), (&"ready".into(), &"ready when you are".into(), &3.into()));
         assert_eq!((&said[2]["mark"], &said[2]["detail"]), (&"ready".into(), &serde_json::Value::Null));

@@ -8,8 +8,8 @@ use std::{panic, thread};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::listener;
 use crate::job::{Found, JobEnd, STOPS, Signals, has_reached_the_group};
+use crate::listener;
 use crate::system_call::{self, Children, Command, Pause};
 
 /// The command, until it has been started.

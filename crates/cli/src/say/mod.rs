@@ -96,14 +96,17 @@ impl Whom {
         }
         let listening = barograph_beacon::listening();
         match &listening[..] {
-            [] if is_typed() => bail!("nothing is being recorded; start with `barograph run -- COMMAND` or `barograph record`, or name a recording with --to RUN"),
+            [] if is_typed() => {
+                bail!("nothing is being recorded; start with `barograph run -- COMMAND` or `barograph record`, or name a recording with --to RUN")
+            }
             [] => Ok(Found::Nobody),
             [(_, address)] => {
                 let beacon = Beacon::connect(address).context("the recorder has just ended")?;
                 Ok(Found::Live(Live { beacon, began: began(address) }))
             }
             several => {
-                let ids: Vec<String> = several.iter().map(|(id, address)| format!("\n  {BEACON_VARIABLE}={}  (recording {id})", address.to_text())).collect();
+                let ids: Vec<String> =
+                    several.iter().map(|(id, address)| format!("\n  {BEACON_VARIABLE}={}  (recording {id})", address.to_text())).collect();
                 let why = format!(
                     "{} recordings go on; say which one with --to RUN, its folder, or by one of these in the environment:{}",
                     several.len(),
@@ -133,7 +136,8 @@ fn of_recording(run: &Path) -> anyhow::Result<Found> {
     let Some(address) = facts.beacon.as_deref().and_then(|text| Address::parse(text.as_ref())) else {
         bail!("{}: its recorder does not listen: {}", run.display(), facts.sources.get("beacon").map_or("it was not asked to", String::as_str));
     };
-    let beacon = Beacon::connect(&address).with_context(|| format!("{}: its recorder, process {}, can't be reached", run.display(), facts.recorder.pid))?;
+    let beacon =
+        Beacon::connect(&address).with_context(|| format!("{}: its recorder, process {}, can't be reached", run.display(), facts.recorder.pid))?;
     let began = Moment { utc_nanos: facts.clock.utc_nanos, monotonic_nanos: facts.clock.monotonic_nanos };
     Ok(Found::Live(Live { beacon, began: Some(began) }))
 }

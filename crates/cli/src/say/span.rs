@@ -224,14 +224,7 @@ fn accompany_it(args: &SpanArgs, live: &Live) -> Result<JobEnd, SpawnError> {
         ..Readings::default()
     };
     let status = why.as_deref().map_or(Status::Ok, Status::Error);
-    said(live.say(&Message {
-        at: Some(monotonic_nanos()),
-        pid: child,
-        thread: child,
-        by,
-        readings,
-        ..Message::new(What::End { span, status })
-    }));
+    said(live.say(&Message { at: Some(monotonic_nanos()), pid: child, thread: child, by, readings, ..Message::new(What::End { span, status }) }));
     Ok(used.end)
 }
 

@@ -169,10 +169,7 @@ sys.exit(child.wait())
     assert_eq!(ran.stdout(), "143\n127\n126\n5\n", "{}", ran.stderr());
     let edges = said(&ran.timeline(), "span_edges", &["edge", "name", "status", "detail"]);
     let edges: Vec<Vec<&str>> = edges.iter().map(|edge| edge.iter().map(String::as_str).collect()).collect();
-    assert_eq!(
-        edges,
-        [["begin", "killed", "", ""], ["end", "", "error", "signal 15"], ["begin", "asked", "", ""], ["end", "", "error", "exit 5"]]
-    );
+    assert_eq!(edges, [["begin", "killed", "", ""], ["end", "", "error", "signal 15"], ["begin", "asked", "", ""], ["end", "", "error", "exit 5"]]);
 }
 
 #[test]
@@ -188,7 +185,8 @@ fn where_nobody_records_a_script_goes_on_and_a_person_is_told() {
         assert_eq!((output.status.code(), text(&output.stdout), text(&output.stderr)), (Some(4), String::new(), String::new()), "{beacon:?}");
     }
     let line = format!("TMPDIR=$PWD XDG_RUNTIME_DIR= {BAROGRAPH} mark a; echo status=$?\r");
-    let (shown, _) = at_terminal(&place, true, &INTERACTIVE.map(str::to_owned), &[("ready> ", json!(line)), ("status=1\r\n.*ready> ", json!("exit\r"))]);
+    let (shown, _) =
+        at_terminal(&place, true, &INTERACTIVE.map(str::to_owned), &[("ready> ", json!(line)), ("status=1\r\n.*ready> ", json!("exit\r"))]);
     assert!(shown.contains("nothing is being recorded"), "{shown}");
 }
 
@@ -291,11 +289,7 @@ fn events_go_out_as_they_came_in() {
         (nanos, jiff::Timestamp::from_nanosecond(nanos.into()).unwrap())
     };
     let naive = at(10).1.strftime("%Y-%m-%d %H:%M:%S.%f").to_string();
-    let table = format!(
-        "event,timestamp\n\"a, \"\"quoted\"\"\nand broken 🎻\",{}\nnaive,{naive}\nnumber,{}\n' lead',+40ms\n",
-        at(5).1,
-        at(20).0,
-    );
+    let table = format!("event,timestamp\n\"a, \"\"quoted\"\"\nand broken 🎻\",{}\nnaive,{naive}\nnumber,{}\n' lead',+40ms\n", at(5).1, at(20).0,);
     fs::write(place.path("events.csv"), &table).unwrap();
     let import = ["mark", "--to", "run.baro", "--import", "events.csv", "--tz", "UTC"];
     let output = finish(barograph(&place, &import));

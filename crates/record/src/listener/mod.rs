@@ -27,8 +27,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{last_stand, system_call};
 use follow::Follower;
-use output::{Ends, Relay, Screen};
 pub(crate) use output::pass_on_without_memory;
+use output::{Ends, Relay, Screen};
 
 /// What the terminal and shells send to a whole group is for the job. SIGTTOU is not among them: who may not write in the background stops, with the group.
 const IGNORED: [i32; 9] =

@@ -46,14 +46,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--work", type=int, default=150_000)
     args = parser.parse_args()
-    tools = Path(args.tools)
+    tools, barograph = Path(args.tools).absolute(), Path(args.barograph).absolute()
     python = tools / "python"
     job = [python, JOB, args.work, "OUT"]
     rows = {
         "alone": job,
-        "barograph run": [args.barograph, "run", "-q", "-o", "run", "--", *job],
-        "barograph run --lines": [args.barograph, "run", "-q", "-o", "run", "--lines", "--", *job],
-        "barograph run --lines=1000": [args.barograph, "run", "-q", "-o", "run", "--lines=1000", "--", *job],
+        "barograph run": [barograph, "run", "-q", "-o", "run", "--", *job],
+        "barograph run --lines": [barograph, "run", "-q", "-o", "run", "--lines", "--", *job],
+        "barograph run --lines=1000": [barograph, "run", "-q", "-o", "run", "--lines=1000", "--", *job],
         "py-spy record": [tools / "py-spy", "record", "-r", 100, "-f", "raw", "-o", "out", "--", *job],
         "py-spy record --nonblocking": [tools / "py-spy", "record", "--nonblocking", "-r", 100, "-f", "raw", "-o", "out", "--", *job],
         "scalene run": [tools / "scalene", "run", "--cpu-only", JOB, "---", args.work, "OUT"],

@@ -243,7 +243,10 @@ fn a_run_takes_its_length_and_its_value() {
     assert_eq!(written(&[u32::MAX; 8], 32), [8 << 1, 255, 255, 255, 255]);
     assert_eq!(written(&[0; 9], 0), [9 << 1], "a value of no bits takes none");
     assert!(written(&[], 1).is_empty());
-    // Seven more ones fill the eight that a zero began; what is then a run is one.
+    // Eight ones are no run when seven of them fill the eight that a zero began: one that is left would take two heads.
+    let ones: Vec<u32> = std::iter::once(0).chain([1; 8]).collect();
+    assert_eq!(written(&ones, 1), [2 << 1 | 1, 0b1111_1110, 0b0000_0001]);
+    // What is then long enough is one.
     let ones: Vec<u32> = std::iter::once(0).chain([1; 7 + 8]).collect();
     assert_eq!(written(&ones, 1), [1 << 1 | 1, 0b1111_1110, 8 << 1, 1]);
 }

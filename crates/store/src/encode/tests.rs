@@ -164,7 +164,7 @@ impl Recipe {
             Absent::None => false,
             Absent::All => true,
             Absent::Some(percent) => mix(!self.seed, row) % 100 < percent.into(),
-            Absent::Stretches(length) => row / length % 2 == 0,
+            Absent::Stretches(length) => (row / length).is_multiple_of(2),
             Absent::AllBut(one) => row != one % rows,
         };
         (!is_absent).then(|| match physical {
@@ -208,7 +208,7 @@ impl Recipe {
             Values::Few => format!("one of {}", random % 20).into(),
             Values::Stretches => format!("stretch {}", mix(self.seed, row / 37)).into(),
             // Five of them are some hundred KB long together.
-            Values::Any if row % rows.div_ceil(5) == 0 => "long 漢字\0".repeat(5000 + (random % 5000) as usize).into(),
+            Values::Any if row.is_multiple_of(rows.div_ceil(5)) => "long 漢字\0".repeat(5000 + (random % 5000) as usize).into(),
             Values::Any => format!("{random:x}").into(),
             Values::Odd => ODD_TEXTS[random as usize % ODD_TEXTS.len()].clone(),
         }
@@ -564,7 +564,7 @@ fn every_kind_of_column_comes_back_over_several_pages() {
 #[test]
 fn an_encoding_that_fits_no_longer_loses_nothing() {
     let filling = |number: usize| {
-        let values = if number % 3 == 0 { Values::Steady } else { Values::Odd };
+        let values = if number.is_multiple_of(3) { Values::Steady } else { Values::Odd };
         let recipe = Recipe { values, absent: Absent::None, seed: 77 };
         Filling { tick_rows: 1, utc: recipe, monotonic: recipe, columns: vec![recipe; Keyed::TABLE.metrics.len()] }
     };

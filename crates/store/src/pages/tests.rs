@@ -31,11 +31,11 @@ impl PageReader for Pages {
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        unimplemented!("nothing is skipped")
+        unreachable!("nothing is skipped")
     }
 
     fn skip_next_page(&mut self) -> Result<()> {
-        unimplemented!("nothing is skipped")
+        unreachable!("nothing is skipped")
     }
 }
 

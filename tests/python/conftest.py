@@ -46,6 +46,34 @@ def run(tmp_path_factory):
     return folder / "run.baro"
 
 
+# Of what programs send: texts of all sorts, spans in spans, numbers whole and broken.
+TELLING = """
+import json, os, socket, sys, time
+place = os.environ["BAROGRAPH_BEACON"]
+sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+sender.connect("\\0" + place[1:] if place.startswith("@") else place)
+odd = ["", "a", "half \\"way\\"", "a line\\nand more", "\u00df \u6f22\u5b57 \U0001f980", "\\\\", "'", "\\0", "a\\0b", "long " * 800]
+numbers = [0.0, -0.0, 5e-324, 1.7976931348623157e308, -1.5, 3, 1 / 3, None]
+for tick in range(30):
+    for place, text in enumerate(odd):
+        span = f"{tick}-{place}"
+        sender.send(json.dumps({"mark": text or "empty", "detail": text}).encode())
+        sender.send(json.dumps({"begin": text or "empty", "span": span, "attributes": {"text": text}}).encode())
+        sender.send(json.dumps({"gauge": f"gauge {place}", "value": numbers[(tick + place) % len(numbers)]}).encode())
+        sender.send(json.dumps({"end": span, "status": "error" if place else "ok", "detail": text}).encode())
+    print(tick, flush=True)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture(scope="session")
+def telling_run(tmp_path_factory):
+    """A recording of a job that tells much of itself: all tables that a program can fill are in it."""
+    folder = tmp_path_factory.mktemp("telling")
+    barograph("run", "-q", "-i", "50ms", "-w", "200ms", "-o", "run", "--", sys.executable, "-c", TELLING, cwd=folder)
+    return folder / "run.baro"
+
+
 @pytest.fixture
 def live_run(tmp_path):
     """A recording of a job that goes on while the test reads it, published every 100 ms."""

@@ -1,5 +1,9 @@
 """pyarrow, pandas, polars and DuckDB read a recording with no help from us, while it is written and after."""
 
+import csv
+import datetime
+import re
+
 import duckdb
 import pandas
 import polars
@@ -8,7 +12,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 
-from conftest import tables
+from conftest import barograph, tables
 
 KEY = ["time", "pid", "start_ticks"]
 
@@ -43,6 +47,87 @@ def test_all_readers_see_the_same(run, reader):
         assert len(found) == len(expected) > 0, name
         assert list(found["monotonic_nanos"]) == list(expected["monotonic_nanos"]), name
         assert found.isna().sum().sum() == expected.isna().sum().sum(), f"{name}: as many values are absent"
+
+
+def values_by_pyarrow(folder):
+    table = pyarrow.dataset.dataset(folder, format="parquet").to_table()
+    return {name: table[name].cast("int64" if name == "time" else table[name].type).to_pylist() for name in table.column_names}
+
+
+def values_by_polars(folder):
+    frame = polars.scan_parquet(f"{folder}/*.parquet").collect()
+    return {name: frame[name].to_physical().to_list() for name in frame.columns}
+
+
+def values_by_duckdb(folder):
+    rows = duckdb.sql(f"SELECT * REPLACE (epoch_ns(time) AS time) FROM '{folder}/*.parquet'")
+    return dict(zip(rows.columns, map(list, zip(*rows.fetchall()))))
+
+
+def duckdb_keeps_nanoseconds(folder):
+    return str(duckdb.sql(f"SELECT time FROM '{folder}/*.parquet'").types[0]).endswith("_NS")
+
+
+def exactly(rows):
+    """Rows told apart by what Python's == takes for equal: 0.0, -0.0 and 0."""
+    return sorted(map(repr, rows))
+
+
+def values_by_export(folder, kinds, path):
+    """What the export says, as values of these types. An absent text and an empty one look alike there."""
+    barograph("export", folder.parent, "-o", path, "--table", folder.name)
+    csv.field_size_limit(1 << 30)
+    with path.open(newline="", encoding="utf-8") as file:
+        names, *rows = csv.reader(file, strict=True)
+
+    def value(name, text):
+        if name == "time":
+            whole, nanos = re.fullmatch(r"(.*)\.(\d{9})Z", text).groups()
+            return int(datetime.datetime.fromisoformat(whole + "+00:00").timestamp()) * 1_000_000_000 + int(nanos)
+        if kinds[name] == "string":
+            return text
+        return None if text == "" else int(text) if kinds[name] == "int64" else float(text)
+
+    return {name: [value(name, row[place]) for row in rows] for place, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("recording", ["run", "telling_run"])
+def test_all_readers_and_the_export_say_the_same_values(recording, request, tmp_path):
+    recording = request.getfixturevalue(recording)
+    kinds_seen = set()
+    for name in tables(recording):
+        folder = recording / name
+        expected = values_by_pyarrow(folder)
+        schema = pyarrow.parquet.read_schema(sorted(folder.glob("[0-9]*.parquet"))[0])
+        kinds = {field.name: str(field.type) for field in schema}
+        kinds_seen |= {(kinds[column], None in values) for column, values in expected.items()}
+
+        found = values_by_polars(folder)
+        assert list(found) == list(expected), name
+        for column, values in expected.items():
+            assert list(map(repr, found[column])) == list(map(repr, values)), f"{name}.{column} in polars"
+
+        found = values_by_duckdb(folder)
+        assert list(found) == list(expected), name
+        for column, values in expected.items():
+            if column == "time" and not duckdb_keeps_nanoseconds(folder):
+                values, found[column] = [nanos // 1000 for nanos in values], [nanos // 1000 for nanos in found[column]]
+            assert list(map(repr, found[column])) == list(map(repr, values)), f"{name}.{column} in DuckDB"
+
+        found = values_by_export(folder, kinds, tmp_path / f"{name}.csv")
+        assert list(found) == list(expected), name
+        said = {column: [value or "" for value in values] if kinds[column] == "string" else values for column, values in expected.items()}
+        # In the order of time, which the parts are not.
+        assert found["monotonic_nanos"] == sorted(found["monotonic_nanos"]), name
+        assert exactly(zip(*found.values())) == exactly(zip(*said.values())), f"{name} in the export"
+    assert {("int64", False), ("int64", True), ("double", True), ("string", False), ("string", True)} <= kinds_seen
+
+
+def test_what_a_program_tells_comes_to_every_reader(telling_run):
+    events, gauges = values_by_duckdb(telling_run / "events"), values_by_polars(telling_run / "gauges")
+    assert {"a", 'half "way"', "a line\nand more", "ß 漢字 🦀", "\\", "'", "\0", "a\0b", "long " * 800} <= set(events["detail"])
+    assert {"0.0", "-0.0", "5e-324", "1.7976931348623157e+308", "-1.5", "3.0", repr(1 / 3)} <= set(map(repr, gauges["value"]))
+    assert len(set(values_by_pyarrow(telling_run / "span_edges")["span"])) == 300
 
 
 def steadily(reader, folder):

@@ -152,7 +152,8 @@ impl Shape {
             name: metric.column(),
             physical: metric.physical,
             nullable: true,
-            limited: index < table.keys,
+            // Bits of broken numbers have another order than the numbers.
+            limited: index < table.keys && metric.physical != Physical::Float,
             chosen: Encoding::Delta,
             stands: 0,
         });
@@ -557,3 +558,6 @@ impl Encoder {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

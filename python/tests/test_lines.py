@@ -25,15 +25,16 @@ def hot(numbers):
         total += sum(digit * digit % 7 for digit in range(40))  # hot
     return total
 
-def main(seconds=1.5, megabytes=300):
-    import time
+def allocate(megabytes):
+    return b"x" * (megabytes << 20)  # allocating
+
+def main(rounds=2000, megabytes=300):
     numbers, kept = list(range(300)), []
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
+    for round in range(rounds):
         cold(numbers)
         hot(numbers)
-        if not kept:
-            kept.append(b"x" * (megabytes << 20))  # allocating
+        if round == rounds // 4:
+            kept.append(allocate(megabytes))
     return kept
 """
 
@@ -58,8 +59,9 @@ def found(recording, job):
     assert lines.columns[:5] == ["file", "line", "function", "samples", "seconds"]
     mine = {row["line"]: row for row in lines if pathlib.Path(row["file"]).name == job.name}
     hot, allocating = mine[line_of("hot")], mine[line_of("allocating")]
+    # No clock is asked in the loop: on an overbooked machine a line with a system call looks dearer than it is.
     everything = sum(lines["cpu_seconds"])
-    assert everything > 1.0 and hot["cpu_seconds"] > 0.5 * everything, (hot, everything)
+    assert everything > 0.5 and hot["cpu_seconds"] > 0.5 * everything, (hot, everything)
     assert lines[0] == hot, "what took most comes first"
     assert hot["samples"] > 10
     assert 200e6 < allocating["resident_bytes"] < 400e6, allocating

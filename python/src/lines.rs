@@ -10,6 +10,9 @@ use barograph_store::{Line, LineCost};
 /// A column of numbers: its name, unit and help, and what it is of a cost.
 type Amount = (&'static str, &'static str, &'static str, fn(&LineCost) -> f64);
 
+/// What its columns begin with, what their help ends with, and what it is of a line.
+type Part = (&'static str, &'static str, fn(&Line) -> &LineCost);
+
 /// Each of them stands there twice, the second time with all that the line called.
 const AMOUNTS: [Amount; 9] = [
     ("seconds", "seconds", "Time for which threads were there, running or waiting.", |cost| cost.seconds),
@@ -42,7 +45,7 @@ pub(crate) fn rows(mut lines: Vec<Line>) -> Result<RecordBatch, ArrowError> {
     add("file".to_owned(), "text", "", "The file, as the program knows it.".to_owned(), texts(|line| &line.file));
     add("line".to_owned(), "id", "", "The line; absent for a function.".to_owned(), integers(|line| line.line));
     add("function".to_owned(), "text", "", "The function; of a line, one of those that stand in it.".to_owned(), texts(|line| &line.function));
-    let wholes: [(&str, &str, fn(&Line) -> &LineCost); 2] = [("", "", |line| &line.own), ("total_", " With all that it called.", |line| &line.total)];
+    let wholes: [Part; 2] = [("", "", |line| &line.own), ("total_", " With all that it called.", |line| &line.total)];
     for (prefix, more, of) in wholes {
         let samples = Int64Array::from_iter_values(lines.iter().map(|line| of(line).samples.cast_signed()));
         add(format!("{prefix}samples"), "counter", "count", format!("Samples in which it ran.{more}"), Arc::new(samples));

@@ -61,6 +61,7 @@ def run(
     max_overhead: float | None = None,
     until: str = "tree",
     force: bool = False,
+    lines: bool | int = False,
     cwd: str | os.PathLike[str] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Ran:
@@ -68,7 +69,7 @@ def run(
 
     The command has our streams. Without ``path`` the recording is named after the command and the time, in ``$BAROGRAPH_DIR`` or here. A name that is
     taken gets a number, unless ``force`` says to replace that recording. The other options are those of the program, times in seconds, ``max_overhead``
-    as a share of a core (0.005 is half a hundredth).
+    as a share of a core (0.005 is half a hundredth); ``lines`` is as with :func:`record`.
     """
     import subprocess
 
@@ -80,6 +81,8 @@ def run(
     options += ["--processes", processes] if processes is not None else []
     options += ["--max-overhead", f"{max_overhead * 100:.12g}%"] if max_overhead is not None else []
     options += ["--force"] if force else []
+    rate = hertz(lines)
+    options += [f"--lines={rate}"] if rate is not None else []
     line = [program(), "run", *options, "--output", os.fspath(folder), "--", *words]
     with subprocess.Popen(line, cwd=cwd, env=env) as recorder:
         status = _wait(recorder)
@@ -112,6 +115,15 @@ def _in_foreground() -> bool:
         return False
     finally:
         os.close(terminal)
+
+
+def hertz(lines: bool | int) -> int | None:
+    """How often in a second lines are looked at, if at all."""
+    if isinstance(lines, bool):
+        return 100 if lines else None
+    if not (isinstance(lines, int) and 1 <= lines <= 1000):
+        raise ValueError(f"lines={lines!r}: it is True, or how many times a second: from 1 to 1000")
+    return lines
 
 
 def _seconds(seconds: float) -> str:

@@ -114,6 +114,17 @@ class Recording:
         """Marks of the program, and what people, rules and the recorder said of moments."""
         return Table(self._source.events(self._from, self._to), "events")
 
+    def lines(self, by: str = "line") -> Table:
+        """One row for each source line of its Python programs, or each function with ``by="function"``, with what it cost; what took most CPU time first.
+
+        Columns that begin with ``total_`` are with all that it called, the others what it cost itself and in the libraries that it called. Shares are as right
+        as samples can tell; sums are exact. Where nobody looked at lines there are no rows: ``facts["sources"].get("lines")`` tells, if it was tried. The
+        samples themselves are the table ``run["lines"]``.
+        """
+        if by not in ("line", "function"):
+            raise ValueError(f"by={by!r}: it is 'line' or 'function'")
+        return Table(self._source.lines(by == "function", self._from, self._to), f"{by}s")
+
     def between(self, begin: When | None = None, end: When | None = None) -> Recording:
         """The same recording, of which only the rows of this time are seen, both ends included.
 

@@ -1,6 +1,7 @@
 //! The native half of the Python package: recordings as Arrow, marks and spans, and the recorder on a thread of its own. The other half, in Python, is what
 //! people call.
 
+mod lines;
 mod look;
 mod recording;
 mod session;

@@ -110,6 +110,15 @@ impl Source {
         })
     }
 
+    /// What each line, or each function, of its Python programs cost.
+    fn lines(&self, py: Python<'_>, by_function: bool, begin: Option<i64>, end: Option<i64>) -> PyResult<Rows> {
+        py.detach(|| {
+            let costs = self.timeline()?.line_costs(begin, end).map_err(raised)?.unwrap_or_default();
+            let rows = crate::lines::rows(if by_function { costs.functions } else { costs.lines });
+            rows.map(Rows::new).map_err(|error| BarographError::new_err(error.to_string()))
+        })
+    }
+
     /// What was said of moments.
     fn events(&self, py: Python<'_>, begin: Option<i64>, end: Option<i64>) -> PyResult<Rows> {
         py.detach(|| Ok(Rows::new(self.timeline()?.events(&Query::all().between(begin, end)).map_err(raised)?.batch().clone())))

@@ -32,7 +32,7 @@ impl Session {
     /// Begins to record: these processes and their descendants, or with `machine` everything.
     #[new]
     #[allow(clippy::too_many_arguments, reason = "it is called by keyword, from one place")]
-    #[pyo3(signature = (*, pids, machine, path, interval, write_interval, duration, processes, max_overhead, force))]
+    #[pyo3(signature = (*, pids, machine, path, interval, write_interval, duration, processes, max_overhead, force, lines))]
     fn new(
         py: Python<'_>,
         pids: Option<Vec<u32>>,
@@ -44,6 +44,7 @@ impl Session {
         processes: Option<&str>,
         max_overhead: Option<f64>,
         force: bool,
+        lines: Option<u32>,
     ) -> PyResult<Session> {
         let until = if pids.is_some() { Until::Root } else { Until::Stopped };
         let watched = match pids {
@@ -60,7 +61,7 @@ impl Session {
             ..Settings::default().options
         };
         let choice = |text: &str| text.parse::<Choice>().map_err(|error| PyValueError::new_err(format!("processes={text:?}: {error}")));
-        let settings = Settings { watched, path, force, options, processes: processes.map(choice).transpose()?, ..Settings::default() };
+        let settings = Settings { watched, path, force, options, processes: processes.map(choice).transpose()?, lines, ..Settings::default() };
         let session = py.detach(|| Recording::start(settings)).map_err(|error| raised(&error))?;
         Ok(Session { session })
     }

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use barograph_beacon::{self as beacon, Message, SpanId, Status, What};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -24,18 +25,20 @@ fn current(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 /// The innermost open span here.
 pub(crate) fn parent(py: Python<'_>) -> Option<SpanId> {
-    current(py).ok()?.call_method0("get").ok()?.extract().ok().map(SpanId)
+    let id = current(py).ok()?.call_method0(intern!(py, "get")).ok()?;
+    // To be refused a number is dearer than to see that there is none.
+    if id.is_none() { None } else { id.extract().ok().map(SpanId) }
 }
 
 /// From now on this is the innermost open span here. Gives what ends that.
 pub(crate) fn make_current(py: Python<'_>, span: SpanId) -> Option<Py<PyAny>> {
-    current(py).ok()?.call_method1("set", (span.0,)).ok().map(Bound::unbind)
+    current(py).ok()?.call_method1(intern!(py, "set"), (span.0,)).ok().map(Bound::unbind)
 }
 
 pub(crate) fn make_former_current(py: Python<'_>, token: Option<Py<PyAny>>) {
     if let (Ok(current), Some(token)) = (current(py), token) {
         // It is refused where this is another context than that in which the span began: there it was not the current one.
-        let _ = current.call_method1("reset", (token,));
+        let _ = current.call_method1(intern!(py, "reset"), (token,));
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) struct Attributes(Vec<(String, Said)>);
 
 impl Attributes {
     pub(crate) fn of(said: Option<&Bound<'_, PyDict>>) -> Attributes {
-        let Some(said) = said else { return Attributes::default() };
+        let Some(said) = said.filter(|said| !said.is_empty()) else { return Attributes::default() };
         // A copy: `str` of a value may change the dictionary, and iteration over one that changes ends the program.
         let items: Vec<_> = said.copy().map(|copy| copy.iter().collect()).unwrap_or_default();
         Attributes(items.iter().map(|(name, value)| (text(name), Said::of(value))).collect())
@@ -76,7 +76,7 @@ pub(crate) fn why(kind: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) -> Opti
     if kind.is_none() {
         return None;
     }
-    let name = kind.getattr("__name__").map_or_else(|_| text(kind), |name| text(&name));
+    let name = kind.getattr(pyo3::intern!(kind.py(), "__name__")).map_or_else(|_| text(kind), |name| text(&name));
     // `sys.exit()` and `sys.exit(0)` are how a program ends well, and GeneratorExit is how a generator does.
     let leaves_well = match name.as_str() {
         "GeneratorExit" => true,

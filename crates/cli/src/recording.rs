@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use barograph_model::{Batch, Sink};
 use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, Until};
-use barograph_session::{Subject, default_path, end_recording, facts, folder_name, listen, open_beacon, totals};
+use barograph_session::{
+    LINES_FAILED, Subject, default_path, end_recording, facts, folder_name, line_notices, listen, open_beacon, totals, watch_lines,
+};
 use barograph_sources::{Fault, FaultKind, Machine};
-use barograph_store::{self as store, Facts, Notice, Recording, Totals};
+use barograph_store::{self as store, Facts, Recording, Totals};
 
 use crate::options::{FastOption, RecordingOptions, UntilOption};
 use crate::rules::Rules;
@@ -104,37 +106,6 @@ fn listen_to_lines(rules: Rules, beacon: Result<&Beacon, &String>) -> Option<Lis
         Listener::start(&listen_to, rules.into_ears(beacon.address())).map_err(|error| error.to_string())
     });
     listener.inspect_err(|why| crate::complain(&anyhow::anyhow!("no line is looked at: {why}"))).ok()
-}
-
-/// Of some readings of stacks that failed, as some always do.
-const LINES_FAILED: &str = "lines_failed";
-
-#[cfg(feature = "lines")]
-fn watch_lines(recorder: &mut Recorder, machine: &Arc<Machine>, hertz: Option<u32>) {
-    if let Some(hertz) = hertz {
-        recorder.watch_lines(machine, hertz);
-    }
-}
-
-#[cfg(not(feature = "lines"))]
-fn watch_lines(_: &mut Recorder, _: &Arc<Machine>, _: Option<u32>) {}
-
-/// What one should know of the lines that were looked at.
-#[cfg(feature = "lines")]
-fn line_notices(panel: &Panel) -> Vec<Notice> {
-    let Some(status) = panel.line_status() else { return Vec::new() };
-    let why = status.why.map(|why| format!("; the last: {why}")).unwrap_or_default();
-    let all = [
-        ("lines_denied", status.denied, format!("this user may not read the stacks of Python processes{why}")),
-        ("lines_unreadable", status.unreadable, format!("Python processes whose stacks could not be read{why}")),
-        (LINES_FAILED, status.failed, format!("of {} readings of stacks, which the program changed meanwhile", status.samples)),
-    ];
-    all.into_iter().filter(|(_, count, _)| *count > 0).map(|(name, count, detail)| Notice { name: name.to_owned(), detail, count }).collect()
-}
-
-#[cfg(not(feature = "lines"))]
-fn line_notices(_: &Panel) -> Vec<Notice> {
-    Vec::new()
 }
 
 /// Where the rows go.

@@ -4,6 +4,7 @@
 
 mod end;
 mod facts;
+mod lines;
 mod look;
 mod place;
 mod session;
@@ -11,6 +12,7 @@ mod subject;
 
 pub use end::{end_recording, totals};
 pub use facts::{facts, listen, open_beacon};
+pub use lines::{LINES_FAILED, line_notices, watch_lines};
 pub use look::{Node, snapshot, tree};
 pub use place::{default_path, folder_name};
 pub use session::{Ended, Error, Session, Settings, Watched};

@@ -16,7 +16,7 @@ use barograph_record::{Handle, Options, Outcome, Panel, PanelOptions, Recorder, 
 use barograph_sources::{Choice, Machine, Roots};
 use barograph_store::{self as store, Recording, Totals};
 
-use crate::{Subject, default_path, end_recording, facts, folder_name, listen, open_beacon, totals};
+use crate::{Subject, default_path, end_recording, facts, folder_name, line_notices, listen, open_beacon, totals, watch_lines};
 
 /// What a session records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Settings {
     pub beacon: bool,
     /// Whether memory with shared pages told apart (PSS) is read for the job, now and then.
     pub process_memory: bool,
+    /// How often in a second the lines of Python programs are looked at, if at all; without the feature `lines` nobody looks.
+    pub lines: Option<u32>,
 }
 
 impl Default for Settings {
@@ -60,7 +62,16 @@ impl Default for Settings {
             duration: None,
             max_overhead: None,
         };
-        Settings { watched: Watched::ThisProgram, path: None, force: false, options, processes: None, beacon: true, process_memory: true }
+        Settings {
+            watched: Watched::ThisProgram,
+            path: None,
+            force: false,
+            options,
+            processes: None,
+            beacon: true,
+            process_memory: true,
+            lines: None,
+        }
     }
 }
 
@@ -227,7 +238,7 @@ fn see_end(thread: JoinHandle<Result<Ended, Error>>) -> Result<Ended, Error> {
 
 /// The work of the session's thread, from the first reading to the end of the recording.
 fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
-    let Settings { watched, path, force, options, processes, beacon, process_memory } = settings;
+    let Settings { watched, path, force, options, processes, beacon, process_memory, lines } = settings;
     let failed = |error: &dyn std::error::Error| Error::NotStarted(error.to_string());
     let machine = Arc::new(Machine::open(Roots::default()).map_err(|fault| failed(&fault))?);
     let subject = match &watched {
@@ -241,6 +252,7 @@ fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
     let (mut recorder, handle) = Recorder::within(panel, options).map_err(|error| failed(&error))?;
     let heard = listen(&mut recorder, open_beacon(beacon));
     let root = subject.attach(&mut recorder);
+    watch_lines(&mut recorder, &machine, lines);
     let mut facts = facts(&machine, &mut recorder, &subject, processes.as_ref(), &options, root);
     facts.sources.insert("beacon".to_owned(), heard);
     let path = path.map_or_else(|| default_path(&machine, &subject), |path| folder_name(&path));
@@ -256,10 +268,12 @@ fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
         return Err(Error::Ended);
     }
     let (outcome, recording) = recorder.run(recording, || None);
+    let of_lines = line_notices(recorder.panel());
     let totals = totals(&outcome, subject.has_job());
     let incomplete = |why: String| Error::Incomplete { path: path.clone(), why };
     let mut recording = recording.ok_or_else(|| incomplete("the thread that writes it failed; please report this".to_owned()))?;
     recording.facts_mut().processes.fast = Some(recorder.panel().processes().fast_status());
+    recording.facts_mut().notices.extend(of_lines);
     end_recording(&mut recording, &outcome, totals, &machine).map_err(|error| incomplete(error.to_string()))?;
     Ok(Ended { path, outcome, totals })
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use barograph::{gauge, mark, profile, record::Recorder, span, task};
-use barograph_store::{Frame, Timeline};
+use barograph_store::{Frame, SpanQuery, Timeline};
 use tracing_subscriber::prelude::*;
 
 use crate::harness::{Place, Ran, ended, finish, rows};
@@ -193,6 +193,11 @@ fn threads_and_recursion_under_tracing_are_never_confused() {
         }
         assert_eq!(deepest, DEPTH);
     }
+    // What was known only at the end is an attribute like those of the begin.
+    let told = timeline.spans(&SpanQuery::default()).unwrap();
+    assert_eq!(told.len(), spans.len());
+    let leaves = told.iter().filter(|span| span.attributes.is_some_and(|said| said.contains("\"depth\":") && said.contains("\"leaf\":true")));
+    assert_eq!(leaves.count(), WORKERS * 10 * 2);
     let failed = named(&spans, "fail");
     assert_eq!((failed.len(), failed[0].status.as_deref(), failed[0].detail.as_str()), (1, Some("error"), "no such luck"));
     assert!(spans.values().filter(|span| span.name != "fail").all(|span| span.status.as_deref() == Some("ok")));

@@ -191,6 +191,7 @@ impl Reader {
             Some(block) => {
                 block.end = Some(Box::new(edges.edge(row)));
                 (block.status, block.detail) = (status, detail);
+                block.attributes = both(block.attributes.take(), edges.attributes[row]);
             }
             None => drop(self.early.entry(id.into()).or_insert((status, detail))),
         }
@@ -205,6 +206,16 @@ impl Reader {
         }
         self.blocks.shrink_to_fit();
         (self.blocks, self.words)
+    }
+}
+
+/// The attributes of the begin, and those that were known only at the end: two JSON objects as one. Of two with the same name, readers take the latter.
+fn both(begin: Option<Box<str>>, end: Option<&str>) -> Option<Box<str>> {
+    let inside = |object: &str| object.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).map(|inside| inside.trim().to_owned());
+    match (begin.as_deref().and_then(inside), end.and_then(inside)) {
+        (Some(first), Some(second)) if !first.is_empty() && !second.is_empty() => Some(format!("{{{first},{second}}}").into()),
+        (_, Some(second)) if !second.is_empty() => end.map(Box::from),
+        _ => begin,
     }
 }
 
@@ -287,4 +298,22 @@ pub(super) fn self_times(blocks: &[Block]) -> Vec<SelfTime> {
         time.covered_until = time.covered_until.max(last);
     }
     times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_of_both_edges_are_those_of_the_span() {
+        let joined = |begin: Option<&str>, end: Option<&str>| both(begin.map(Box::from), end).map(String::from);
+        let (first, second) = (Some(r#"{"a":1}"#), Some(r#" {"b":"}"} "#));
+        assert_eq!(joined(first, second).as_deref(), Some(r#"{"a":1,"b":"}"}"#));
+        assert_eq!(joined(first, None).as_deref(), first);
+        assert_eq!(joined(first, Some("{}")).as_deref(), first);
+        assert_eq!(joined(None, second).as_deref(), second);
+        assert_eq!(joined(Some("{ }"), second).as_deref(), second);
+        assert_eq!(joined(None, None), None);
+        assert_eq!(joined(first, Some("nonsense")).as_deref(), first);
+    }
 }

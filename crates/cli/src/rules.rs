@@ -30,7 +30,7 @@ const NAME: &str = "name";
 pub(crate) struct RuleOptions {
     /// Mark the moment of each line of the job's output in which this is found. May be given more than once.
     ///
-    /// The mark is called what the group `name` of the regular expression found, as in 'epoch (?<name>\d+)', or else all that was found; other named
+    /// The mark is called what the group `name` of the regular expression found, as in `epoch (?<name>\d+)`, or else all that was found; other named
     /// groups become its attributes. Colours are taken out of a line first. The job's output arrives as it would otherwise, byte for byte.
     #[arg(long, value_name = "REGEX", conflicts_with = "no_beacon")]
     mark_on: Vec<String>,

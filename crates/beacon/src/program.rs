@@ -73,7 +73,8 @@ pub fn disconnect() {
 fn beacon() -> Option<&'static Beacon> {
     let (address, beacon) = {
         let shared = SHARED.try_read().ok()?;
-        (shared.address.clone().filter(|_| shared.beacon.is_some_and(|beacon| beacon.pid() != linux::pid())), shared.beacon)
+        let is_child = shared.beacon.is_some_and(|beacon| beacon.pid() != linux::pid());
+        (if is_child { shared.address.clone() } else { None }, shared.beacon)
     };
     match address {
         None => beacon,

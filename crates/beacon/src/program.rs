@@ -14,8 +14,9 @@ const ON: u8 = 2;
 
 static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// The longest that the end of a program is held up so that what it said last is heard.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// The longest that the end of a program is held up so that what it said last is heard: a recorder that has heard enough, or is not let run, listens again
+/// within a second.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 static SHARED: RwLock<Shared> = RwLock::new(Shared { address: None, beacon: None });
 

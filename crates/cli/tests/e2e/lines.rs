@@ -60,9 +60,9 @@ fn the_hot_line_the_allocating_line_and_the_waiting_line_are_found() {
         let waiting = of_line(&told, "hot.py", "the waiting line");
         let (waited, cpu) = (sum(&waiting, "waiting_seconds"), sum(&waiting, "cpu_seconds"));
         assert!((0.2..2.0).contains(&waited) && cpu < 0.1, "{python}: {waited} {cpu}");
-        // The function that calls the hot line has it in its total.
+        // The function that calls the hot line has it in its total. The rest is how Python begins.
         let main = told["lines"]["functions"].as_array().unwrap().iter().find(|function| function["function"] == "main").unwrap();
-        assert!(main["total"]["cpu_seconds"].as_f64().unwrap() > 0.9 * all, "{python}: {main}");
+        assert!(main["total"]["cpu_seconds"].as_f64().unwrap() > 0.7 * all, "{python}: {main} of {all}");
         assert_eq!(hot[0]["source"].as_str().unwrap().split("  #").next(), Some("total += sum(digit * digit % 7 for digit in range(40))"));
     }
 }

@@ -68,7 +68,8 @@ def found(recording, job):
     assert abs(hot["resident_bytes"]) < 60e6, hot
     functions = {row["function"]: row for row in recording.lines(by="function") if pathlib.Path(row["file"]).name == job.name}
     assert functions["main"]["line"] is None
-    assert functions["main"]["total_cpu_seconds"] > 0.9 * everything > functions["main"]["cpu_seconds"] * 2
+    # The rest is how Python begins.
+    assert functions["main"]["total_cpu_seconds"] > 0.6 * everything > functions["main"]["cpu_seconds"] * 2
     return hot
 
 

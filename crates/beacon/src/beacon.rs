@@ -12,8 +12,8 @@ use crate::limits::DATAGRAM_BYTES;
 use crate::linux::{self, Usage};
 use crate::{Address, Message, Readings, SpanId};
 
-/// What is kept while the socket is full: some thousands of lines.
-const KEPT_BYTES: usize = 256 * 1024;
+/// What is kept while the socket is full: what a few threads say at full speed while the recorder reads a busy machine.
+const KEPT_BYTES: usize = 1024 * 1024;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The connection that a whole program shares: looked for once, made anew after fork(2), given up when nobody listens.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{OnceLock, RwLock};
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::{Address, BEACON_VARIABLE, Beacon, Message, Readings, SPAN_VARIABLE, Sent, SpanId, Status, Value, What, linux};
@@ -18,12 +19,14 @@ static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 /// within a second.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-static SHARED: RwLock<Shared> = RwLock::new(Shared { address: None, beacon: None });
+/// What was connected last. Without a lock, as a fork(2) may come at any moment, and the child must not wait for a thread that it has not.
+static SHARED: AtomicPtr<Connection> = AtomicPtr::new(ptr::null_mut());
 
-struct Shared {
-    address: Option<Address>,
-    /// It is never freed: another thread may be sending, and a child of fork(2) must not close descriptors whose numbers may be others' by now.
-    beacon: Option<&'static Beacon>,
+/// It is never freed: another thread may be sending, and a child of fork(2) must not close descriptors whose numbers may be others' by now.
+struct Connection {
+    address: Address,
+    /// `None` if nobody listens there.
+    beacon: Option<Beacon>,
 }
 
 thread_local! {
@@ -33,7 +36,7 @@ thread_local! {
 
 /// Whether somebody listens, as far as is known. All other functions look by themselves; this is for who would have work with what to say.
 pub fn is_on() -> bool {
-    match STATE.load(Ordering::Relaxed) {
+    match STATE.load(Ordering::Acquire) {
         OFF => false,
         ON => true,
         _ => look(),
@@ -44,9 +47,9 @@ pub fn is_on() -> bool {
 #[cold]
 fn look() -> bool {
     match std::env::var_os(BEACON_VARIABLE).and_then(|text| Address::parse(&text)) {
-        Some(address) => connect_to(address),
+        Some(address) => connect(ptr::null_mut(), address).is_some(),
         None => {
-            STATE.store(OFF, Ordering::Relaxed);
+            STATE.store(OFF, Ordering::Release);
             false
         }
     }
@@ -54,37 +57,46 @@ fn look() -> bool {
 
 /// From now on this recorder is told. Returns whether it listens.
 pub fn connect_to(address: Address) -> bool {
-    let beacon = Beacon::connect(&address).ok().map(|beacon| &*Box::leak(Box::new(beacon)));
-    // Only who connects takes the lock for writing, for a moment. If a fork(2) came in that moment, the child says nothing.
-    let Ok(mut shared) = SHARED.try_write() else { return false };
-    *shared = Shared { address: Some(address), beacon };
-    STATE.store(if beacon.is_some() { ON } else { OFF }, Ordering::Relaxed);
-    beacon.is_some()
+    connect(SHARED.load(Ordering::Acquire), address).is_some()
+}
+
+/// Connects in place of this connection. Where another thread was faster, it is that one's which counts.
+fn connect(former: *mut Connection, address: Address) -> Option<&'static Beacon> {
+    let beacon = Beacon::connect(&address).ok();
+    let mine = Box::into_raw(Box::new(Connection { address, beacon }));
+    if SHARED.compare_exchange(former, mine, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        // SAFETY: nobody else has seen it.
+        #[allow(unsafe_code)]
+        drop(unsafe { Box::from_raw(mine) });
+    }
+    let beacon = shared().and_then(|connection| connection.beacon.as_ref());
+    STATE.store(if beacon.is_some() { ON } else { OFF }, Ordering::Release);
+    beacon
 }
 
 /// From now on nobody is told. What the environment names is not looked at again.
 pub fn disconnect() {
-    STATE.store(OFF, Ordering::Relaxed);
-    if let Ok(mut shared) = SHARED.try_write() {
-        *shared = Shared { address: None, beacon: None };
+    STATE.store(OFF, Ordering::Release);
+    SHARED.store(ptr::null_mut(), Ordering::Release);
+}
+
+fn shared() -> Option<&'static Connection> {
+    // SAFETY: it is null, or was made of a box and is never freed.
+    #[allow(unsafe_code)]
+    unsafe {
+        SHARED.load(Ordering::Acquire).as_ref()
     }
 }
 
 /// The connection of this process.
 fn beacon() -> Option<&'static Beacon> {
-    let (address, beacon) = {
-        let shared = SHARED.try_read().ok()?;
-        let is_child = shared.beacon.is_some_and(|beacon| beacon.pid() != linux::pid());
-        (if is_child { shared.address.clone() } else { None }, shared.beacon)
-    };
-    match address {
-        None => beacon,
-        Some(address) => {
-            // We are a child of who connected.
-            connect_to(address);
-            SHARED.try_read().ok()?.beacon
-        }
+    let connection = shared()?;
+    let beacon = connection.beacon.as_ref()?;
+    if beacon.pid() == linux::pid() {
+        return Some(beacon);
     }
+    // We are a child of who connected.
+    connect(ptr::from_ref(connection).cast_mut(), connection.address.clone())
 }
 
 fn thread(pid: u32) -> u32 {
@@ -112,7 +124,7 @@ fn send(beacon: &Beacon, what: What<'_>, attributes: &[(&str, Value<'_>)]) {
 fn deliver(beacon: &Beacon, message: Message<'_>) {
     let message = Message { thread: message.thread.or_else(|| Some(thread(beacon.pid()))), ..message };
     if beacon.send(&message) == Sent::NobodyThere {
-        STATE.store(OFF, Ordering::Relaxed);
+        STATE.store(OFF, Ordering::Release);
     }
 }
 
@@ -174,7 +186,7 @@ pub fn end(span: SpanId, status: Status<'_>) {
 /// parent had kept when it forked is not for the child to send again.
 pub fn flush(at_most: Duration) -> bool {
     let is_sent = |beacon: &Beacon| beacon.pid() != linux::pid() || beacon.flush(at_most);
-    STATE.load(Ordering::Relaxed) != ON || SHARED.try_read().is_ok_and(|shared| shared.beacon.is_none_or(is_sent))
+    STATE.load(Ordering::Acquire) != ON || shared().and_then(|connection| connection.beacon.as_ref()).is_none_or(is_sent)
 }
 
 extern "C" fn say_last_words() {

@@ -142,9 +142,13 @@ fn fail() -> Result<(), std::io::Error> {
 
 fn threads() {
     tracing_subscriber::registry().with(barograph::tracing::layer()).init();
+    // All say their first word at once, when none has looked for a recorder yet.
+    let start = std::sync::Arc::new(std::sync::Barrier::new(WORKERS));
     let workers: Vec<_> = (0..WORKERS)
         .map(|worker| {
+            let start = start.clone();
             thread::spawn(move || {
+                start.wait();
                 for round in 0..10 {
                     let _round = tracing::info_span!("round", worker, round).entered();
                     descend(worker, 1);
@@ -154,6 +158,8 @@ fn threads() {
                     let inner = tracing::info_span!("inner");
                     drop(own);
                     drop(inner);
+                    // Four threads that say nothing but words are a flood.
+                    thread::sleep(Duration::from_millis(2));
                 }
             })
         })

@@ -1,5 +1,6 @@
 //! The barograph program: arguments in, one command each, and an exit status.
 
+use barograph_view::human;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -11,7 +12,6 @@ mod export;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod human;
 mod ls;
 mod metrics;
 mod options;

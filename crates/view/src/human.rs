@@ -2,18 +2,18 @@
 
 use barograph_store::{Exit, State};
 
-use crate::paint::clean;
+use crate::text::clean;
 
 /// Between the thousands of a long number. It is narrow, and lines are not broken at it.
 const GROUP: char = '\u{202f}';
 
 /// Bytes: `1.25 GiB`.
-pub(crate) fn bytes(value: u64) -> String {
+pub fn bytes(value: u64) -> String {
     byte_amount(value as f64)
 }
 
 /// Bytes that were worked out, such as a mean: `1.25 GiB`.
-pub(crate) fn byte_amount(value: f64) -> String {
+pub fn byte_amount(value: f64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let (mut scaled, mut unit) = (value, 0);
     // 1023.7 would be shown as 1024, which the next unit says better.
@@ -26,18 +26,18 @@ pub(crate) fn byte_amount(value: f64) -> String {
 }
 
 /// The same without zeros behind the point: for what somebody has set, such as an interval or a limit.
-pub(crate) fn set(text: String) -> String {
+pub fn set(text: String) -> String {
     let Some((number, unit)) = text.split_once(' ').filter(|(number, _)| number.contains('.')) else { return text };
     format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Bytes in a second: `12.3 MiB/s`.
-pub(crate) fn byte_rate(value: f64) -> String {
+pub fn byte_rate(value: f64) -> String {
     format!("{}/s", byte_amount(value))
 }
 
 /// A length of time: `850 ms`, `12.3 s`, `3 min 12 s`, `1 h 02 min`, `2 d 03 h`.
-pub(crate) fn seconds(value: f64) -> String {
+pub fn seconds(value: f64) -> String {
     let size = value.abs();
     let sign = if value < 0.0 { "-" } else { "" };
     if size == 0.0 {
@@ -61,22 +61,22 @@ pub(crate) fn seconds(value: f64) -> String {
 }
 
 /// A time since the start: `+12.3 s`. What `--from` and `--to` take again.
-pub(crate) fn since_start(value: f64) -> String {
+pub fn since_start(value: f64) -> String {
     if value < 0.0 { seconds(value) } else { format!("+{}", seconds(value)) }
 }
 
 /// A number of cores, which may be broken: `1.98`.
-pub(crate) fn cores(value: f64) -> String {
+pub fn cores(value: f64) -> String {
     number(value)
 }
 
 /// A share of one: `12.3 %`.
-pub(crate) fn share(value: f64) -> String {
+pub fn share(value: f64) -> String {
     format!("{} %", number(value * 100.0))
 }
 
 /// How many: `12 345`.
-pub(crate) fn count(value: f64) -> String {
+pub fn count(value: f64) -> String {
     if value.fract() != 0.0 && value.abs() < 1000.0 {
         return number(value);
     }
@@ -92,17 +92,17 @@ pub(crate) fn count(value: f64) -> String {
 }
 
 /// How many in a second: `1234/s`.
-pub(crate) fn count_rate(value: f64) -> String {
+pub fn count_rate(value: f64) -> String {
     format!("{}/s", if value.abs() < 1000.0 { number(value) } else { count(value) })
 }
 
 /// A word for so many things: `1 core`, `3 cores`.
-pub(crate) fn plural(number: u64, one: &str, many: &str) -> String {
+pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number as f64), if number == 1 { one } else { many })
 }
 
 /// Three significant digits, at most three after the point. What is too small for them is said to be so, and not to be nothing.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 {
         "0".to_owned()
@@ -120,7 +120,7 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// A number of a program's own, however large or small: `0.312`, `1.50e-7`.
-pub(crate) fn any_number(value: f64) -> String {
+pub fn any_number(value: f64) -> String {
     if value == 0.0 || (0.001..1e6).contains(&value.abs()) {
         if value.abs() >= 1000.0 { count(value) } else { number(value) }
     } else {
@@ -129,7 +129,7 @@ pub(crate) fn any_number(value: f64) -> String {
 }
 
 /// How a process ended: `exit 3`, `killed by SIGKILL (9)`.
-pub(crate) fn exit(exit: Exit) -> String {
+pub fn exit(exit: Exit) -> String {
     match exit {
         Exit { signal: Some(number), .. } => format!("killed by {}", signal(number)),
         Exit { code: Some(code), .. } => format!("exit {code}"),
@@ -138,7 +138,7 @@ pub(crate) fn exit(exit: Exit) -> String {
 }
 
 /// Whether a recording goes on, in a word.
-pub(crate) fn state(state: State) -> &'static str {
+pub fn state(state: State) -> &'static str {
     match state {
         State::Live => "live",
         State::Ended => "ended",
@@ -147,7 +147,7 @@ pub(crate) fn state(state: State) -> &'static str {
 }
 
 /// A signal by name and number: `SIGKILL (9)`. Names are those of Linux on the architectures that matter here.
-pub(crate) fn signal(number: i32) -> String {
+pub fn signal(number: i32) -> String {
     const NAMES: [&str; 31] = [
         "SIGHUP",
         "SIGINT",
@@ -186,7 +186,7 @@ pub(crate) fn signal(number: i32) -> String {
 }
 
 /// Text of strangers, with everything escaped that a terminal would obey.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     clean(text).into_owned()
 }
 

@@ -1,0 +1,1 @@
+//! Recordings and the live machine in a terminal: `barograph top`.

@@ -1,0 +1,1 @@
+//! What a person sees in a browser: the server and its page.

@@ -68,3 +68,13 @@ impl From<barograph_store::Error> for Failure {
         Failure::new(status, error.to_string())
     }
 }
+
+impl From<barograph_view::Error> for Failure {
+    fn from(error: barograph_view::Error) -> Failure {
+        use barograph_view::Error;
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Window | Error::NoTable { .. } | Error::NoColumn { .. } | Error::NoColumns { .. } => Failure::bad(error.to_string()),
+        }
+    }
+}

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use barograph_store::{FACTS_FILE, Facts, State, Timeline};
+use barograph_view::View;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -58,7 +58,8 @@ pub(crate) struct Run {
     /// What those who watch it are told.
     pub(crate) tick: watch::Sender<Tick>,
     known: Mutex<Known>,
-    looks: AtomicU64,
+    /// Opened when something of it is drawn for the first time.
+    view: Mutex<Option<Arc<View>>>,
 }
 
 #[derive(Debug)]
@@ -144,15 +145,6 @@ impl Library {
         if !shelf.made.iter().any(|made| made == path) {
             shelf.made.push(path.to_owned());
         }
-        drop(shelf);
-        self.look();
-    }
-
-    /// Shows a recording no more.
-    pub(crate) fn remove(&self, path: &Path) {
-        let mut shelf = self.shelf();
-        shelf.made.retain(|made| made != path);
-        shelf.runs.remove(path);
         drop(shelf);
         self.look();
     }
@@ -251,7 +243,7 @@ impl Run {
         let id = Some(facts.id.clone()).filter(|id| is_word && !is_taken(id)).unwrap_or_else(|| format!("p{:016x}", hash(path)));
         let known = Known { state: timeline.state(), to: last_row(&timeline), facts, stamp, looked: Instant::now() };
         let of_facts = known.facts.id.clone();
-        Ok(Run { id, path: path.to_owned(), of_facts, tick: watch::channel(known.tick()).0, known: Mutex::new(known), looks: AtomicU64::new(0) })
+        Ok(Run { id, path: path.to_owned(), of_facts, tick: watch::channel(known.tick()).0, known: Mutex::new(known), view: Mutex::new(None) })
     }
 
     /// Whether this path still has this recording.
@@ -273,6 +265,15 @@ impl Run {
 
     pub(crate) fn state(&self) -> State {
         self.known().state
+    }
+
+    /// What is drawn of it.
+    pub(crate) fn view(&self) -> Answer<Arc<View>> {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = &*view {
+            return Ok(Arc::clone(view));
+        }
+        Ok(Arc::clone(view.insert(Arc::new(View::open(&self.path)?))))
     }
 
     /// Opens it anew, as it is now.
@@ -297,9 +298,13 @@ impl Run {
             self.known().looked = Instant::now();
             return Ok(());
         }
-        self.looks.fetch_add(1, Ordering::Relaxed);
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(view) = &view {
+            view.refresh()?;
+        }
         let timeline = Timeline::open(&self.path)?;
-        let to = if stamp == old_stamp { old_to } else { last_row(&timeline).max(old_to) };
+        let last = || view.as_ref().map_or_else(|| last_row(&timeline), |view| view.range().1);
+        let to = if stamp == old_stamp { old_to } else { last().max(old_to) };
         let known = Known { facts: Arc::new(timeline.facts().clone()), state: timeline.state(), to, stamp, looked: Instant::now() };
         let tick = known.tick();
         *self.known() = known;

@@ -6,12 +6,12 @@
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use barograph_view::{Card, Gap, Key, Kind, Line, Lines, Panel, Spec, Summary, Unit, Window};
+use barograph_view::{Gap, Key, Kind, Line, Lines, Spec, Summary, Unit, Window};
 use serde::{Deserialize, Serialize};
 
 use super::{Shared, run_now, time, wait};
 use crate::failure::{Answer, Failure};
-use crate::library::{Run, millis};
+use crate::library::millis;
 
 /// The first bytes.
 const MAGIC: &[u8; 4] = b"BFR1";
@@ -68,8 +68,7 @@ pub(super) async fn frame(State(app): State<Shared>, Path(id): Path<String>, Que
     let query: FrameQuery = serde_json::from_str(&asked.q).map_err(|error| Failure::bad(format!("this makes no sense: {error}")))?;
     let window = window(&query)?;
     let bytes = wait(move || {
-        let run = run_now(&app, &id)?;
-        let lines = lines(&run, &query.specs, window)?;
+        let lines = run_now(&app, &id)?.view()?.lines(&query.specs, window)?;
         Ok(encode(window, &lines))
     })
     .await?;
@@ -85,15 +84,6 @@ fn window(query: &FrameQuery) -> Answer<Window> {
         return Err(Failure::bad(format!("no more than {MOST_SPECS} specs are answered at once")));
     }
     Ok(Window { from, to, buckets: query.buckets.clamp(1, MOST_BUCKETS) })
-}
-
-/// What is drawn of a recording.
-pub(super) fn panels(_run: &Run) -> Answer<(Vec<Panel>, Vec<Card>)> {
-    Ok((Vec::new(), Vec::new()))
-}
-
-fn lines(_run: &Run, _specs: &[Spec], _window: Window) -> Answer<Lines> {
-    Err(Failure::not_here("this version draws nothing"))
 }
 
 /// The bytes of these lines.

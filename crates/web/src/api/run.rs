@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use barograph_store::{TableInfo, Timeline};
-use barograph_view::{Card, Panel};
+use barograph_store::TableInfo;
+use barograph_view::{Card, Panel, View};
 use serde::Serialize;
 
 use super::{Shared, run_now, wait};
@@ -93,10 +93,8 @@ struct Field {
 pub(super) async fn run(State(app): State<Shared>, Path(id): Path<String>) -> Answer<Json<Run>> {
     wait(move || {
         let run = run_now(&app, &id)?;
-        let timeline = run.timeline()?;
-        let tables = timeline.tables()?;
-        let (panels, cards) = super::frame::panels(&run)?;
-        Ok(Json(Run::of(run.head(app.is_read_only), &timeline, tables, panels, cards)))
+        let view = run.view()?;
+        Ok(Json(Run::of(run.head(app.is_read_only), &view)))
     })
     .await
 }
@@ -107,7 +105,8 @@ fn said(text: &str) -> Option<String> {
 }
 
 impl Run {
-    fn of(head: RunHead, timeline: &Timeline, tables: Vec<TableInfo>, panels: Vec<Panel>, cards: Vec<Card>) -> Run {
+    fn of(head: RunHead, view: &View) -> Run {
+        let (timeline, tables) = (view.timeline(), view.tables());
         let facts = timeline.facts();
         let totals = facts.end.as_ref().map(|end| end.totals).unwrap_or_default();
         let notice =
@@ -146,8 +145,8 @@ impl Run {
             },
             notices: facts.notices.iter().map(notice).chain(damaged).collect(),
             sources: facts.sources.clone(),
-            panels,
-            cards,
+            panels: view.panels(),
+            cards: view.cards(),
             has_processes: tables.iter().any(|table| table.name == "process" && table.rows > 0),
             tables: tables.into_iter().map(Table::of).collect(),
         }

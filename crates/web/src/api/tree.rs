@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Query, State};
 use barograph_session::Node;
+use barograph_sources::Machine;
 use barograph_view::ProcessRow;
 use serde::{Deserialize, Serialize};
 
@@ -60,15 +61,17 @@ pub(super) async fn tree(State(app): State<Shared>, Query(Asked { pid }): Query<
             at: millis(i64::try_from(now).unwrap_or_default()),
             threads: nodes.iter().map(|node| node.threads).sum(),
             by_command: by_command(&nodes),
-            processes: nodes.into_iter().map(row).collect(),
+            processes: nodes.into_iter().map(|node| row(kernel, node)).collect(),
         }))
     })
     .await
 }
 
-fn row(node: Node) -> ProcessRow {
+fn row(kernel: &Machine, node: Node) -> ProcessRow {
     ProcessRow {
         pid: node.pid,
+        // Of one that has just ended it is known no more.
+        start_ticks: u32::try_from(node.pid).ok().and_then(|pid| barograph_sources::start_ticks(kernel, pid)).map_or(0, |ticks| ticks as i64),
         parent_pid: Some(node.parent),
         name: Some(node.name),
         command: Some(node.command),

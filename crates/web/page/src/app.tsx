@@ -33,7 +33,6 @@ export function App() {
             <Cards />
             <div class="timed">
               <Ruler />
-              <Selection />
               <Lanes />
               <Charts />
             </div>
@@ -41,7 +40,12 @@ export function App() {
           </Fragment>
         )}
       </main>
-      {!nothing && <Overview />}
+      {!nothing && (
+        <footer class="foot">
+          <Selection />
+          <Overview />
+        </footer>
+      )}
       <Help />
     </Fragment>
   );

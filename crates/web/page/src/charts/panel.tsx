@@ -2,8 +2,8 @@
 import { computed, useSignal } from '@preact/signals';
 import { useCallback, useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Frame, Gap, Panel, Spec } from '../api.ts';
-import { OTHERS, introduce } from '../colours.ts';
-import { duration, inScale, scaleFor } from '../numbers.ts';
+import { OTHERS, heat, introduce } from '../colours.ts';
+import { amount, bare, duration, scaleFor } from '../numbers.ts';
 import type { Scale } from '../numbers.ts';
 import { colour, dark, following, live, shownRuns, smoothing, source, view, zoneName } from '../state.ts';
 import type { Shown } from '../state.ts';
@@ -172,7 +172,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
 
   const rows = useMemo((): Row[] => {
     const whole: Row[] = total && chosen.size === 0 ? [{ label: 'total', colour: null, line: total, identity: 'total', process: null }] : [];
-    return [...whole, ...lines.map((line): Row => ({ label: line.label, colour: paint(line), line, identity: line.identity, process: processOf(panel, line) }))];
+    return [...whole, ...lines.map((line): Row => ({ label: line.label, colour: panel.style === 'heat' ? heatColour(line.line.summary.mean, unit, isDark) : paint(line), line, identity: line.identity, process: processOf(panel, line) }))];
   }, [lines, total, isDark, chosen.size]);
 
   const heatHighest = unit === 'ratio' ? 1 : Math.max(1e-12, range[1]);
@@ -194,13 +194,16 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
         <Grid ticks={panel.style === 'heat' ? [] : scaled.ticks} low={scaled.low} high={scaled.high} />
         {panel.style === 'heat' ? <Heat lines={lines} highest={heatHighest} height={height} faded={fade} /> : <Plot picture={picture} height={height} />}
         <Gaps gaps={gaps} offset={answer.frames[0]?.shown.offset ?? 0} />
-        {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={`${inScale(value, scaleFor(unit, value))} ${scaleFor(unit, value).unit}`} />)}
+        {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={bare(amount(value, unit))} />)}
         {isEmpty && <p class="surface-says">{error ?? 'Nothing was recorded of this here.'}</p>}
       </Surface>
       <Legend rows={rows} scale={scale} height={height + 24} isolated={isolated} highlighted={highlighted} live={live.value} far={panel.limits.filter((limit) => !near.includes(limit) && panel.style !== 'heat')} unit={unit} />
     </div>
   );
 }
+
+/** Of a row of cells the colour of its mean; a scale that is not of shares has none of its own. */
+const heatColour = (mean: number | null, unit: Panel['unit'], isDark: boolean): string => (unit === 'ratio' && mean !== null ? `rgb(${heat(mean, isDark).join(' ')})` : 'transparent');
 
 /** Whose line it is, if it is a process's. */
 function processOf(panel: Panel, { line }: Drawn): { pid: number; startTicks: number } | null {
@@ -212,7 +215,7 @@ function processOf(panel: Panel, { line }: Drawn): { pid: number; startTicks: nu
 function Ticks({ at, low, high, scale }: { at: number[]; low: number; high: number; scale: Scale }) {
   return at.map((value) => {
     const part = (value - low) / (high - low);
-    return part > 1.001 ? null : <span key={value} class="tick" style={{ bottom: `${part * 100}%` }}>{tickText(value, scale, at)}</span>;
+    return part > 1.001 ? null : <span key={value} class={part > 0.96 ? 'tick top' : part < 0.03 ? 'tick foot' : 'tick'} style={{ bottom: `${part * 100}%` }}>{tickText(value, scale, at)}</span>;
   });
 }
 
@@ -256,7 +259,7 @@ function Gaps({ gaps, offset }: { gaps: Gap[]; offset: number }) {
 function Limit({ label, part, said }: { label: string; part: number; said: string }) {
   return part < 0 || part > 1 ? null : (
     <i class="limit" style={{ bottom: `${part * 100}%` }}>
-      <span class={part > 0.85 ? 'below' : ''}>{label} {said}</span>
+      <span class={part > 0.85 ? 'below' : ''}>{said.endsWith(` ${label}`) ? said : `${label} ${said}`}</span>
     </i>
   );
 }

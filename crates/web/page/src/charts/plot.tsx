@@ -69,7 +69,7 @@ export function Plot({ picture, height }: { picture: Picture; height: number }) 
             return {
               width: trace.width,
               dash: trace.dash,
-              stroke: trace.fill === 'zero' ? () => ground() : stroke,
+              stroke,
               fill: trace.fill === 'zero' ? () => colourOf(current(), false) : undefined,
               fillTo: 0,
               points: { show: true, size: 4, width: 0, fill: stroke, stroke, filter: (_, series) => alone(now.current.columns[series - 1] ?? []) },

@@ -128,16 +128,20 @@ export function extent(x: ArrayLike<number>, values: ArrayLike<number | null | u
 
 export interface Axis { low: number; high: number; ticks: number[] }
 
-/** The vertical axis for such values: from zero, up to a round number. */
+/** The vertical axis for such values: from zero, with ticks at round numbers. */
 export function axis([low, high]: [number, number], scale: Scale, unit: Panel['unit'], most: number): Axis {
   let bottom = Math.min(0, low);
   // A program's own numbers may be far from zero, with all that matters in their last digits.
   if (unit === 'number' && low > 0 && high > low && high - low < low * 0.25) bottom = low - (high - low) * 0.1;
   let top = Math.max(high, 0);
   if (unit === 'ratio' && top > 0.6 && top <= 1) top = 1;
-  if (top === bottom) top = bottom + (unit === 'ratio' ? 0.01 : scale.factor);
+  if (top === bottom) top = bottom + (unit === 'ratio' ? 0.01 : unit === 'cores' ? 0.1 : scale.factor);
   const ticks = axisTicks(bottom, top, most, scale);
-  return { low: bottom < 0 || bottom > 0 ? Math.min(bottom, ticks[0] ?? bottom) : 0, high: Math.max(top, ticks.at(-1) ?? top), ticks };
+  // Up to the next round number if it is near, else a little above what is highest.
+  const round = ticks.at(-1) ?? top;
+  const above = bottom + (top - bottom) * 1.15 >= round ? round : bottom + (top - bottom) * 1.04;
+  const foot = bottom === 0 ? 0 : Math.min(bottom, ticks[0] ?? bottom);
+  return { low: foot, high: above, ticks: ticks.filter((tick) => tick <= above * 1.0001 || tick <= 0) };
 }
 
 /** The highest that an axis should reach, given how high it was: while live it grows at once, and shrinks only when far too high. */

@@ -5,7 +5,7 @@ import { useFetched } from '../charts/fetch.ts';
 import { buckets } from '../charts/series.ts';
 import { amount } from '../numbers.ts';
 import { activeRange, dark, focus, live, panelChoice, panels, run, shownRuns, source, view, zoneName } from '../state.ts';
-import { clock } from '../time.ts';
+import { MINUTE, clock } from '../time.ts';
 
 /** How many points a small curve has. */
 const POINTS = 96;
@@ -36,13 +36,16 @@ function One({ card, line, offset }: { card: Card; line: Line | null; offset: nu
     if (!panels.peek().some(({ id }) => id === card.panel)) panelChoice.value = { shown: [...panels.peek().map(({ id }) => id), card.panel], hidden: panelChoice.peek()?.hidden ?? [] };
     requestAnimationFrame(() => document.querySelector(`[data-panel="${CSS.escape(card.panel)}"]`)?.scrollIntoView({ block: 'center', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' }));
   };
-  const peak = summary?.peak == null ? '' : `peak ${amount(summary.peak, unit)}${summary.peakAt == null ? '' : ` at ${clock(summary.peakAt + offset, zoneName.value)}`}`;
+  const long = view.value.to - view.value.from > 10 * MINUTE;
+  const peakClock = summary?.peakAt == null ? '' : clock(summary.peakAt + offset, zoneName.value);
+  const peak = summary?.peak == null ? '' : `peak ${amount(summary.peak, unit)}${peakClock && ` at ${peakClock}`}`;
+  const short = summary?.peak == null ? '\u00a0' : `peak ${amount(summary.peak, unit)}${peakClock && ` ${long ? peakClock.slice(0, 5) : peakClock}`}`;
   return (
     <button type="button" class="card" title={`${peak}. Click to see its chart.`} onClick={go}>
       <span class="card-title">{card.title}</span>
       <Value line={line} unit={unit} offset={offset} />
       <Spark line={line} />
-      <span class="card-peak">{peak || '\u00a0'}</span>
+      <span class="card-peak"><How />{short}</span>
     </button>
   );
 }
@@ -58,9 +61,13 @@ function Value({ line, unit, offset }: { line: Line | null; unit: Card['unit']; 
     <span class="card-value">
       {split < 0 ? text : text.slice(0, split)}
       <small>{split < 0 ? '' : text.slice(split)}</small>
-      <small class="card-how">{at !== null ? 'at cursor' : isNow ? 'now' : 'mean'}</small>
     </span>
   );
+}
+
+/** What the large number is, where it is not the newest. */
+function How() {
+  return <>{focus.value !== null || (live.value && activeRange.value.kind !== 'free') ? '' : 'mean, '}</>;
 }
 
 const WIDE = 120;

@@ -31,13 +31,13 @@ export function Overview() {
   const all = whole.value;
   const title = run.value.cards[0]?.title ?? '';
   return (
-    <footer class="overview" aria-label="The whole run">
+    <section class="overview" aria-label="The whole run">
       <div class="time-row">
         <div class="gutter"><span>{title}</span></div>
         <Brush all={all}><Curve frame={value.value} all={all} offset={shownRuns.value[0]?.offset ?? 0} /></Brush>
         <div class="side overview-says"><span>{dateAndClock(all.from, zoneName.value)}</span><span>to {dateAndClock(all.to, zoneName.value)}</span></div>
       </div>
-    </footer>
+    </section>
   );
 }
 

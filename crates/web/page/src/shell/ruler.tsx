@@ -20,7 +20,7 @@ export function Ruler() {
   return (
     <div class="ruler">
       <TimeRow
-        gutter={<span class="ruler-zone" title={`Times are those of ${zone}`}>{offsetName(from, zone)}</span>}
+        gutter={<span class="ruler-zone" title={`Times are those of ${zone}`}>{offsetName(from, zone).replace(/^UTC(?=.)/, '')}</span>}
         side={
           <div class="ruler-side">
             <span class="ruler-range" title="What is looked at">{date(from, zone)} · {duration((to - from) / 1000)}</span>

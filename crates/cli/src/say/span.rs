@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use barograph_beacon::{Message, Readings, SPAN_VARIABLE, SpanId, Status, What, monotonic_nanos, surrounding};
 use barograph_record::{JobEnd, SpawnError, accompany, become_command, care_for};
+use barograph_session::attributes;
 use clap::{Args, Subcommand};
 
-use super::{Found, Live, Whom, attributes, new_span, parse_attribute, speaker};
+use super::{Found, Live, Whom, new_span, parse_attribute, speaker};
 
 /// Run a command as a block with a name, or begin and end one.
 ///

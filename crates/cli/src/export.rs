@@ -19,7 +19,6 @@ use jiff::tz::TimeZone;
 
 use crate::human;
 use crate::paint::{Ink, Paint, width};
-use crate::story;
 use crate::table::{Align, Table};
 use crate::words::{self, Window};
 

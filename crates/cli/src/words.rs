@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use barograph_session::time;
-pub(crate) use barograph_session::time::{HELP, Reference, duration, moment, shown, zoned};
+pub(crate) use barograph_session::time::{HELP, Reference, moment, shown, zoned};
 use clap::Args;
 use jiff::tz::TimeZone;
 

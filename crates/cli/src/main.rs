@@ -28,6 +28,8 @@ mod snapshot;
 mod story;
 mod summary;
 mod table;
+#[cfg(feature = "top")]
+mod top;
 mod tree;
 mod words;
 
@@ -50,6 +52,8 @@ enum Command {
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
+    #[cfg(feature = "top")]
+    Top(top::TopArgs),
     Mark(say::MarkArgs),
     Gauge(say::GaugeArgs),
     Span(say::SpanArgs),
@@ -82,6 +86,8 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(args),
         Command::Mark(args) => say::mark(args),
         Command::Gauge(args) => say::gauge(args),
         Command::Span(args) => say::span(args),

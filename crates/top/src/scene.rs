@@ -1,7 +1,7 @@
 //! What is on the screen, as plain data: made by the reader from a recording, drawn by the screen.
 
 use barograph_view::human;
-use barograph_view::spec::{Points, ProcessRow, Unit};
+use barograph_view::{Points, ProcessRow, Unit};
 
 use crate::table;
 use crate::window::Window;
@@ -33,6 +33,7 @@ pub(crate) struct Scene {
     pub(crate) cursor: i64,
     pub(crate) begin: i64,
     pub(crate) end: i64,
+    pub(crate) start: i64,
     /// Whether ticks are less than a second apart.
     pub(crate) is_fine: bool,
     pub(crate) window: Window,
@@ -167,12 +168,14 @@ fn round_up(unit: Unit, value: f64) -> f64 {
 pub(crate) fn cells(points: &Points, window: Window, stale: i64) -> Vec<Cell> {
     let mut cells = vec![Cell::NOTHING; window.columns];
     let mut weights = vec![0.0_f64; window.columns];
-    let mut before: Option<i64> = None;
+    // The point before, and whether anything was known then.
+    let mut before: Option<(i64, bool)> = None;
     for (place, x) in points.x.iter().enumerate() {
         let at = (x * 1e6) as i64;
-        let since = before.filter(|before| (0..=stale).contains(&(at - before))).unwrap_or(at);
-        before = Some(at);
-        let Some(mean) = points.mean.get(place).copied().filter(|mean| !mean.is_nan()) else { continue };
+        let mean = points.mean.get(place).copied().filter(|mean| !mean.is_nan());
+        let since = before.filter(|(before, known)| *known && (0..=stale).contains(&(at - before))).map_or(at, |(before, _)| before);
+        before = Some((at, mean.is_some()));
+        let Some(mean) = mean else { continue };
         let max = points.max.get(place).copied().filter(|max| !max.is_nan()).unwrap_or(mean);
         if at < window.from || since >= window.to() {
             continue;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use barograph_view::human;
-use barograph_view::spec::ProcessRow;
+use barograph_view::ProcessRow;
 use barograph_view::text::clean;
 
 /// What stands in a column.

@@ -88,7 +88,7 @@ impl Layout {
 fn share_out(meters: usize, budget: usize) -> Vec<usize> {
     let mut rows = vec![1; meters.min(budget)];
     let mut spare = budget - rows.len();
-    for (first, most) in [(2, 2), (2, 3), (usize::MAX, 2), (2, 4), (usize::MAX, 3), (2, 6)] {
+    for (first, most) in [(2, 2), (2, 3), (usize::MAX, 2), (2, 4), (usize::MAX, 3), (2, 5), (2, 6)] {
         for row in rows.iter_mut().take(first).filter(|row| **row < most) {
             if spare == 0 {
                 return rows;

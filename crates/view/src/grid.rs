@@ -30,6 +30,11 @@ impl Grid {
         Grid { from: first * width, width, count: usize::try_from(last - first + 1).unwrap_or(usize::MAX) }
     }
 
+    /// Where the last one ends.
+    pub(crate) fn to(self) -> i64 {
+        self.from.saturating_add(self.width.saturating_mul(self.count as i64))
+    }
+
     /// The middle of a bucket.
     pub(crate) fn middle(self, bucket: usize) -> i64 {
         self.from + bucket as i64 * self.width + self.width / 2

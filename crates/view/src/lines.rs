@@ -41,8 +41,9 @@ impl View {
             let Some(table) = known.tables.get(table) else { continue };
             let places: Vec<usize> = places.into_iter().filter(|&place| check(&specs[place], table).is_ok()).collect();
             let Some(rows) = known.rows(table, filter, places.iter().map(|&place| &specs[place]), window)? else { continue };
+            let thinner = Thinner::new(&rows.ticks, window);
             for place in places {
-                lines[place] = known.lines_of(table, &rows, place, &specs[place], window)?;
+                lines[place] = known.lines_of(table, &rows, &thinner, place, &specs[place])?;
             }
         }
         Ok(Lines { lines: lines.into_iter().flatten().collect(), gaps: known.gaps(window)? })
@@ -72,7 +73,9 @@ impl Known {
                 columns.push(column.clone());
             }
         }
-        let mut query = self.clock.between(Query::all().columns(columns), window.from.saturating_sub(stale), window.to.saturating_add(stale));
+        // Whole buckets; beyond them the nearest tick on each side, and the row that it is compared with.
+        let (grid, beyond) = (Grid::of(window), stale.saturating_mul(2));
+        let mut query = self.clock.between(Query::all().columns(columns), grid.from.saturating_sub(beyond), grid.to().saturating_add(beyond));
         for (column, key) in filter {
             query = match key {
                 Key::Number(number) => query.equal(column, *number),
@@ -82,15 +85,14 @@ impl Known {
         Ok(self.frame(&table.name, &query)?.map(|frame| Rows::new(table, frame, self.clock, stale)))
     }
 
-    fn lines_of(&self, table: &TableInfo, rows: &Rows<'_>, place: usize, spec: &Spec, window: Window) -> Result<Vec<Line>, Error> {
+    fn lines_of(&self, table: &TableInfo, rows: &Rows<'_>, thinner: &Thinner<'_>, place: usize, spec: &Spec) -> Result<Vec<Line>, Error> {
         let subjects = rows.subjects(spec);
         let unit = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name)).map_or(Unit::Number, |field| unit_of(&table.name, field));
-        let thinner = Thinner::new(&rows.ticks, window);
         let name = || spec.label.clone().unwrap_or_else(|| self.name_of(table, spec));
         let line = |cells: &Cells, kind: Kind, label: String| {
             let (points, summary) = if is_said(&table.name) {
                 let (ticks, cells) = rows.own_times(cells);
-                let thinner = Thinner::new(&ticks, window);
+                let thinner = Thinner::new(&ticks, thinner.window);
                 (thinner.points(&cells), thinner.summary(&cells))
             } else {
                 (thinner.points(cells), thinner.summary(cells))
@@ -101,7 +103,7 @@ impl Known {
             let whole = rows.sum(&subjects);
             return Ok(vec![line(&whole, Kind::Whole, name())]);
         }
-        let names = if has_passing_subjects(table) { moment::names(self, window.to)? } else { HashMap::new() };
+        let names = if has_passing_subjects(table) { moment::names(self)? } else { HashMap::new() };
         let label = |key: &[Key]| {
             let subject = match key {
                 [Key::Number(pid), Key::Number(start)] if has_passing_subjects(table) => match names.get(&(*pid, *start)) {

@@ -142,8 +142,8 @@ pub(crate) struct Who {
     shown: i64,
 }
 
-/// The names of all processes at a shown time: the latest before it, or else the first after it.
-pub(crate) fn names(known: &Known, _to: i64) -> Result<HashMap<Id, String>, Error> {
+/// The last names of all processes.
+pub(crate) fn names(known: &Known) -> Result<HashMap<Id, String>, Error> {
     let identities = known.identities(None)?;
     Ok(identities.into_iter().filter_map(|(id, who)| Some((id, who.row.name?))).collect())
 }

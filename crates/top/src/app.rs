@@ -158,7 +158,9 @@ impl App {
             Action::ZoomOut => self.scale = self.scale.coarser(shown.window, times),
             Action::Whole => self.scale = Scale::Whole,
             Action::Select(by) => match &mut self.overlay {
-                Some(Overlay::Help(line)) => *line = line.saturating_add_signed(by).min(GROUPS.iter().map(|(_, bindings)| bindings.len()).sum::<usize>() - 1),
+                Some(Overlay::Help(line)) => {
+                    *line = line.saturating_add_signed(by).min(GROUPS.iter().map(|(_, bindings)| bindings.len()).sum::<usize>() - 1)
+                }
                 _ => self.select(by, shown),
             },
             Action::Page(screens) => self.select(screens.saturating_mul(isize::try_from(shown.rows.max(1)).unwrap_or(1)), shown),
@@ -272,8 +274,7 @@ impl App {
     }
 
     fn sort(&mut self, column: Column) {
-        // The same again: the other way round.
-        self.order.reversed = self.order.by == column && !self.order.reversed;
+        self.order.reversed = false;
         self.order.by = column;
         self.scroll = 0;
     }

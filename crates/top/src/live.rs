@@ -34,7 +34,8 @@ impl Live {
     pub(crate) fn start(interval: Duration) -> Result<Live, Error> {
         let place = place();
         clear(&place);
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&place).map_err(|error| Error::Live(format!("{}: {error}", place.display())))?;
+        let folder =
+            tempfile::Builder::new().prefix(PREFIX).tempdir_in(&place).map_err(|error| Error::Live(format!("{}: {error}", place.display())))?;
         let settings = Settings {
             watched: Watched::Machine,
             path: Some(folder.path().join(NAME)),

@@ -9,7 +9,7 @@ use barograph_view::{Card, Panel, ProcessRow, Spec, Style, Unit, View, human};
 
 use crate::Error;
 use crate::app::{App, Identity, Overlay, Place};
-use crate::scene::{Bar, Cell, Life, Mark, Meter, Scene, Standing, arrange, cells};
+use crate::scene::{BUCKETS_OF_COLUMN, Bar, Cell, Life, Mark, Meter, Scene, Standing, arrange, cells};
 use crate::screen::{Layout, Wanted};
 use crate::table;
 use crate::timetable::Timetable;
@@ -219,7 +219,9 @@ fn title(command: Option<&[String]>) -> String {
 fn about(facts: &barograph_store::Facts) -> Vec<String> {
     let (host, limits) = (&facts.host, &facts.limits);
     let cores = match limits.cores {
-        Some(limit) if limit < host.cores as f64 => format!("{} of {}", human::set(format!("{} ", human::cores(limit))).trim_end(), human::plural(host.cores, "core", "cores")),
+        Some(limit) if limit < host.cores as f64 => {
+            format!("{} of {}", human::set(format!("{} ", human::cores(limit))).trim_end(), human::plural(host.cores, "core", "cores"))
+        }
         _ => human::plural(host.cores, "core", "cores"),
     };
     let memory = match limits.memory_bytes {
@@ -244,7 +246,7 @@ fn standing(state: State, facts: &barograph_store::Facts) -> Standing {
     match (state, &facts.end) {
         (State::Live, _) => Standing::Live,
         (_, Some(end)) => {
-            let how = end.exit.map_or_else(|| clean(&end.reason).into_owned(), human::exit);
+            let how = end.exit.map_or_else(|| format!("ended: {}", clean(&end.reason)), human::exit);
             Standing::Ended { well: end.exit.is_none_or(|exit| exit == Exit { code: Some(0), signal: None }), how }
         }
         _ => Standing::Interrupted,
@@ -287,7 +289,7 @@ fn meters(gauges: &[Gauge], curves: Vec<Vec<Cell>>, numbers: Vec<Option<f64>>) -
 /// A curve for each spec.
 fn curves(view: &View, specs: &[Spec], window: Window, stale: i64) -> Result<Vec<Vec<Cell>>, Error> {
     let mut curves = vec![vec![Cell::NOTHING; window.columns]; specs.len()];
-    let wanted = barograph_view::Window { from: window.from, to: window.to(), buckets: window.columns };
+    let wanted = barograph_view::Window { from: window.from, to: window.to(), buckets: window.columns * BUCKETS_OF_COLUMN };
     for line in view.lines(specs, wanted)?.lines {
         curves[line.spec] = cells(&line.points, window, stale.max(window.step));
     }
@@ -326,7 +328,10 @@ fn life(view: &View, (pid, start): Identity, window: Window, cursor: i64, stale:
     add("container", last(|identity| &identity.container));
     let seen = format!("{} to {}", human::since_start(since(view, life.from)), human::since_start(since(view, life.to)));
     add("recorded", Some(format!("{seen}, {}", human::seconds((life.to - life.from) / 1e3))));
-    let exit = Exit { code: life.exit_code.and_then(|code| i32::try_from(code).ok()), signal: life.exit_signal.and_then(|signal| i32::try_from(signal).ok()) };
+    let exit = Exit {
+        code: life.exit_code.and_then(|code| i32::try_from(code).ok()),
+        signal: life.exit_signal.and_then(|signal| i32::try_from(signal).ok()),
+    };
     let gone = life.identities.last().is_some_and(|identity| matches!(identity.change.as_deref(), Some("gone" | "exited")));
     add("end", gone.then(|| human::exit(exit)));
     let name = last(|identity| &identity.name).unwrap_or_else(|| "?".to_owned());
@@ -337,14 +342,18 @@ fn since(view: &View, millis: f64) -> f64 {
     (millis * 1e6 - view.facts().clock.utc_nanos as f64) / 1e9
 }
 
-/// What a panel of a process says in one or two meters: the sum of what adds up, or else its first lines.
+/// What a panel of a process says in one or two meters: the sum of what adds up, or else what comes first. Rates of bytes go two ways.
 fn of_panel(panel: &Panel) -> Vec<Gauge> {
     let gauge = |title: &str, spec: Spec| Gauge { title: title.to_owned(), unit: panel.unit, spec, limit: None };
-    match (panel.style, panel.specs.first()) {
-        (Style::Stack, Some(first)) => {
+    let labelled = |spec: &Spec| gauge(spec.label.as_deref().unwrap_or(&panel.title), spec.clone());
+    match (panel.style, panel.unit, panel.specs.first()) {
+        (Style::Stack, _, Some(first)) => {
             let plus = panel.specs.iter().flat_map(|spec| spec.plus.clone()).collect();
             vec![gauge(&panel.title, Spec { plus, ..first.clone() })]
         }
-        _ => panel.specs.iter().take(2).map(|spec| gauge(spec.label.as_deref().unwrap_or(&panel.title), spec.clone())).collect(),
+        (_, Unit::BytesPerSecond, _) => panel.specs.iter().take(2).map(labelled).collect(),
+        (_, Unit::Bytes | Unit::Ratio, Some(first)) => vec![gauge(&panel.title, first.clone())],
+        (_, Unit::Count, Some(first)) => vec![labelled(first)],
+        _ => Vec::new(),
     }
 }

@@ -13,10 +13,7 @@ pub(crate) enum Standing {
     #[default]
     Live,
     /// It has ended, and this is how, in words.
-    Ended {
-        how: String,
-        well: bool,
-    },
+    Ended { how: String, well: bool },
     /// It was cut off.
     Interrupted,
 }
@@ -125,7 +122,14 @@ impl Meter {
         let peak = self.curve.iter().map(|cell| cell.max).fold(0.0_f64, f64::max);
         match (self.unit, self.limit) {
             // How far it is from what there is, is what one wants to see.
-            (Unit::Cores, Some(limit)) => limit.max(peak),
+            // A hundredth more than there is, is how well time can be told.
+            (Unit::Cores, Some(limit)) => {
+                if peak > limit * 1.1 {
+                    peak
+                } else {
+                    limit
+                }
+            }
             (Unit::Bytes, Some(limit)) if peak > limit / 8.0 => limit.max(peak),
             (unit, _) => round_up(unit, peak),
         }
@@ -164,7 +168,10 @@ fn round_up(unit: Unit, value: f64) -> f64 {
     [1.0, 2.0, 5.0, 10.0].map(|step| step * decade).into_iter().find(|step| *step >= value).unwrap_or(value)
 }
 
-/// The columns of a curve. A point stands for the time since the one before it, if that is not so long ago that nothing is known of it.
+/// Buckets of a column. Those that are read are as wide as suits them: with so many, each lies well within a column.
+pub(crate) const BUCKETS_OF_COLUMN: usize = 4;
+
+/// The columns of a curve. A row stands for the time since the one before it, if that is not so long ago that nothing is known of it; a bucket for its column.
 pub(crate) fn cells(points: &Points, window: Window, stale: i64) -> Vec<Cell> {
     let mut cells = vec![Cell::NOTHING; window.columns];
     let mut weights = vec![0.0_f64; window.columns];
@@ -173,7 +180,8 @@ pub(crate) fn cells(points: &Points, window: Window, stale: i64) -> Vec<Cell> {
     for (place, x) in points.x.iter().enumerate() {
         let at = (x * 1e6) as i64;
         let mean = points.mean.get(place).copied().filter(|mean| !mean.is_nan());
-        let since = before.filter(|(before, known)| *known && (0..=stale).contains(&(at - before))).map_or(at, |(before, _)| before);
+        let follows = |(before, known): &(i64, bool)| points.max.is_empty() && *known && (0..=stale).contains(&(at - before));
+        let since = before.filter(follows).map_or(at, |(before, _)| before);
         before = Some((at, mean.is_some()));
         let Some(mean) = mean else { continue };
         let max = points.max.get(place).copied().filter(|max| !max.is_nan()).unwrap_or(mean);
@@ -182,11 +190,10 @@ pub(crate) fn cells(points: &Points, window: Window, stale: i64) -> Vec<Cell> {
         }
         let last = window.nearest(at);
         let first = match window.column(since) {
-            Some(column) if column < last => column + 1,
-            Some(_) => last,
-            None => if since < window.from && since != at { 0 } else { last },
+            Some(column) => (column + 1).min(last),
+            None if since < window.from && since != at => 0,
+            None => last,
         };
-        // Parts of columns count as parts: of a column that two points share, each has what it covers, and if that is nothing, a little.
         for column in first..=last {
             let cell = &mut cells[column];
             let weight = ((at - since) as f64).max(1.0);

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use barograph_view::human;
 use barograph_view::ProcessRow;
+use barograph_view::human;
 use barograph_view::text::clean;
 
 /// What stands in a column.
@@ -138,12 +138,18 @@ impl Column {
 
 /// Columns of so few letters keep their two digits: a table is read downwards.
 pub(crate) fn cores(value: f64) -> String {
-    if value == 0.0 { "0".to_owned() } else if value < 0.005 { "< 0.01".to_owned() } else { format!("{value:.2}") }
+    if value == 0.0 {
+        "0".to_owned()
+    } else if value < 0.005 {
+        "< 0.01".to_owned()
+    } else {
+        format!("{value:.2}")
+    }
 }
 
-/// Bytes in a second. The head of the table says that they are.
+/// Bytes in a second. Nothing is the most frequent of them, and is to be quiet.
 fn rate(value: f64) -> String {
-    human::byte_rate(value)
+    if value == 0.0 { "0".to_owned() } else { human::byte_rate(value) }
 }
 
 fn io(row: &ProcessRow) -> Option<f64> {
@@ -281,7 +287,9 @@ fn tree(processes: &[ProcessRow], order: &Order) -> Vec<Line> {
     for parent in above.iter().rev().copied() {
         for child in &children[parent] {
             shown[parent] |= shown[*child];
-            if order.by.adds_up() && let Some(amount) = amounts[*child] {
+            if order.by.adds_up()
+                && let Some(amount) = amounts[*child]
+            {
                 amounts[parent] = Some(amounts[parent].unwrap_or(0.0) + amount);
             }
         }

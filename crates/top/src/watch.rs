@@ -160,9 +160,11 @@ impl Watch {
         let look = Look { colours: self.settings.colours };
         terminal
             .drawn()
-            .draw(|frame| match layout.as_ref().filter(|layout| (layout.width, layout.height) == (frame.area().width.into(), frame.area().height.into())) {
-                Some(layout) => Screen { app: &self.app, scene: &self.scene, layout, look, zone: &self.settings.zone }.draw(frame.buffer_mut()),
-                None => frame.render_widget("too small", frame.area()),
+            .draw(|frame| {
+                match layout.as_ref().filter(|layout| (layout.width, layout.height) == (frame.area().width.into(), frame.area().height.into())) {
+                    Some(layout) => Screen { app: &self.app, scene: &self.scene, layout, look, zone: &self.settings.zone }.draw(frame.buffer_mut()),
+                    None => frame.render_widget("too small", frame.area()),
+                }
             })
             .map_err(Error::Terminal)?;
         Ok(())
@@ -175,7 +177,8 @@ impl Watch {
             Err(error) => self.app.message = Some(barograph_view::text::clean(&error.to_string()).into_owned()),
         }
         let identity = |line: &crate::table::Line| self.scene.processes.get(line.place).map(|row| (row.pid, row.start_ticks));
-        self.shown = Shown { processes: self.scene.lines.iter().filter_map(identity).collect(), rows: layout.table, window: self.scene.window.length() };
+        self.shown =
+            Shown { processes: self.scene.lines.iter().filter_map(identity).collect(), rows: layout.table, window: self.scene.window.length() };
         self.app.keep_in_sight(&self.shown);
     }
 }

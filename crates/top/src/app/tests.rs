@@ -203,15 +203,19 @@ fn the_life_of_a_process_is_opened_moved_and_closed() {
 }
 
 #[test]
-fn the_table_is_ordered_by_what_is_asked_for_and_the_other_way_round_when_asked_again() {
+fn the_table_is_ordered_by_what_is_asked_for() {
     let times = minute(false);
     let mut app = App::new(&times);
-    press(&mut app, &times, "M");
-    assert_eq!((app.order.by, app.order.reversed), (Column::Memory, false));
-    press(&mut app, &times, "M");
-    assert_eq!((app.order.by, app.order.reversed), (Column::Memory, true));
-    press(&mut app, &times, "ov");
-    assert_eq!((app.order.by, app.order.reversed, app.order.tree), (Column::Io, false, true));
+    let mut seen = Vec::new();
+    for keys in ["P", "M", "r", "M", "o", "v"] {
+        press(&mut app, &times, keys);
+        seen.push((app.order.by, app.order.reversed, app.order.tree));
+    }
+    let (memory, io) = (Column::Memory, Column::Io);
+    assert_eq!(
+        seen,
+        [(Column::Cpu, false, false), (memory, false, false), (memory, true, false), (memory, false, false), (io, false, false), (io, false, true)]
+    );
 }
 
 #[test]

@@ -51,9 +51,10 @@ impl Layout {
         let rest = height.saturating_sub(header + usize::from(axis) + 3);
         let most_lanes = match height {
             ..18 => 0,
-            18..30 => 1,
-            30..44 => 2,
-            _ => 4,
+            18..22 => 1,
+            22..32 => 2,
+            32..44 => 3,
+            _ => 5,
         };
         let lanes = wanted.lanes.min(most_lanes);
         let events = wanted.events && height >= 18;

@@ -1,5 +1,7 @@
 //! Spans, events and curves: everything that lies along the axis of time, with the numbers at the cursor to the left of it.
 
+use std::ops::Range;
+
 use jiff::tz::Offset;
 use ratatui::style::Style;
 
@@ -56,9 +58,9 @@ impl Screen<'_> {
         let bars: Vec<&Bar> = self.scene.spans.iter().filter(|bar| bar.lane == lane).collect();
         for (number, bar) in bars.iter().enumerate() {
             let (first, last) = (window.nearest(bar.from), window.nearest(bar.to));
-            // A blank between neighbours tells them apart, where there is room for one.
-            let meets = bars.get(number + 1).is_some_and(|next| window.nearest(next.from) <= last + 1);
-            let width = (last + 1 - first).saturating_sub(usize::from(meets && last > first)).max(1);
+            // A blank before the next one tells them apart, where there is room for it.
+            let next = bars.get(number + 1).map_or(usize::MAX, |next| window.nearest(next.from));
+            let width = (last + 1).min(next.saturating_sub(1)).saturating_sub(first).max(1);
             let name = if width >= 3 { cut(&bar.name, width).into_owned() } else { String::new() };
             let style = if bar.has_failed { self.look.bad().patch(self.look.chosen()) } else { self.look.span(&bar.name) };
             pen.write(self.layout.legend + first, row, &format!("{name}{}", " ".repeat(width - columns(&name))), style);
@@ -143,6 +145,8 @@ impl Screen<'_> {
             60_000_000_000..86_400_000_000_000 => "╵%H:%M",
             _ => "╵%d %b",
         };
+        // The cursor's time comes first: those that it would touch are left out.
+        let taken = self.cursor_label(pen, row);
         // Round times are those of the zone.
         let begin = jiff::Timestamp::from_nanosecond(i128::from(window.from)).unwrap_or_default();
         let offset: Offset = self.zone.to_offset(begin);
@@ -150,20 +154,29 @@ impl Screen<'_> {
         let mut at = (window.from.saturating_add(shift)).div_euclid(between).saturating_mul(between).saturating_sub(shift);
         while at < window.to() {
             let label = self.shown(at, format);
-            if let Some(column) = window.column(at).filter(|column| column + columns(&label) <= layout.columns) {
+            let room = |column: &usize| {
+                let ends = column + columns(&label);
+                ends <= layout.columns && (taken.is_empty() || ends < taken.start || *column > taken.end)
+            };
+            if let Some(column) = window.column(at).filter(room) {
                 pen.write(layout.legend + column, row, &label, self.look.quiet());
             }
             at = at.saturating_add(between);
         }
-        if let Some(column) = self.cursor_column() {
-            let label = self.shown(self.scene.cursor, if self.scene.is_fine { "%H:%M:%S%.1f" } else { "%H:%M:%S" });
-            let left = (layout.legend + column).min((layout.legend + layout.columns).saturating_sub(columns(&label) + 1));
-            // The label of the cursor stands over those of the axis, with a blank on each side.
-            let text = if left == layout.legend + column { format!("▴{label} ") } else { format!("{label}▴") };
-            pen.write(left.saturating_sub(1), row, " ", Style::reset());
-            let left = if text.ends_with('▴') { (layout.legend + column).saturating_sub(columns(&label)) } else { left };
-            pen.write(left, row, &text, self.look.strong());
-        }
+    }
+
+    /// The time at the cursor, below it; returns the columns that it takes.
+    fn cursor_label(&self, pen: &mut Pen<'_>, row: usize) -> Range<usize> {
+        let Some(column) = self.cursor_column() else { return 0..0 };
+        let time = self.shown(self.scene.cursor, if self.scene.is_fine { "%H:%M:%S%.1f" } else { "%H:%M:%S" });
+        let length = columns(&time) + 1;
+        let (left, text) = if column + length <= self.layout.columns {
+            (column, format!("▴{time}"))
+        } else {
+            ((column + 1).saturating_sub(length), format!("{time}▴"))
+        };
+        pen.write(self.layout.legend + left, row, &text, self.look.strong());
+        left..left + length
     }
 
     /// What is told of the moment at the cursor: the spans that are open, and the last event.

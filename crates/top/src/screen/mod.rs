@@ -226,3 +226,6 @@ impl Pen<'_> {
 fn small(place: usize) -> u16 {
     u16::try_from(place).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,8 @@ use crossterm::event::{self, Event};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::backend::CrosstermBackend;
-use rustix::process::{Pid, Signal, getpid, kill_current_process_group, kill_process};
+use ratatui::layout::Rect;
+use rustix::process::{Signal, getpid, kill_current_process_group, kill_process};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -73,9 +74,17 @@ impl Terminal {
     }
 
     /// Gives the terminal back and stops, until somebody continues us.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) -> Result<(), Error> {
         leave();
-        let _ = kill_process(ourselves(), Signal::STOP);
+        let _ = kill_process(getpid(), Signal::STOP);
+        self.go_on()
+    }
+
+    /// Draws everything anew at the next picture, whatever is there now.
+    pub(crate) fn forget(&mut self) -> Result<(), Error> {
+        // Not `clear`, which asks the terminal where its cursor is, and waits for an answer that the thread of the keys would get.
+        let size = self.drawn.size().map_err(Error::Terminal)?;
+        self.drawn.resize(Rect::new(0, 0, size.width, size.height)).map_err(Error::Terminal)
     }
 
     /// Takes the terminal again, which somebody else may have used meanwhile.
@@ -83,7 +92,7 @@ impl Terminal {
         // Whatever we think of its state is not true any more.
         leave();
         enter().map_err(Error::Terminal)?;
-        self.drawn.clear().map_err(Error::Terminal)
+        self.forget()
     }
 }
 
@@ -97,10 +106,6 @@ impl Drop for Terminal {
 pub(crate) fn end_by(signal: i32) {
     // Should that not be possible, an ordinary end has to do.
     let _ = emulate_default_handler(signal);
-}
-
-fn ourselves() -> Pid {
-    getpid()
 }
 
 fn enter() -> io::Result<()> {

@@ -101,13 +101,13 @@ impl Watch {
             Input::Event(Event::Key(key)) if key.kind != KeyEventKind::Release => {
                 match self.app.press(key, self.reader.times(), &self.shown, &self.settings.understand) {
                     Effect::Nothing => {}
-                    Effect::Redraw => terminal.drawn().clear().map_err(Error::Terminal)?,
+                    Effect::Redraw => terminal.forget()?,
                     Effect::Suspend => terminal.ask_to_stop(),
                     Effect::Quit => return Ok(Some(Ended::Quit)),
                 }
             }
             Input::Event(_) => {}
-            Input::Signal(SIGTSTP) => terminal.stop(),
+            Input::Signal(SIGTSTP) => terminal.stop()?,
             Input::Signal(SIGCONT) => terminal.go_on()?,
             Input::Signal(signal) => return Ok(Some(Ended::Signal(signal))),
             Input::HungUp => return Ok(Some(Ended::Quit)),

@@ -152,14 +152,15 @@ impl App {
             Action::Faster => self.speed = (self.speed + 1).min(SPEEDS.len() - 1),
             Action::Slower => self.speed = self.speed.saturating_sub(1),
             Action::Jump => self.ask(Question::Jump),
-            Action::NextEvent => self.to_event(times.next_event(self.cursor(times)), "nothing is told of the time after this", times),
-            Action::PreviousEvent => self.to_event(times.previous_event(self.cursor(times)), "nothing is told of the time before this", times),
+            Action::NextEvent => self.go_to_event(times.next_event(self.cursor(times)), "nothing is told of the time after this", times),
+            Action::PreviousEvent => self.go_to_event(times.previous_event(self.cursor(times)), "nothing is told of the time before this", times),
             Action::ZoomIn => self.scale = self.scale.finer(shown.window, times),
             Action::ZoomOut => self.scale = self.scale.coarser(shown.window, times),
             Action::Whole => self.scale = Scale::Whole,
             Action::Select(by) => match &mut self.overlay {
                 Some(Overlay::Help(line)) => {
-                    *line = line.saturating_add_signed(by).min(GROUPS.iter().map(|(_, bindings)| bindings.len()).sum::<usize>() - 1)
+                    let last = GROUPS.iter().map(|(_, bindings)| bindings.len()).sum::<usize>() - 1;
+                    *line = line.saturating_add_signed(by).min(last);
                 }
                 _ => self.select(by, shown),
             },
@@ -252,7 +253,7 @@ impl App {
         }
     }
 
-    fn to_event(&mut self, tick: Option<i64>, why_not: &str, times: &Timetable) {
+    fn go_to_event(&mut self, tick: Option<i64>, why_not: &str, times: &Timetable) {
         match tick {
             Some(tick) => self.go(tick, times),
             None => self.message = Some(why_not.to_owned()),

@@ -203,6 +203,13 @@ fn the_life_of_a_worker_that_was_killed() {
 }
 
 #[test]
+fn who_has_ended_is_not_there_any_more() {
+    let processes =
+        |second: &str| text(&screen(&format!("b{second}\nN"), 120, 40, false)).lines().filter(|line| line.contains("worker --shard")).count();
+    assert_eq!([processes("49"), processes("51")], [1, 0]);
+}
+
+#[test]
 fn what_is_typed_what_is_wrong_and_what_helps() {
     golden("help-80x24.txt", &text(&screen("?", 80, 24, false)));
     golden("zoomed-80x24.txt", &text(&screen("b40\nwww/wor", 80, 24, false)));

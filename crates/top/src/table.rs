@@ -164,6 +164,9 @@ pub(crate) fn command(row: &ProcessRow) -> String {
     let Some(line) = row.command.as_deref().filter(|line| !line.trim().is_empty()) else {
         return row.name.as_deref().map_or_else(|| "?".to_owned(), |name| format!("[{}]", clean(name)));
     };
+    // A program that writes a title over its arguments has but one, in quotes as it has blanks.
+    let title = line.strip_prefix('\'').and_then(|line| line.strip_suffix('\'')).filter(|line| !line.contains('\''));
+    let line = title.unwrap_or(line);
     let (program, rest) = line.split_once(' ').map_or((line, ""), |(program, rest)| (program, rest));
     let name = program.rsplit('/').find(|part| !part.is_empty()).filter(|_| program.starts_with(['/', '.'])).unwrap_or(program);
     let short = if rest.is_empty() { name.to_owned() } else { format!("{name} {rest}") };
@@ -396,6 +399,8 @@ mod tests {
         assert_eq!(said("/usr/bin/python3 -m x /etc/y", "python3"), "python3 -m x /etc/y");
         assert_eq!(said("", "kworker/0:1"), "[kworker/0:1]");
         assert_eq!(said("evil\x1b[2J", "evil"), "evil\\x1b[2J");
-        assert_eq!(said("nginx: worker process", "nginx"), "nginx: worker process");
+        assert_eq!(said("'nginx: worker process'", "nginx"), "nginx: worker process");
+        assert_eq!(said("'/opt/it/it --one'", "it"), "it --one");
+        assert_eq!(said("'a b' 'c d'", "a b"), "'a b' 'c d'");
     }
 }

@@ -2,8 +2,8 @@
 
 use ratatui::style::{Modifier, Style};
 
-use barograph_view::human;
 use barograph_view::text::{columns, cut, wrapped};
+use barograph_view::{ProcessRow, human};
 
 use super::layout::TITLE;
 use super::{Pen, Screen, words};
@@ -42,11 +42,17 @@ const PLACES: [Column; 11] = [
 /// Between two columns.
 const SPACE: usize = 2;
 
-/// The columns that fit, from left to right, and the room for the command, which is the last.
-pub(super) fn fitting(width: usize) -> (Vec<Column>, usize) {
+/// The columns that fit, from left to right, and the room for the command, which is the last. What is not always recorded is there if it is known of any process.
+fn fitting(width: usize, processes: &[ProcessRow]) -> (Vec<Column>, usize) {
+    let is_known = |column: Column| match column {
+        Column::Waiting => processes.iter().any(|process| process.waiting.is_some()),
+        Column::User => processes.iter().any(|process| process.user.is_some()),
+        Column::Files => processes.iter().any(|process| process.open_files.is_some()),
+        _ => true,
+    };
     let mut chosen = Vec::new();
     let mut left = width;
-    for (column, least) in WANTED {
+    for (column, least) in WANTED.into_iter().filter(|(column, _)| is_known(*column)) {
         if left >= column.width() + SPACE + least {
             left -= column.width() + SPACE;
             chosen.push(column);
@@ -71,7 +77,7 @@ impl Screen<'_> {
         if left + 2 + columns(&right) <= width {
             pen.write_before(width, top, &right, self.look.quiet());
         }
-        let (places, room) = fitting(width);
+        let (places, room) = fitting(width, &self.scene.processes);
         self.heads(pen, top + 1, &places, room);
         for row in 0..self.layout.table {
             let Some(line) = self.scene.lines.get(self.app.scroll + row) else { break };

@@ -28,6 +28,8 @@ mod snapshot;
 mod story;
 mod summary;
 mod table;
+#[cfg(feature = "top")]
+mod top;
 mod tree;
 #[cfg(feature = "web")]
 mod view;
@@ -54,6 +56,8 @@ enum Command {
     Tree(tree::TreeArgs),
     #[cfg(feature = "web")]
     View(view::ViewArgs),
+    #[cfg(feature = "top")]
+    Top(top::TopArgs),
     Mark(say::MarkArgs),
     Gauge(say::GaugeArgs),
     Span(say::SpanArgs),
@@ -88,6 +92,8 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Tree(args) => tree::run(args),
         #[cfg(feature = "web")]
         Command::View(args) => view::run(args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(args),
         Command::Mark(args) => say::mark(args),
         Command::Gauge(args) => say::gauge(args),
         Command::Span(args) => say::span(args),

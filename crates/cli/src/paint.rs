@@ -36,6 +36,12 @@ impl Paint {
         Paint { colours: io::stdout().is_terminal() && !refused }
     }
 
+    /// Whether there are any.
+    #[cfg(feature = "top")]
+    pub(crate) fn has_colours(self) -> bool {
+        self.colours
+    }
+
     /// No colours.
     #[cfg(test)]
     pub(crate) fn none() -> Paint {

@@ -14,6 +14,7 @@ mod panels;
 mod rows;
 mod spec;
 pub mod text;
+mod ticks;
 mod view;
 
 pub use error::Error;

@@ -89,6 +89,9 @@ impl View {
         panels::cards(&self.known())
     }
 
+    /// Waits until all that is worked out in the background is.
+    pub fn settle(&self) {}
+
     pub(crate) fn known(&self) -> Arc<Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

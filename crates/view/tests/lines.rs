@@ -421,7 +421,7 @@ fn a_recording_that_grows_is_seen_to_grow() {
         assert_eq!(view.range(), (BEGIN, BEGIN + second * SECOND));
         let [line] = &lines(&view, &spec([Memory::free]), window(0, 100 * SECOND, 400))[..] else { panic!("one line") };
         assert_eq!((line.points.mean.len() as i64, line.summary.last), (second + 1, Some(10.0 + second as f64)));
-        assert_eq!(line.summary.mean.is_some(), true, "of a single row too");
+        assert!(line.summary.mean.is_some(), "of a single row too");
     }
     let panel = view.panels().into_iter().find(|panel| panel.id == "memory").unwrap();
     assert_eq!(lines(&view, &panel.specs[0], window(0, 100 * SECOND, 400))[0].summary.peak, Some(60.0));

@@ -24,6 +24,8 @@ mod says;
 mod signals;
 mod spans;
 mod terminal;
+#[cfg(feature = "top")]
+mod top;
 mod tree;
 mod truth;
 mod truth_bytes;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
+mod control;
 mod curve;
 mod export;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -50,6 +51,7 @@ enum Command {
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
+    Control(control::ControlArgs),
     Mark(say::MarkArgs),
     Gauge(say::GaugeArgs),
     Span(say::SpanArgs),
@@ -82,6 +84,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
+        Command::Control(args) => control::run(args),
         Command::Mark(args) => say::mark(args),
         Command::Gauge(args) => say::gauge(args),
         Command::Span(args) => say::span(args),

@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// A line as it stands. Other keys are passed over.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Line<'a> {
     mark: Option<Cow<'a, str>>,
     begin: Option<Cow<'a, str>>,
@@ -16,12 +17,9 @@ struct Line<'a> {
     gauge: Option<Cow<'a, str>>,
     dropped: Option<u64>,
     order: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "whole")]
-    t: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    pid: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    tid: Option<i64>,
+    t: Whole,
+    pid: Whole,
+    tid: Whole,
     by: Option<Cow<'a, str>>,
     detail: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -30,29 +28,37 @@ struct Line<'a> {
     parent: Option<Cow<'a, str>>,
     status: Option<Cow<'a, str>>,
     value: Option<f64>,
-    #[serde(default, deserialize_with = "whole")]
-    cpu: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    process_cpu: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    rss: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    read: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    written: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    minor_faults: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    major_faults: Option<i64>,
+    cpu: Whole,
+    process_cpu: Whole,
+    rss: Whole,
+    read: Whole,
+    written: Whole,
+    minor_faults: Whole,
+    major_faults: Whole,
 }
 
-/// A whole number that is not negative. Languages that know no integers of 64 bits write it with a point or an exponent.
-fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
-    let Some(number) = number else { return Ok(None) };
-    let of_float = || number.as_f64().filter(|float| float.fract() == 0.0 && *float < 9.0e18).map(|float| float as i64);
-    // What is beyond 64 bits with a sign can't be right, and is absent.
-    Ok(number.as_i64().or_else(of_float).filter(|number| *number >= 0))
+/// A whole number that is not negative, or none. Languages that know no integers of 64 bits write it with a point or an exponent.
+#[derive(Clone, Copy, Default)]
+struct Whole(Option<i64>);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {
+        let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+        let of_float =
+            |number: &serde_json::Number| number.as_f64().filter(|float| float.fract() == 0.0 && *float < 9.0e18).map(|float| float as i64);
+        // What is beyond 64 bits with a sign can't be right, and is absent.
+        Ok(Whole(number.and_then(|number| number.as_i64().or_else(|| of_float(&number))).filter(|number| *number >= 0)))
+    }
+}
+
+impl Whole {
+    fn count(self) -> Option<u64> {
+        self.0.map(i64::cast_unsigned)
+    }
+
+    fn seconds(self) -> Option<f64> {
+        self.0.map(|nanos| nanos as f64 / 1e9)
+    }
 }
 
 /// Why a line was not taken.
@@ -102,18 +108,18 @@ impl Said {
         let short = |text: &'_ Option<Cow<'_, str>>| text.as_deref().map(|text| cut(text, NAME_BYTES).into_owned());
         let attributes = line.attributes.map(RawValue::get).filter(|text| text.starts_with('{') && text.len() <= ATTRIBUTES_BYTES);
         // Who applies a rule is not whom it concerns.
-        let pid = line.pid.map(i64::cast_unsigned).or(sender.filter(|_| by != "rule"));
-        let thread = line.tid.map(i64::cast_unsigned);
+        let pid = line.pid.count().or(sender.filter(|_| by != "rule"));
+        let thread = line.tid.count();
         let detail = short(&line.detail);
         let edge = match (&line.mark, &line.begin, &line.end, &line.gauge, line.dropped) {
             (Some(name), None, None, None, None) => {
                 let name = cut(name, NAME_BYTES);
-                let at = moment_of(line.t);
+                let at = moment_of(line.t.0);
                 self.events.add(EventRow { at, by, name: &name, detail: detail.as_deref(), pid, thread, attributes, duration_seconds: None });
                 return Ok(Taken::Message);
             }
             (None, None, None, Some(name), None) => {
-                let mut row = self.gauges.row(moment_of(line.t));
+                let mut row = self.gauges.row(moment_of(line.t.0));
                 row.text(Gauges::name, cut(name, NAME_BYTES).as_bytes()).set(Gauges::value, line.value);
                 row.set(Gauges::pid, pid).set(Gauges::thread, thread);
                 return Ok(Taken::Message);
@@ -130,11 +136,9 @@ impl Said {
             Some("error") => Some("error"),
             Some(_) => return Err(Malformed),
         };
-        let seconds = |nanos: Option<i64>| nanos.map(|nanos| nanos as f64 / 1e9);
-        let count = |count: Option<i64>| count.map(i64::cast_unsigned);
         let name = short(&line.begin);
         self.edges
-            .row(moment_of(line.t))
+            .row(moment_of(line.t.0))
             .text(SpanEdges::edge, edge.as_bytes())
             .text(SpanEdges::span, (if is_end { &line.end } else { &line.span }).as_deref().map(str::as_bytes))
             .text(SpanEdges::parent, line.parent.as_deref().map(str::as_bytes).filter(|_| !is_end))
@@ -145,13 +149,13 @@ impl Said {
             .text(SpanEdges::status, status.map(str::as_bytes))
             .text(SpanEdges::detail, detail.as_deref().map(str::as_bytes))
             .text(SpanEdges::attributes, attributes.map(str::as_bytes))
-            .set(SpanEdges::thread_cpu, seconds(line.cpu))
-            .set(SpanEdges::process_cpu, seconds(line.process_cpu))
-            .set(SpanEdges::resident, count(line.rss))
-            .set(SpanEdges::read, count(line.read))
-            .set(SpanEdges::written, count(line.written))
-            .set(SpanEdges::minor_faults, count(line.minor_faults))
-            .set(SpanEdges::major_faults, count(line.major_faults));
+            .set(SpanEdges::thread_cpu, line.cpu.seconds())
+            .set(SpanEdges::process_cpu, line.process_cpu.seconds())
+            .set(SpanEdges::resident, line.rss.count())
+            .set(SpanEdges::read, line.read.count())
+            .set(SpanEdges::written, line.written.count())
+            .set(SpanEdges::minor_faults, line.minor_faults.count())
+            .set(SpanEdges::major_faults, line.major_faults.count());
         Ok(Taken::Message)
     }
 }

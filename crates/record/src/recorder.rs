@@ -636,7 +636,7 @@ impl Recorder {
         for (what, before, after) in now.differences(&then) {
             let (name, attributes) =
                 (format!("{what} {before} → {after}"), serde_json::json!({ "set": what, "from": before, "to": after }).to_string());
-            self.events.add(EventRow { at: crate::clock::now(), by, name: &name, attributes: Some(&attributes), ..EventRow::default() });
+            self.events.add(EventRow { at: crate::clock::now(), by, name: Some(&name), attributes: Some(&attributes), ..EventRow::default() });
         }
         // Who reads the next rows is to know at what pace they came.
         (self.is_changed, self.publish_now) = (true, true);
@@ -855,7 +855,7 @@ impl Recorder {
     }
 
     fn event(&mut self, at: Moment, name: &str, detail: Option<&str>, pid: Option<u32>, duration_seconds: Option<f64>) {
-        self.events.add(EventRow { at, by: "recorder", name, detail, pid: pid.map(u64::from), duration_seconds, ..EventRow::default() });
+        self.events.add(EventRow { at, by: "recorder", name: Some(name), detail, pid: pid.map(u64::from), duration_seconds, ..EventRow::default() });
     }
 }
 

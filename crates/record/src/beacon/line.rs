@@ -15,15 +15,20 @@ struct Line<'a> {
     begin: Option<Cow<'a, str>>,
     end: Option<Cow<'a, str>>,
     gauge: Option<Cow<'a, str>>,
+    delete: Option<Cow<'a, str>>,
     dropped: Option<u64>,
     order: Option<&'a RawValue>,
     t: Whole,
+    utc_nanos: Whole,
+    monotonic_nanos: Whole,
     pid: Whole,
     tid: Whole,
     by: Option<Cow<'a, str>>,
     detail: Option<Cow<'a, str>>,
     #[serde(borrow)]
     attributes: Option<&'a RawValue>,
+    duration: Option<f64>,
+    revises: Option<Cow<'a, str>>,
     span: Option<Cow<'a, str>>,
     parent: Option<Cow<'a, str>>,
     status: Option<Cow<'a, str>>,
@@ -65,6 +70,20 @@ impl Whole {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
+/// When something happened, as a line tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It doesn't.
+    Nothing,
+    /// On CLOCK_MONOTONIC.
+    Clock(i64),
+    /// On both clocks of a row.
+    Moment(Moment),
+}
+
+/// The most bytes of the key of an event.
+const KEY_BYTES: usize = 64;
+
 /// What a line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -82,6 +101,8 @@ pub(crate) struct Said {
     events: Rows<Events>,
     gauges: Rows<Gauges>,
     edges: Rows<SpanEdges>,
+    /// Revisions of events so far.
+    revisions: u64,
 }
 
 impl Said {
@@ -92,8 +113,8 @@ impl Said {
         visit(&mut self.edges);
     }
 
-    /// Takes a line that this process sent. `moment_of` places a time of the sender's clock in the recording; without one it is now. Says what it was.
-    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Option<i64>) -> Moment) -> Result<Taken, Malformed> {
+    /// Takes a line that this process sent. `moment_of` places a time in the recording; without one it is now. Says what it was.
+    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Told) -> Moment) -> Result<Taken, Malformed> {
         let line: Line<'_> = serde_json::from_slice(line).map_err(|_| Malformed)?;
         if line.order.is_some() {
             return Ok(Taken::Order);
@@ -111,15 +132,35 @@ impl Said {
         let pid = line.pid.count().or(sender.filter(|_| by != "rule"));
         let thread = line.tid.count();
         let detail = short(&line.detail);
+        let told = match (line.utc_nanos.0, line.monotonic_nanos.0) {
+            (Some(utc_nanos), Some(monotonic_nanos)) => Told::Moment(Moment { utc_nanos, monotonic_nanos }),
+            _ => line.t.0.map_or(Told::Nothing, Told::Clock),
+        };
+        let key = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= KEY_BYTES);
+        if let (Some(deleted), None, None, None, None) = (&line.delete, &line.mark, &line.begin, &line.end, &line.gauge) {
+            if !key(&line.delete) {
+                return Err(Malformed);
+            }
+            self.revisions += 1;
+            let revision = Some(self.revisions);
+            self.events.add(EventRow { at: moment_of(Told::Nothing), by, pid, revises: Some(deleted), revision, ..EventRow::default() });
+            return Ok(Taken::Message);
+        }
         let edge = match (&line.mark, &line.begin, &line.end, &line.gauge, line.dropped) {
-            (Some(name), None, None, None, None) => {
-                let name = cut(name, NAME_BYTES);
-                let at = moment_of(line.t.0);
-                self.events.add(EventRow { at, by, name: &name, detail: detail.as_deref(), pid, thread, attributes, duration_seconds: None });
+            (Some(name), None, None, None, None) if line.delete.is_none() => {
+                let (name, revises) = (cut(name, NAME_BYTES), line.revises.as_deref());
+                // Whoever edits says all that the event is to be from now on.
+                if !key(&line.revises) || revises.is_some() && !matches!(told, Told::Moment(_)) {
+                    return Err(Malformed);
+                }
+                self.revisions += u64::from(revises.is_some());
+                let (at, duration_seconds) = (moment_of(told), line.duration.filter(|seconds| *seconds >= 0.0));
+                let (name, detail, revision) = (Some(&*name), detail.as_deref(), revises.map(|_| self.revisions));
+                self.events.add(EventRow { at, by, name, detail, pid, thread, attributes, duration_seconds, revises, revision });
                 return Ok(Taken::Message);
             }
             (None, None, None, Some(name), None) => {
-                let mut row = self.gauges.row(moment_of(line.t.0));
+                let mut row = self.gauges.row(moment_of(told));
                 row.text(Gauges::name, cut(name, NAME_BYTES).as_bytes()).set(Gauges::value, line.value);
                 row.set(Gauges::pid, pid).set(Gauges::thread, thread);
                 return Ok(Taken::Message);
@@ -138,7 +179,7 @@ impl Said {
         };
         let name = short(&line.begin);
         self.edges
-            .row(moment_of(line.t.0))
+            .row(moment_of(told))
             .text(SpanEdges::edge, edge.as_bytes())
             .text(SpanEdges::span, (if is_end { &line.end } else { &line.span }).as_deref().map(str::as_bytes))
             .text(SpanEdges::parent, line.parent.as_deref().map(str::as_bytes).filter(|_| !is_end))
@@ -168,7 +209,11 @@ mod tests {
 
     fn take(line: &str) -> Result<(Said, Taken), Malformed> {
         let mut said = Said::default();
-        let taken = said.take(line.as_bytes(), Some(42), |t| Moment { utc_nanos: t.unwrap_or(-1), monotonic_nanos: 0 })?;
+        let taken = said.take(line.as_bytes(), Some(42), |told| match told {
+            Told::Nothing => Moment { utc_nanos: -1, monotonic_nanos: 0 },
+            Told::Clock(t) => Moment { utc_nanos: t, monotonic_nanos: 0 },
+            Told::Moment(at) => at,
+        })?;
         Ok((said, taken))
     }
 
@@ -233,6 +278,25 @@ mod tests {
     }
 
     #[test]
+    fn events_are_revised_in_the_order_of_what_was_said() {
+        let mut said = Said::default();
+        for line in [
+            r#"{"mark": "new", "revises": "5-a", "utc_nanos": 7, "monotonic_nanos": 3, "duration": 1.5, "by": "person"}"#,
+            r#"{"mark": "plain", "duration": -1}"#,
+            r#"{"delete": "5-a"}"#,
+        ] {
+            let moment = |told| if let Told::Moment(at) = told { at } else { Moment { utc_nanos: 1, monotonic_nanos: 1 } };
+            said.take(line.as_bytes(), Some(42), moment).unwrap();
+        }
+        let cell = |name: &str| said.events.column(name).unwrap();
+        assert_eq!([0, 1, 2].map(|row| cell("revision").int(row)), [Some(1), None, Some(2)]);
+        assert_eq!([0, 1, 2].map(|row| cell("revises").text(row)), [Some("5-a"), None, Some("5-a")]);
+        assert_eq!([0, 1, 2].map(|row| cell("name").text(row)), [Some("new"), Some("plain"), None]);
+        assert_eq!([0, 1].map(|row| cell("duration_seconds").float(row)), [Some(1.5), None]);
+        assert_eq!((said.events.utc_nanos(), said.events.monotonic_nanos()), ([7, 1, 1].as_slice(), [3, 1, 1].as_slice()));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         let long = format!(r#"{{"begin": "a", "span": "{}"}}"#, "x".repeat(SPAN_BYTES + 1));
         for wrong in [
@@ -248,6 +312,10 @@ mod tests {
             r#"{"end": "a", "status": "fine"}"#,
             r#"{"mark": "a", "by": "recorder"}"#,
             r#"{"mark": "\ud800"}"#,
+            r#"{"mark": "a", "revises": "5-a"}"#,
+            r#"{"mark": "a", "revises": "", "utc_nanos": 7, "monotonic_nanos": 3}"#,
+            r#"{"delete": ""}"#,
+            r#"{"delete": "5-a", "mark": "a"}"#,
             "{\"mark\": \"a\"} {\"mark\": \"b\"}",
             &long,
         ] {

@@ -3,6 +3,7 @@
 //! The program and the libraries record alike because they do it by this crate. [`Session`] is a recording that a program makes of itself, on a thread.
 
 mod end;
+mod events;
 mod facts;
 mod lines;
 mod look;
@@ -13,6 +14,7 @@ mod subject;
 
 pub use barograph_record::{Change, Order};
 pub use end::{end_recording, totals};
+pub use events::{add_events, moment, revise_events};
 pub use facts::{facts, listen, open_beacon};
 pub use lines::{LINES_FAILED, line_notices, watch_lines};
 pub use look::{Node, snapshot, tree};

@@ -73,8 +73,7 @@ impl Timeline {
         if !self.has_table(table) {
             return Ok(spans::empty_events(query.columns.as_deref()));
         }
-        let number = column(Events::revision.index());
-        let is_revised = self.frame(table, &Query::all().columns([number.clone()]))?.ints(&number).iter().any(Option::is_some);
+        let is_revised = self.last_revision()? > 0;
         let is_key_asked = query.columns.as_ref().is_none_or(|columns| columns.iter().any(|name| name == EVENT_KEY));
         if !is_revised && !is_key_asked {
             return self.frame(table, query);
@@ -83,8 +82,26 @@ impl Timeline {
         let all = if is_revised { Query::all() } else { Query { columns: None, equal: Vec::new(), equal_text: Vec::new(), ..query.clone() } };
         let rows = self.frame(table, &all)?;
         let failed = |source| Error::part(&self.folder().join(table), ParquetError::from(source));
-        let applied = apply(&rows, query).map_err(failed)?;
-        Ok(Frame::new(chosen(applied, query.columns.as_deref()).map_err(failed)?))
+        apply(&rows, query, &mut Keys::default()).map_err(failed)
+    }
+
+    /// The same in pieces of about so many rows, where nothing was revised; else in one.
+    pub fn event_chunks(&self, query: &Query, rows: u64) -> Result<Box<dyn Iterator<Item = Result<Frame, Error>> + '_>, Error> {
+        let table = Events::TABLE.name;
+        if !self.has_table(table) || self.last_revision()? > 0 {
+            return Ok(Box::new(std::iter::once(self.events(query))));
+        }
+        let all = Query { columns: None, equal: Vec::new(), equal_text: Vec::new(), ..query.clone() };
+        let (query, mut keys) = (query.clone(), Keys::default());
+        let failed = move |source| Error::part(&self.folder().join(table), ParquetError::from(source));
+        Ok(Box::new(self.chunks(table, &all, rows)?.map(move |chunk| apply(&chunk?, &query, &mut keys).map_err(failed))))
+    }
+
+    /// The highest number of a revision that there is, or 0.
+    fn last_revision(&self) -> Result<i64, Error> {
+        let number = column(Events::revision.index());
+        let numbers = self.frame(Events::TABLE.name, &Query::all().columns([number.clone()]))?.ints(&number);
+        Ok(numbers.into_iter().flatten().max().unwrap_or(0))
     }
 }
 
@@ -92,12 +109,7 @@ impl Timeline {
 pub fn revise(folder: &Path, by: &str, revisions: &[Revision]) -> Result<(), Error> {
     let claim = claim(folder)?;
     let timeline = Timeline::with_facts(folder, claim.facts().clone());
-    let mut number = if timeline.has_table(Events::TABLE.name) {
-        let name = column(Events::revision.index());
-        timeline.frame(Events::TABLE.name, &Query::all().columns([name.clone()]))?.ints(&name).into_iter().flatten().max().unwrap_or(0)
-    } else {
-        0
-    };
+    let mut number = if timeline.has_table(Events::TABLE.name) { timeline.last_revision()? } else { 0 };
     let known = timeline.events(&Query::all())?;
     let mut rows = Rows::<Events>::new();
     for revision in revisions {
@@ -127,7 +139,7 @@ pub fn revisable(events: &Frame, key: &str) -> Result<Moment, Error> {
 }
 
 /// The rows that are events of their own, as the last revision of each has them.
-fn apply(rows: &Frame, query: &Query) -> Result<RecordBatch, arrow_schema::ArrowError> {
+fn apply(rows: &Frame, query: &Query, keys: &mut Keys) -> Result<Frame, arrow_schema::ArrowError> {
     let texts = |index: usize| rows.texts(&column(index));
     let (by, names, revises) = (texts(Events::by.index()), texts(Events::name.index()), texts(Events::revises.index()));
     let numbers = rows.ints(&column(Events::revision.index()));
@@ -138,7 +150,7 @@ fn apply(rows: &Frame, query: &Query) -> Result<RecordBatch, arrow_schema::Arrow
         let last = latest.entry(key).or_insert((numbers[row], row));
         *last = (*last).max((numbers[row], row));
     }
-    let keys = keys(rows);
+    let keys = keys.of(rows);
     // Each event's own row, the one that says how it is now, and its key.
     let mut events: Vec<(usize, usize)> = Vec::new();
     for row in (0..rows.len()).filter(|row| revises[*row].is_none()) {
@@ -176,7 +188,8 @@ fn apply(rows: &Frame, query: &Query) -> Result<RecordBatch, arrow_schema::Arrow
     let known: StringArray = events.iter().map(|(row, _)| Some(keys[*row].as_str())).collect();
     fields.push(Arc::new(Field::new(EVENT_KEY, known.data_type().clone(), true).with_metadata(help.into_iter().collect::<HashMap<_, _>>())));
     arrays.push(Arc::new(known));
-    RecordBatch::try_new(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())), arrays)
+    let all = RecordBatch::try_new(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())), arrays)?;
+    Ok(Frame::new(chosen(all, query.columns.as_deref())?))
 }
 
 /// Of an event's own row and the one that says how it is now, the one that this column is of. Who said it, in which process, stays.
@@ -195,32 +208,44 @@ fn chosen(batch: RecordBatch, columns: Option<&[String]>) -> Result<RecordBatch,
     batch.project(&places)
 }
 
-/// What names each row: its monotonic time and a hash of what it says. Of rows that say the same at the same time the second has `-2` behind.
-fn keys(rows: &Frame) -> Vec<String> {
-    let texts = |index: usize| rows.texts(&column(index));
-    let said = [Events::by, Events::name, Events::detail, Events::attributes].map(|field| texts(field.index()));
-    let pids = rows.ints(&column(Events::pid.index()));
-    let revises = texts(Events::revises.index());
-    let mut same: HashMap<String, u32> = HashMap::new();
-    let key = |row: usize| {
-        let mut hash = Fnv::new();
-        said.iter().for_each(|texts| hash.add(texts[row].unwrap_or_default().as_bytes()));
-        hash.add(pids[row].map(|pid| pid.to_string()).unwrap_or_default().as_bytes());
-        format!("{}-{:016x}", rows.monotonic()[row], hash.0)
-    };
-    let mut keys = Vec::with_capacity(rows.len());
-    for row in 0..rows.len() {
-        // A revision has no key of its own.
-        if revises[row].is_some() {
-            keys.push(String::new());
-            continue;
+/// What names rows: the monotonic time of each and a hash of what it says. Of rows that say the same at the same time the second has `-2` behind.
+#[derive(Default)]
+struct Keys {
+    /// The time of the last row, and how many there are of each key at that time.
+    at: i64,
+    same: HashMap<String, u32>,
+}
+
+impl Keys {
+    /// Those of these rows, which follow those of before.
+    fn of(&mut self, rows: &Frame) -> Vec<String> {
+        let texts = |index: usize| rows.texts(&column(index));
+        let said = [Events::by, Events::name, Events::detail, Events::attributes].map(|field| texts(field.index()));
+        let pids = rows.ints(&column(Events::pid.index()));
+        let revises = texts(Events::revises.index());
+        let key = |row: usize| {
+            let mut hash = Fnv::new();
+            said.iter().for_each(|texts| hash.add(texts[row].unwrap_or_default().as_bytes()));
+            hash.add(pids[row].map(|pid| pid.to_string()).unwrap_or_default().as_bytes());
+            format!("{}-{:016x}", rows.monotonic()[row], hash.0)
+        };
+        let mut keys = Vec::with_capacity(rows.len());
+        for row in 0..rows.len() {
+            // A revision has no key of its own.
+            if revises[row].is_some() {
+                keys.push(String::new());
+                continue;
+            }
+            if std::mem::replace(&mut self.at, rows.monotonic()[row]) != rows.monotonic()[row] {
+                self.same.clear();
+            }
+            let key = key(row);
+            let count = self.same.entry(key.clone()).or_default();
+            *count += 1;
+            keys.push(if *count == 1 { key } else { format!("{key}-{count}") });
         }
-        let key = key(row);
-        let count = same.entry(key.clone()).or_default();
-        *count += 1;
-        keys.push(if *count == 1 { key } else { format!("{key}-{count}") });
+        keys
     }
-    keys
 }
 
 /// FNV-1a with 64 bits: short enough to be told in FORMAT.md.

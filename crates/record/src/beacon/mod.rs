@@ -224,7 +224,7 @@ fn moment(told: Told, asleep: i64, began: Moment) -> Moment {
             told.map_or(now, |told| Moment { utc_nanos: now.utc_nanos - (now.monotonic_nanos - told), monotonic_nanos: told })
         }
         // The first rows of a recording may be older than its beacon.
-        Told::Moment(at) if is_ours(&at.monotonic_nanos.saturating_add(SECOND)) || is_ours(&at.monotonic_nanos) => at,
+        Told::Moment(at) if (began.monotonic_nanos.saturating_sub(SECOND)..=now.monotonic_nanos).contains(&at.monotonic_nanos) => at,
         Told::Moment(_) => now,
     }
 }

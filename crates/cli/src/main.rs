@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
+mod control;
 mod curve;
 mod export;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -52,6 +53,7 @@ enum Command {
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
+    Control(control::ControlArgs),
     #[cfg(feature = "web")]
     View(view::ViewArgs),
     Mark(say::MarkArgs),
@@ -86,6 +88,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
+        Command::Control(args) => control::run(args),
         #[cfg(feature = "web")]
         Command::View(args) => view::run(args),
         Command::Mark(args) => say::mark(args),

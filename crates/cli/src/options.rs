@@ -182,7 +182,7 @@ fn parse_rate(text: &str) -> Result<u32, String> {
     number.parse().ok().filter(|rate| (1..=1000).contains(rate)).ok_or_else(|| "expected how many times a second, from 1 to 1000".to_owned())
 }
 
-fn parse_interval(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
     if interval < Duration::from_millis(1) {
         return Err("the shortest is 1ms".to_owned());

@@ -624,6 +624,10 @@ fn what_is_recorded_through_the_page_is_a_recording() {
     assert_eq!(added.status, 201, "{}", added.text());
     assert_eq!((&added.json()["name"], &added.json()["by"], &added.json()["duration"]), (&json!("half way"), &json!("person"), &json!(1500.0)));
 
+    let event = format!("/api/runs/{id}/events/{}", added.json()["key"].as_str().unwrap());
+    let changed = server.send(&format!("PUT {event}"), &json!({ "at": added.json()["at"], "name": "nearly half way" }));
+    assert_eq!((changed.status, &changed.json()["name"], &changed.json()["key"]), (200, &json!("nearly half way"), &added.json()["key"]));
+
     let session = server.control(json!({ "do": "stop" }));
     assert!(session["recording"].is_null());
     let head = |session: &Value| session["runs"].as_array().unwrap().iter().find(|run| run["id"] == id.as_str()).cloned().unwrap();
@@ -679,6 +683,21 @@ fn events_are_added_and_imported_into_what_has_ended() {
     let names: Vec<&str> =
         events["events"].as_array().unwrap().iter().filter(|event| event["by"] == "person").filter_map(|event| event["name"].as_str()).collect();
     assert_eq!(names, ["a", "here"]);
+    let events = events["events"].as_array().unwrap();
+    let of = |name: &str| events.iter().find(|event| event["name"] == name).unwrap();
+    let path = |event: &Value| format!("/api/runs/{id}/events/{}", escape(event["key"].as_str().unwrap()));
+    let later = json!({ "at": of("a")["at"].as_f64().unwrap() + 20.0, "name": "b", "detail": "more" });
+    let changed = server.send(&format!("PUT {}", path(of("a"))), &later);
+    assert_eq!((changed.status, &changed.json()["detail"], &changed.json()["key"]), (200, &json!("more"), &of("a")["key"]), "{}", changed.text());
+    assert_eq!(server.send(&format!("PUT {}", path(of("a"))), &json!({ "at": from - 60_000.0, "name": "b" })).status, 400);
+    assert_eq!(server.ask(&format!("DELETE {}", path(of("a")))).status, 204);
+    assert_eq!(server.ask(&format!("DELETE {}", path(of("a")))).status, 404);
+    assert_eq!(server.ask(&format!("DELETE /api/runs/{id}/events/nobody")).status, 404);
+    // What the recorder said stands.
+    let own = server.ask(&format!("DELETE {}", path(events.iter().find(|event| event["by"] == "recorder").unwrap())));
+    assert!(own.status == 403, "{}", own.text());
+    let names = server.get(&format!("/api/runs/{id}/events"))["events"].as_array().unwrap().iter().filter(|event| event["by"] == "person").count();
+    assert_eq!(names, 1);
     let csv = server.ask(&format!("GET /api/runs/{id}/events.csv"));
     assert!(csv.text().starts_with("event,timestamp,duration,detail\n") && csv.text().contains("\nhere,20"), "{}", csv.text());
     assert!(csv.header("content-disposition").unwrap().contains("a-events.csv"));

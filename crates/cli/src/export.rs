@@ -175,9 +175,7 @@ impl What<'_> {
         match self.table {
             _ if self.marks => self.write_marks(&mut target)?,
             Some(table) if table == SpanTable::TABLE.name => self.write_spans(&mut target, &mut progress)?,
-            Some(table) if table == Events::TABLE.name && !self.timeline.has_table(table) => {
-                target.write(self.timeline.events(&Query::all())?.batch())?;
-            }
+            Some(table) if table == Events::TABLE.name => self.write_events(&mut target)?,
             Some(table) => self.write_table(table, &mut target, &mut progress)?,
             None => self.write_wide(&mut target, &mut progress)?,
         }
@@ -201,6 +199,26 @@ impl What<'_> {
         }
         if target.exporter.is_none() {
             target.write(self.timeline.frame(table, &query)?.batch())?;
+        }
+        Ok(())
+    }
+
+    /// Those of this time, as they were last edited.
+    fn write_events(&self, target: &mut Target<'_>) -> anyhow::Result<()> {
+        let table = Events::TABLE.name;
+        let columns: Vec<String> = self.columns.iter().map(|column| plain(column, table)).filter(|column| !is_time(column)).collect();
+        let none = self.timeline.events(&Query::all().between(Some(i64::MAX), None))?;
+        let known = none.columns();
+        check_columns(&columns, &known.iter().map(String::as_str).collect::<Vec<_>>(), table)?;
+        let mut query = Query::all().between(self.from, self.to);
+        if !self.columns.is_empty() {
+            query = query.columns(columns);
+        }
+        for frame in self.timeline.event_chunks(&query, CHUNK_ROWS)? {
+            target.write(frame?.batch())?;
+        }
+        if target.exporter.is_none() {
+            target.write(self.timeline.events(&query)?.batch())?;
         }
         Ok(())
     }
@@ -231,10 +249,7 @@ impl What<'_> {
         let timestamp = Field::new("timestamp", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false);
         let schema = SchemaRef::new(Schema::new(vec![Field::new("event", DataType::Utf8, true), timestamp]));
         target.open(&schema)?;
-        if !self.timeline.has_table(Events::TABLE.name) {
-            return Ok(());
-        }
-        let frame = self.timeline.frame(Events::TABLE.name, &Query::all().between(self.from, self.to).columns([&name, &by]))?;
+        let frame = self.timeline.events(&Query::all().between(self.from, self.to).columns([&name, &by]))?;
         let (names, by) = (frame.texts(&name), frame.texts(&by));
         let said = |row: &usize| by[*row] != Some("recorder");
         let rows: Vec<usize> = (0..frame.times().len()).filter(said).collect();

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
+mod control;
 mod curve;
 mod export;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -54,6 +55,7 @@ enum Command {
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
+    Control(control::ControlArgs),
     #[cfg(feature = "web")]
     View(view::ViewArgs),
     #[cfg(feature = "top")]
@@ -90,6 +92,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
+        Command::Control(args) => control::run(args),
         #[cfg(feature = "web")]
         Command::View(args) => view::run(args),
         #[cfg(feature = "top")]

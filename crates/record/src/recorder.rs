@@ -13,13 +13,13 @@ use crate::beacon::{Beacon, Heard, Said};
 use crate::budget::{Budget, Saving};
 use crate::clock::{deadline_nanos, nanos, now, own_cpu_nanos, suspended, thread_cpu_nanos};
 use crate::control::{Control, Handle, Process};
-use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
+use crate::job::{Attached, JobEnd, Signals, SpawnError, has_reached_the_group, pause_with};
 use crate::last_stand;
 use crate::listener::Listener;
 use crate::order::{Answer, Change, Order, Ordered};
 use crate::panel::{Panel, check_sources};
 use crate::schedule::Schedule;
-use crate::system_call::{self, Arrived, Children, Pause};
+use crate::system_call::{self, Arrived, Children};
 use crate::writer::Writer;
 
 /// poll(2) refuses times that its kernel can't count; after an hour we look around and go on.
@@ -636,7 +636,7 @@ impl Recorder {
         for (what, before, after) in now.differences(&then) {
             let (name, attributes) =
                 (format!("{what} {before} → {after}"), serde_json::json!({ "set": what, "from": before, "to": after }).to_string());
-            self.events.add(EventRow { at: crate::clock::now(), by, name: &name, attributes: Some(&attributes), ..EventRow::default() });
+            self.events.add(EventRow { at: crate::clock::now(), by, name: Some(&name), attributes: Some(&attributes), ..EventRow::default() });
         }
         // Who reads the next rows is to know at what pace they came.
         (self.is_changed, self.publish_now) = (true, true);
@@ -677,17 +677,10 @@ impl Recorder {
         has_reached_the_group(arrived) || arrived.sender != 0 && self.panel.processes().members().any(|pid| pid == arrived.sender)
     }
 
-    /// Stops when the command is stopped from the terminal, so that a shell sees that and takes the terminal back; nobody records what does not run.
+    /// Stops with the command: nobody records what does not run.
     fn pause_with_command(&mut self) {
-        match self.command().and_then(system_call::paused_or_continued) {
-            Some(Pause::Stopped(signal)) => {
-                self.continued = false;
-                if STOPS.contains(&signal) {
-                    system_call::stop_by(signal);
-                }
-            }
-            Some(Pause::Continued) => self.continued = true,
-            None => {}
+        if let Some(pid) = self.command() {
+            pause_with(pid, &mut self.continued);
         }
     }
 
@@ -862,7 +855,7 @@ impl Recorder {
     }
 
     fn event(&mut self, at: Moment, name: &str, detail: Option<&str>, pid: Option<u32>, duration_seconds: Option<f64>) {
-        self.events.add(EventRow { at, by: "recorder", name, detail, pid: pid.map(u64::from), duration_seconds, ..EventRow::default() });
+        self.events.add(EventRow { at, by: "recorder", name: Some(name), detail, pid: pid.map(u64::from), duration_seconds, ..EventRow::default() });
     }
 }
 

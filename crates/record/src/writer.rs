@@ -286,7 +286,7 @@ mod tests {
     fn gather(writer: &mut Writer<Counting>, count: usize) {
         let mut rows = Rows::<Events>::new();
         for _ in 0..count {
-            rows.add(EventRow { name: "tick", ..EventRow::default() });
+            rows.add(EventRow { name: Some("tick"), ..EventRow::default() });
         }
         writer.gather(&mut rows);
         writer.relieve();

@@ -3,6 +3,7 @@
 //! The program and the libraries record alike because they do it by this crate. [`Session`] is a recording that a program makes of itself, on a thread.
 
 mod end;
+mod events;
 mod facts;
 mod import;
 mod lines;
@@ -16,6 +17,7 @@ pub mod time;
 
 pub use barograph_record::{Change, Order};
 pub use end::{end_recording, totals};
+pub use events::{add_events, moment, revise_events};
 pub use facts::{facts, listen, open_beacon};
 pub use import::{Event, Imported, Row, import};
 pub use lines::{LINES_FAILED, line_notices, watch_lines};

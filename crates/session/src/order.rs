@@ -80,7 +80,12 @@ pub fn order(recording: &Path, order: &Order) -> Result<(), OrderError> {
         State::Interrupted => return Err(OrderError::CutOff { place: place() }),
         State::Live => {}
     }
-    let facts = timeline.facts();
+    tell(&address_of(recording, timeline.facts())?, order, recording)
+}
+
+/// Where the recorder of a recording that goes on can be told something.
+pub(crate) fn address_of(recording: &Path, facts: &Facts) -> Result<Address, OrderError> {
+    let place = || recording.to_owned();
     let Some(address) = facts.beacon.as_deref().and_then(|text| Address::parse(text.as_ref())) else {
         let why = facts.sources.get("beacon").map_or("it was not asked to", String::as_str).to_owned();
         return Err(OrderError::Deaf { place: place(), pid: facts.recorder.pid, why });
@@ -88,7 +93,25 @@ pub fn order(recording: &Path, order: &Order) -> Result<(), OrderError> {
     if matches!(address, Address::Abstract(_)) && is_of_another(facts) {
         return Err(OrderError::Foreign { place: place() });
     }
-    tell(&address, order, recording)
+    Ok(address)
+}
+
+/// Sends it, and waits for room if the recorder is busy.
+pub(crate) fn send(socket: &UnixDatagram, address: &Address, bytes: &[u8], place: &Path) -> Result<(), OrderError> {
+    let failed = |error: io::Error| failure(error, place);
+    let begin = Instant::now();
+    socket.connect_addr(&address.to_socket().map_err(failed)?).map_err(failed)?;
+    socket.set_write_timeout(Some(LOOK)).map_err(failed)?;
+    while let Err(error) = socket.send(bytes) {
+        let is_full = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted].contains(&error.kind()) || error.raw_os_error() == Some(NO_BUFFERS);
+        if !is_full {
+            return Err(failed(error));
+        }
+        if begin.elapsed() > PATIENCE {
+            return Err(OrderError::NoAnswer);
+        }
+    }
+    Ok(())
 }
 
 /// The same for the recorder that listens at this address.
@@ -116,20 +139,8 @@ fn tell(address: &Address, order: &Order, place: &Path) -> Result<(), OrderError
     };
     let begin = Instant::now();
     let id = new_id();
-    let line = order.to_line(&id);
-    socket.connect_addr(&address.to_socket().map_err(failed)?).map_err(failed)?;
     socket.set_read_timeout(Some(LOOK)).map_err(failed)?;
-    socket.set_write_timeout(Some(LOOK)).map_err(failed)?;
-    // A socket that is full has room again when the recorder has read.
-    while let Err(error) = socket.send(&line) {
-        let is_full = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted].contains(&error.kind()) || error.raw_os_error() == Some(NO_BUFFERS);
-        if !is_full {
-            return Err(failed(error));
-        }
-        if begin.elapsed() > PATIENCE {
-            return Err(OrderError::NoAnswer);
-        }
-    }
+    send(socket, address, &order.to_line(&id), place)?;
     // One that stops has done so when it listens no more: it has written its end by then.
     let is_stop = matches!(order, Order::Stop(_));
     let mut bytes = vec![0; 65_536];

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use barograph_beacon::{ATTRIBUTES_BYTES, Address, Beacon, Message, NAME_BYTES, Sent, Value, What, cut, monotonic_nanos};
-use barograph_model::{EventRow, Events, Moment, Rows};
+use barograph_model::Moment;
 use barograph_store::{self as store, State, Timeline};
 use jiff::tz::TimeZone;
 
-use crate::Event;
 use crate::time::Reference;
+use crate::{Event, moment};
 
 /// How long we wait for a recorder that is too busy to listen.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -81,24 +81,6 @@ pub fn recipient(recording: &Path) -> Result<Recipient, SayError> {
     Ok(Recipient::Live(Live { beacon, began: Some(began) }))
 }
 
-impl Recipient {
-    /// Adds events. A recorder writes them when it writes the next time; of those that have an end, they appear all at once.
-    pub fn add(&self, events: &[Event], by: &str) -> Result<(), SayError> {
-        match self {
-            Recipient::Live(live) => events.iter().try_for_each(|event| live.add(event, None, by)),
-            Recipient::Over(over) => over.add(events, by),
-        }
-    }
-
-    /// What time words mean in this recording.
-    pub fn reference(&self, zone: &TimeZone) -> Result<Reference, SayError> {
-        match self {
-            Recipient::Live(live) => live.reference(zone).ok_or(SayError::Ended),
-            Recipient::Over(over) => Ok(Reference::of(over.timeline(), zone)?),
-        }
-    }
-}
-
 impl Live {
     /// Connects to a recorder that began at this moment, as far as that is known.
     pub fn connect(address: &Address, began: Option<Moment>) -> std::io::Result<Live> {
@@ -146,30 +128,24 @@ impl Over {
 
     /// Adds events: all of them, or none.
     pub fn add(&self, events: &[Event], by: &str) -> Result<(), SayError> {
-        let mut rows = Rows::<Events>::new();
-        for event in events {
-            let said: serde_json::Map<_, _> =
-                attributes(&event.attributes).into_iter().map(|(name, value)| (cut(name, NAME_BYTES).into_owned(), json(value))).collect();
-            let said = serde_json::Value::Object(said).to_string();
-            let attributes = Some(said.as_str()).filter(|text| !event.attributes.is_empty() && text.len() <= ATTRIBUTES_BYTES);
-            let detail = event.detail.as_deref().map(|detail| cut(detail, NAME_BYTES));
-            rows.add(EventRow {
-                at: self.moment(event.utc_nanos),
-                by,
-                name: &cut(&event.name, NAME_BYTES),
-                detail: detail.as_deref(),
-                duration_seconds: event.duration_seconds,
-                attributes,
-                ..EventRow::default()
-            });
-        }
-        Ok(store::append(self.0.folder(), &rows)?)
+        let events: Vec<_> = events.iter().map(|event| event.at(moment(self.0.facts(), event.utc_nanos))).collect();
+        Ok(store::add_events(self.0.folder(), by, &events)?)
     }
+}
 
-    /// A time on both clocks of its rows.
-    fn moment(&self, utc_nanos: i64) -> Moment {
-        let clock = &self.0.facts().clock;
-        Moment { utc_nanos, monotonic_nanos: clock.monotonic_nanos + (utc_nanos - clock.utc_nanos) }
+impl Event {
+    /// The event as a recording has it, at this moment of its clocks.
+    pub fn at(&self, at: Moment) -> store::Event {
+        let said: serde_json::Map<_, _> =
+            attributes(&self.attributes).into_iter().map(|(name, value)| (cut(name, NAME_BYTES).into_owned(), json(value))).collect();
+        let said = serde_json::Value::Object(said).to_string();
+        store::Event {
+            at,
+            name: cut(&self.name, NAME_BYTES).into_owned(),
+            detail: self.detail.as_deref().map(|detail| cut(detail, NAME_BYTES).into_owned()),
+            duration_seconds: self.duration_seconds,
+            attributes: Some(said).filter(|text| !self.attributes.is_empty() && text.len() <= ATTRIBUTES_BYTES),
+        }
     }
 }
 

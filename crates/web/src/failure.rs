@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use barograph_session::OrderError;
 use serde_json::json;
 
 /// Why a request got nothing.
@@ -37,11 +38,6 @@ impl Failure {
         Failure::new(StatusCode::CONFLICT, error)
     }
 
-    /// This version can't do that.
-    pub(crate) fn not_here(error: impl Into<String>) -> Failure {
-        Failure::new(StatusCode::NOT_IMPLEMENTED, error)
-    }
-
     /// The disk or the machine said no; whose words these are says so.
     pub(crate) fn failed(error: impl std::fmt::Display) -> Failure {
         Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
@@ -58,8 +54,9 @@ impl From<barograph_store::Error> for Failure {
     fn from(error: barograph_store::Error) -> Failure {
         use barograph_store::Error;
         let status = match error {
-            Error::Missing { .. } => StatusCode::NOT_FOUND,
+            Error::Missing { .. } | Error::NoEvent { .. } => StatusCode::NOT_FOUND,
             Error::NoTable { .. } | Error::NoColumn { .. } | Error::NotNumeric { .. } => StatusCode::BAD_REQUEST,
+            Error::NotRevisable { .. } => StatusCode::FORBIDDEN,
             Error::Live { .. } | Error::Exists { .. } | Error::Unsteady { .. } => StatusCode::CONFLICT,
             Error::Disk { .. } | Error::NotARecording { .. } | Error::TooNew { .. } | Error::Facts { .. } | Error::Part { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -79,13 +76,15 @@ impl From<barograph_view::Error> for Failure {
     }
 }
 
-impl From<barograph_session::SayError> for Failure {
-    fn from(error: barograph_session::SayError) -> Failure {
-        use barograph_session::SayError;
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Failure {
         match error {
-            SayError::Recording(error) => error.into(),
-            SayError::Deaf { .. } | SayError::Ended => Failure::conflict(error.to_string()),
-            SayError::Unreachable { .. } | SayError::Busy => Failure::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            OrderError::Recording(error) => error.into(),
+            OrderError::Foreign { .. } => Failure::forbidden(error.to_string()),
+            OrderError::NoAnswer | OrderError::Unreachable { .. } => Failure::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            OrderError::Ended { .. } | OrderError::CutOff { .. } | OrderError::Deaf { .. } | OrderError::Refused(_) => {
+                Failure::conflict(error.to_string())
+            }
         }
     }
 }

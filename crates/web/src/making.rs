@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use barograph_session::{Change, Order, OrderError, Session, Settings as SessionSettings, Watched};
+use barograph_session::{Change, Order, Session, Settings as SessionSettings, Watched};
 use barograph_sources::Choice;
 use serde::{Deserialize, Serialize};
 
@@ -208,14 +208,7 @@ fn default_name(settings: &Settings) -> String {
 
 /// Tells a recorder of somebody else's what to do, and waits until it is done.
 pub(crate) fn order(path: &Path, order: &Order) -> Answer<()> {
-    barograph_session::order(path, order).map_err(|error| match error {
-        OrderError::Recording(error) => error.into(),
-        OrderError::Foreign { .. } => Failure::forbidden(error.to_string()),
-        OrderError::NoAnswer | OrderError::Unreachable { .. } => Failure::failed(error),
-        OrderError::Ended { .. } | OrderError::CutOff { .. } | OrderError::Deaf { .. } | OrderError::Refused(_) => {
-            Failure::conflict(error.to_string())
-        }
-    })
+    Ok(barograph_session::order(path, order)?)
 }
 
 #[cfg(test)]

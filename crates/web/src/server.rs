@@ -27,7 +27,7 @@ pub const DEFAULT_PORT: u16 = 10132;
 const CONNECTIONS: usize = 512;
 
 /// A client has so long to say what it wants, also when it is about to ask the next thing.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client that takes nothing for so long has gone, in milliseconds.
 const STALLED_MILLIS: u32 = 30_000;

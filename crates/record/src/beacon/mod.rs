@@ -21,7 +21,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFl
 use crate::clock::{deadline_nanos, now, suspended, thread_cpu_nanos};
 use crate::order::Ordered;
 pub(crate) use line::Said;
-use line::{Malformed, Taken};
+use line::{Malformed, Taken, Told};
 use orders::Orders;
 
 /// What reading may take of a second, in nanoseconds.
@@ -175,7 +175,7 @@ impl Beacon {
             let may_order = sender.is_some_and(|sender| !is_foreign(sender));
             let Beacon { buffer, heard, orders, socket, .. } = self;
             for line in buffer[..received.bytes].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-                match said.take(line, pid, |t| moment(t, asleep, began)) {
+                match said.take(line, pid, |told| moment(told, asleep, began)) {
                     Ok(Taken::Message) => heard.taken += 1,
                     Ok(Taken::Dropped(dropped)) => heard.dropped = heard.dropped.saturating_add(dropped),
                     Ok(Taken::Order) if may_order => orders.take(line, received.address.clone(), socket, deadline_nanos(), heard),
@@ -213,11 +213,20 @@ fn is_foreign(sender: UCred) -> bool {
     !sender.uid.is_root() && sender.uid != rustix::process::geteuid()
 }
 
-/// A time of CLOCK_MONOTONIC in the recording. One that is before its beginning, or has not come yet, is of another clock: then it is now.
-fn moment(t: Option<i64>, asleep: i64, began: Moment) -> Moment {
+/// A time in the recording. One that is before its beginning, or has not come yet, is of another clock: then it is now.
+fn moment(told: Told, asleep: i64, began: Moment) -> Moment {
     let now = now();
-    let told = t.and_then(|t| t.checked_add(asleep)).filter(|told| (began.monotonic_nanos..=now.monotonic_nanos).contains(told));
-    told.map_or(now, |told| Moment { utc_nanos: now.utc_nanos - (now.monotonic_nanos - told), monotonic_nanos: told })
+    let is_ours = |monotonic: &i64| (began.monotonic_nanos..=now.monotonic_nanos).contains(monotonic);
+    match told {
+        Told::Nothing => now,
+        Told::Clock(t) => {
+            let told = t.checked_add(asleep).filter(is_ours);
+            told.map_or(now, |told| Moment { utc_nanos: now.utc_nanos - (now.monotonic_nanos - told), monotonic_nanos: told })
+        }
+        // The first rows of a recording may be older than its beacon.
+        Told::Moment(at) if (began.monotonic_nanos.saturating_sub(SECOND)..=now.monotonic_nanos).contains(&at.monotonic_nanos) => at,
+        Told::Moment(_) => now,
+    }
 }
 
 #[cfg(test)]
@@ -226,15 +235,20 @@ mod tests {
 
     use super::*;
 
+    const HOUR: i64 = 3600 * SECOND;
+
     #[test]
     fn a_time_of_another_clock_is_none() {
         let now = now();
         let began = Moment { utc_nanos: now.utc_nanos - SECOND, monotonic_nanos: now.monotonic_nanos - SECOND };
         let told = now.monotonic_nanos - SECOND / 2;
-        let placed = moment(Some(told), 0, began);
+        let placed = moment(Told::Clock(told), 0, began);
         assert_eq!(placed.monotonic_nanos, told);
         assert!((placed.utc_nanos - (now.utc_nanos - SECOND / 2)).abs() < SECOND / 4);
-        for wrong in [None, Some(5), Some(now.monotonic_nanos + SECOND), Some(i64::MAX)] {
+        let row = Moment { utc_nanos: 5, monotonic_nanos: told };
+        assert_eq!(moment(Told::Moment(row), 7, began), row, "a row's own moment stays as it is");
+        let later = Moment { utc_nanos: 5, monotonic_nanos: now.monotonic_nanos + HOUR };
+        for wrong in [Told::Nothing, Told::Clock(5), Told::Clock(now.monotonic_nanos + SECOND), Told::Clock(i64::MAX), Told::Moment(later)] {
             assert!(moment(wrong, 7, began).monotonic_nanos >= now.monotonic_nanos, "{wrong:?}");
         }
     }

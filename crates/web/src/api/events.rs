@@ -1,13 +1,15 @@
 //! Events: what is shown, added, changed and removed, and files of them.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use barograph_session::time::{self, within};
-use barograph_session::{self as session, Imported, Order, Recipient};
-use barograph_store::{Frame, Query as Rows, State as Progress, Timeline};
+use barograph_session::time::{self, Reference, within};
+use barograph_session::{self as session, Imported, Order};
+use barograph_store::{self as store, EVENT_KEY, Frame, Query as Rows, Revision, State as Progress, Timeline};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -77,11 +79,12 @@ fn read(timeline: &Timeline, query: &Rows) -> Answer<Vec<Event>> {
 
 fn of_frame(frame: &Frame) -> Vec<Event> {
     let text = |column: &str| frame.texts(column).into_iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>();
-    let (names, by, details, said) = (text("name"), text("by"), text("detail"), text("attributes"));
+    let (keys, names, by) = (text(EVENT_KEY), text("name"), text("by"));
+    let (details, said) = (text("detail"), text("attributes"));
     let (pids, durations) = (frame.ints("pid"), frame.floats("duration_seconds"));
     let times = frame.times();
     let event = |row: usize| Event {
-        key: row.to_string(),
+        key: keys[row].clone().unwrap_or_default(),
         at: millis(times[row]),
         duration: durations[row].map(|seconds| seconds * 1e3),
         name: names[row].clone().unwrap_or_default(),
@@ -130,31 +133,41 @@ pub(super) async fn add(State(app): State<Shared>, Path(id): Path<String>, heade
     let event = said.check()?;
     let event = wait(move || {
         let run = run_now(&app, &id)?;
-        let recipient = recipient(&run)?;
-        within(event.utc_nanos, &recipient.reference(&zone_of(&run))?).map_err(|error| Failure::bad(error.to_string()))?;
-        recipient.add(std::slice::from_ref(&event), PERSON)?;
+        let event = event_of(&run, &event)?;
+        let before: HashSet<String> = read(&run.timeline()?, &Rows::all())?.into_iter().map(|event| event.key).collect();
+        barograph_session::add_events(&run.path, PERSON, std::slice::from_ref(&event))?;
         publish(&run)?;
-        // It is found among the others, by what was said.
-        let found = read(&run.timeline()?, &Rows::all().between(Some(event.utc_nanos - SLACK), Some(event.utc_nanos + SLACK)))?;
-        let is_it = |known: &Event| known.name == event.name && known.detail == event.detail && known.by == PERSON;
-        found.into_iter().rfind(is_it).ok_or_else(|| Failure::failed("it was said, and is not yet to be seen in the recording"))
+        // Others may say something at the same time.
+        let mut new = read(&run.timeline()?, &Rows::all())?.into_iter().filter(|known| !before.contains(&known.key));
+        new.find(|known| known.name == event.name && known.by == PERSON).ok_or_else(unseen)
     })
     .await?;
     Ok((StatusCode::CREATED, Json(event)).into_response())
 }
 
-/// Who has come by a page is a person.
+/// Who comes by the page is a person.
 const PERSON: &str = "person";
 
-/// A time that goes by way of another clock comes back a little off.
-const SLACK: i64 = 50_000_000;
-
-fn recipient(run: &Run) -> Answer<Recipient> {
-    Ok(barograph_session::recipient(&run.path)?)
+fn unseen() -> Failure {
+    Failure::failed("it was said, and is not yet to be seen in the recording")
 }
 
-fn zone_of(run: &Run) -> TimeZone {
-    time::zone("recorded", &run.facts().clock.zone).unwrap_or(TimeZone::UTC)
+/// What time words are relative to: one that goes on has come as far as now.
+fn reference(run: &Run, zone: &TimeZone) -> Answer<Reference> {
+    let timeline = run.timeline()?;
+    let mut reference = Reference::of(&timeline, zone)?;
+    if timeline.state() == Progress::Live {
+        reference.end = reference.now;
+    }
+    Ok(reference)
+}
+
+/// The event as the recording is to have it, if it is of its time.
+fn event_of(run: &Run, event: &session::Event) -> Answer<store::Event> {
+    let facts = run.facts();
+    let zone = time::zone("recorded", &facts.clock.zone).unwrap_or(TimeZone::UTC);
+    within(event.utc_nanos, &reference(run, &zone)?).map_err(|error| Failure::bad(error.to_string()))?;
+    Ok(event.at(session::moment(&facts, event.utc_nanos)))
 }
 
 /// What a recorder was told is to be seen at once, and not at its next write.
@@ -167,19 +180,35 @@ fn publish(run: &Run) -> Answer<()> {
 
 pub(super) async fn change(
     State(app): State<Shared>,
-    Path((_id, _key)): Path<(String, String)>,
+    Path((id, key)): Path<(String, String)>,
     headers: HeaderMap,
     said: Body,
 ) -> Answer<Json<Event>> {
     app.may_change()?;
     let said: NewEvent = json(&headers, said).await?;
-    said.check()?;
-    Err(Failure::not_here("this version can't change events"))
+    let event = said.check()?;
+    wait(move || {
+        let run = run_now(&app, &id)?;
+        let mut event = event_of(&run, &event)?;
+        // What the page can't say of it stays.
+        let known = read(&run.timeline()?, &Rows::all())?.into_iter().find(|known| known.key == key);
+        event.attributes = known.and_then(|known| known.attributes).map(|attributes| Value::Object(attributes).to_string());
+        barograph_session::revise_events(&run.path, PERSON, &[Revision { key: key.clone(), event: Some(event) }])?;
+        publish(&run)?;
+        read(&run.timeline()?, &Rows::all())?.into_iter().find(|known| known.key == key).map(Json).ok_or_else(unseen)
+    })
+    .await
 }
 
-pub(super) async fn remove(State(app): State<Shared>, Path((_id, _key)): Path<(String, String)>) -> Answer<StatusCode> {
+pub(super) async fn remove(State(app): State<Shared>, Path((id, key)): Path<(String, String)>) -> Answer<StatusCode> {
     app.may_change()?;
-    Err(Failure::not_here("this version can't remove events"))
+    wait(move || {
+        let run = run_now(&app, &id)?;
+        barograph_session::revise_events(&run.path, PERSON, &[Revision { key, event: None }])?;
+        publish(&run)?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// What became of a file.
@@ -204,11 +233,12 @@ pub(super) async fn import(State(app): State<Shared>, Path(id): Path<String>, Sa
         let asked = asked.zone.as_deref().unwrap_or("recorded");
         let zone = time::zone(asked, &run.facts().clock.zone);
         let zone = zone.ok_or_else(|| Failure::bad(format!("there is no time zone {asked:?}; name one such as Europe/Berlin, or UTC")))?;
-        let recipient = recipient(&run)?;
-        let Imported { events, outside, wrong } = barograph_session::import(&bytes, &recipient.reference(&zone)?);
+        let Imported { events, outside, wrong } = barograph_session::import(&bytes, &reference(&run, &zone)?);
         let added = if wrong.is_empty() { events.len() } else { 0 };
         if added > 0 {
-            recipient.add(&events, PERSON)?;
+            let facts = run.facts();
+            let events: Vec<_> = events.iter().map(|event| event.at(session::moment(&facts, event.utc_nanos))).collect();
+            barograph_session::add_events(&run.path, PERSON, &events)?;
             publish(&run)?;
         }
         let mut rows: Vec<_> = wrong.into_iter().chain(outside).map(|row| RefusedRow { line: row.line, why: row.why }).collect();
@@ -251,7 +281,7 @@ mod tests {
         };
         let text = as_csv(&[event("a, \"b\"\nc", None, Some(1500.0)), event("=1+1", Some("why,\r\nso"), None)]);
         let nanos = 1_795_166_400_500_000_000;
-        let reference = time::Reference { zone: TimeZone::UTC, start: 0, end: nanos, now: nanos };
+        let reference = Reference { zone: TimeZone::UTC, start: 0, end: nanos, now: nanos };
         let imported = barograph_session::import(text.as_bytes(), &reference);
         assert!(imported.wrong.is_empty() && imported.outside.is_empty(), "{imported:?}");
         let first = session::Event { name: "a, \"b\"\nc".to_owned(), utc_nanos: nanos, duration_seconds: Some(1.5), ..session::Event::default() };

@@ -46,7 +46,7 @@ const JSON_BYTES: usize = 64 << 10;
 const CSV_BYTES: usize = 8 << 20;
 
 /// A body has come by then, however slow the client.
-const BODY_PATIENCE: Duration = Duration::from_secs(20);
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Event streams at a time.
 const STREAMS: usize = 256;

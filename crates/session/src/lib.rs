@@ -12,7 +12,7 @@ mod place;
 mod session;
 mod subject;
 
-pub use barograph_record::{Change, Order};
+pub use barograph_record::{Change, Condition, Order};
 pub use end::{end_recording, totals};
 pub use events::{add_events, moment, revise_events};
 pub use facts::{facts, listen, open_beacon};

@@ -46,7 +46,12 @@ fn work_on(path: &Path, see: impl Fn()) {
     let at = moment(&facts, facts.clock.utc_nanos + 1_000_000);
     assert_eq!(at.monotonic_nanos, facts.clock.monotonic_nanos + 1_000_000);
     let plain = |name: &str| Event { at, name: name.to_owned(), ..Event::default() };
-    let full = Event { detail: Some("why \"so\"".to_owned()), duration_seconds: Some(2.5), attributes: Some(r#"{"a":[1,"é"]}"#.to_owned()), ..plain("full") };
+    let full = Event {
+        detail: Some("why \"so\"".to_owned()),
+        duration_seconds: Some(2.5),
+        attributes: Some(r#"{"a":[1,"é"]}"#.to_owned()),
+        ..plain("full")
+    };
     add_events(path, "person", &[plain("wrong"), full, plain("kept")]).unwrap();
     see();
     assert_eq!(events(path).len(), 3);

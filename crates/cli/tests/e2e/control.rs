@@ -126,11 +126,12 @@ fn revise(place: &Place, run: &str) {
     let key = |name: &str| listed().into_iter().find(|event| event["name"] == name).unwrap()["key"].as_str().unwrap().to_owned();
     let (first, second, started) = (key("first"), key("second"), key("started"));
     done(place, &["mark", "--to", run, "--edit", &first, "better", "-k", "loss=0.5", "--by", "person"]);
-    let better = listed().into_iter().find(|event| event["name"] == "better").unwrap();
-    assert_eq!((better["key"].as_str(), better["attributes"]["loss"].as_f64()), (Some(first.as_str()), Some(0.5)));
+    let edited = || listed().into_iter().find(|event| event["key"] == first.as_str()).unwrap();
+    let better = edited();
+    assert_eq!((better["name"].as_str(), better["attributes"]["loss"].as_f64()), (Some("better"), Some(0.5)));
     let begin = better["utc_nanos"].as_i64().unwrap();
     done(place, &["mark", "--to", run, "--edit", &first, "--at", "+0s"]);
-    let moved = listed().into_iter().find(|event| event["name"] == "better").unwrap();
+    let moved = edited();
     assert!(moved["utc_nanos"].as_i64().unwrap() < begin && moved["attributes"]["loss"] == 0.5, "{moved}");
     done(place, &["mark", "--to", run, "--delete", &second]);
     let names: Vec<String> = listed().iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect();

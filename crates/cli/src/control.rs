@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use barograph_beacon::{Address, BEACON_VARIABLE, listening};
-use barograph_session::{Change, Order, OrderError, order, order_at};
+use barograph_session::{Change, Condition, Order, OrderError, order, order_at};
 use barograph_sources::Choice;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -75,6 +75,12 @@ struct SetArgs {
     /// Leave out no source of the machine.
     #[arg(long)]
     with_all: bool,
+    /// Mark the moments at which this begins and ends to hold, and none but those that are named here, such as 'memory > 2 GiB for 10s'.
+    #[arg(long, value_name = "CONDITION", conflicts_with = "mark_nothing")]
+    mark_when: Vec<Condition>,
+    /// Mark no condition any more.
+    #[arg(long)]
+    mark_nothing: bool,
     /// Whether memory with shared pages told apart (PSS) is read for the job: on or off.
     #[arg(long, value_name = "WHETHER", value_parser = parse_switch, hide_possible_values = true)]
     pss: Option<bool>,
@@ -96,6 +102,7 @@ impl SetArgs {
             processes: self.processes.clone(),
             without: if self.with_all { Some(Vec::new()) } else { self.without.clone() },
             process_memory: self.pss,
+            mark_when: (self.mark_nothing || !self.mark_when.is_empty()).then(|| self.mark_when.clone()),
         }
     }
 }

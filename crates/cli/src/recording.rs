@@ -74,6 +74,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
         max_overhead: options.max_overhead,
     };
     let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("can't hear signals: {error}")))?;
+    recorder.mark_when(&options.mark_when).map_err(|why| anyhow::anyhow!("--mark-when: {why}"))?;
     if let Some(listener) = listener {
         recorder.listen_to_lines(listener);
     }

@@ -15,4 +15,6 @@ pub struct Setup {
     pub left_out: Option<String>,
     /// Each source by name: `ok`, or why it gives nothing.
     pub sources: Vec<(String, String)>,
+    /// The conditions whose begin and end are marked.
+    pub mark_when: Vec<String>,
 }

@@ -8,6 +8,7 @@ mod beacon;
 mod budget;
 mod clock;
 mod companion;
+mod condition;
 mod control;
 mod job;
 mod last_stand;
@@ -25,6 +26,7 @@ mod writer;
 pub use beacon::{Beacon, Heard};
 pub use clock::now;
 pub use companion::{Used, accompany};
+pub use condition::Condition;
 pub use control::Handle;
 pub use job::{JobEnd, SpawnError, become_command, care_for};
 #[cfg(feature = "lines")]

@@ -6,6 +6,8 @@ use barograph_beacon::{NAME_BYTES, cut};
 use barograph_sources::Choice;
 use serde::{Deserialize, Serialize};
 
+use crate::Condition;
+
 /// The shortest time between two ticks, or two writes.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -38,6 +40,8 @@ pub struct Change {
     pub without: Option<Vec<String>>,
     /// Whether memory with shared pages told apart (PSS) is read for the job's processes.
     pub process_memory: Option<bool>,
+    /// The conditions whose begin and end are marked, and no others.
+    pub mark_when: Option<Vec<Condition>>,
 }
 
 impl Change {
@@ -53,8 +57,9 @@ impl Change {
 
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
-        let Change { interval, write_interval, processes, without, process_memory } = self;
-        interval.is_none() && write_interval.is_none() && processes.is_none() && without.is_none() && process_memory.is_none()
+        let Change { interval, write_interval, processes, without, process_memory, mark_when } = self;
+        let times = interval.is_none() && write_interval.is_none();
+        times && processes.is_none() && without.is_none() && process_memory.is_none() && mark_when.is_none()
     }
 }
 
@@ -79,6 +84,8 @@ struct Line {
     without: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pss: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark_when: Option<Vec<String>>,
 }
 
 /// An answer to an order.
@@ -112,6 +119,7 @@ impl Order {
                 processes: change.processes.as_ref().map(ToString::to_string),
                 without: change.without.clone(),
                 pss: change.process_memory,
+                mark_when: change.mark_when.as_ref().map(|all| all.iter().map(ToString::to_string).collect()),
                 ..named("set")
             },
         };
@@ -157,10 +165,11 @@ pub(crate) fn understand(line: &[u8]) -> Sent {
 }
 
 fn order(line: Line) -> Result<Order, String> {
-    let Line { order, id: _, by: _, reason, interval_seconds, write_interval_seconds, processes, without, pss } = line;
+    let Line { order, id: _, by: _, reason, interval_seconds, write_interval_seconds, processes, without, pss, mark_when } = line;
     let is_set = order == "set";
-    let sets = [interval_seconds.is_some(), write_interval_seconds.is_some(), processes.is_some(), without.is_some(), pss.is_some()];
-    if !is_set && sets.contains(&true) || order != "stop" && reason.is_some() {
+    let times = interval_seconds.is_some() || write_interval_seconds.is_some();
+    let sets = times || processes.is_some() || without.is_some() || pss.is_some() || mark_when.is_some();
+    if !is_set && sets || order != "stop" && reason.is_some() {
         return Err(format!("{order:?} does not go with what else was said"));
     }
     match order.as_str() {
@@ -173,7 +182,8 @@ fn order(line: Line) -> Result<Order, String> {
             };
             let processes = processes.map(|text| text.parse::<Choice>().map_err(|why| format!("processes: {why}"))).transpose()?;
             let (interval, write_interval) = (time(interval_seconds)?, time(write_interval_seconds)?);
-            Ok(Order::Set(Change { interval, write_interval, processes, without, process_memory: pss }))
+            let mark_when = mark_when.map(|all| all.iter().map(|text| text.parse::<Condition>()).collect()).transpose()?;
+            Ok(Order::Set(Change { interval, write_interval, processes, without, process_memory: pss, mark_when }))
         }
         _ => Err(format!("there is no order {order:?}; there are stop, read, watched and set")),
     }
@@ -234,6 +244,7 @@ mod tests {
             processes: Some("top:20".parse().unwrap()),
             without: Some(vec!["disk".to_owned()]),
             process_memory: Some(false),
+            mark_when: Some(vec!["memory > 2 GiB for 10s".parse().unwrap()]),
         };
         let orders = [Order::Stop("enough \"now\"".to_owned()), Order::Read, Order::Watched, Order::Set(change), Order::Set(Change::default())];
         for order in orders {
@@ -256,6 +267,7 @@ mod tests {
             (r#"{"order":"set","speed":3,"id":"a"}"#, "unknown field `speed`"),
             (r#"{"order":"set","reason":"why"}"#, "does not go with"),
             (r#"{"order":"read","pss":true}"#, "does not go with"),
+            (r#"{"order":"set","mark_when":["memory is large"]}"#, "expected a metric"),
             (r#"{"order":3}"#, "does not understand"),
         ] {
             let told = understood(line).unwrap_err();

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::beacon::{Beacon, Heard, Said};
 use crate::budget::{Budget, Saving};
 use crate::clock::{deadline_nanos, nanos, now, own_cpu_nanos, suspended, thread_cpu_nanos};
+use crate::condition::{Condition, Conditions};
 use crate::control::{Control, Handle, Process};
 use crate::job::{Attached, JobEnd, Signals, SpawnError, has_reached_the_group, pause_with};
 use crate::last_stand;
@@ -161,6 +162,7 @@ pub struct Recorder {
     beacon: Option<Beacon>,
     listener: Option<Listener>,
     said: Said,
+    conditions: Conditions,
     budget: Option<Budget>,
 }
 
@@ -218,11 +220,24 @@ impl Recorder {
             beacon: None,
             listener: None,
             said: Said::default(),
+            conditions: Conditions::default(),
             budget,
         };
         recorder.cost.threads_cpu = recorder.threads_cpu();
         recorder.panel.read_own(began, recorder.cost);
         recorder
+    }
+
+    /// Marks the moments at which these begin to hold, and at which they do so no more. An error changes nothing.
+    pub fn mark_when(&mut self, conditions: &[Condition]) -> Result<(), String> {
+        let new = Conditions::new(conditions, self.panel.processes().has_job())?;
+        self.conditions.replace(new);
+        Ok(())
+    }
+
+    /// The conditions that are marked, as they were typed.
+    pub fn conditions(&self) -> Vec<String> {
+        self.conditions.texts()
     }
 
     /// Programs can be heard here from now on; a job that is started later is told where.
@@ -475,6 +490,9 @@ impl Recorder {
         }
         self.cost.threads_cpu = self.threads_cpu();
         self.panel.read_own(at, self.cost);
+        if !self.conditions.is_empty() {
+            self.panel.each_batch(&mut |batch| self.conditions.look(batch, &mut self.events));
+        }
         self.last_tick = at;
         self.cost.tick_duration = Some(Duration::from_nanos((deadline_nanos() - begin).cast_unsigned()));
     }
@@ -609,9 +627,13 @@ impl Recorder {
         if change.process_memory == Some(true) && !self.panel.processes().has_job() {
             return Err("there is no job whose PSS could be read: the machine is recorded".to_owned());
         }
+        let conditions = change.mark_when.as_ref().map(|all| Conditions::new(all, self.panel.processes().has_job())).transpose()?;
         let now = Wanted::of(self);
         if let Some(choice) = &change.processes {
             self.panel.processes().choose(choice).map_err(|fault| fault.to_string())?;
+        }
+        if let Some(conditions) = conditions {
+            self.conditions.replace(conditions);
         }
         if let Some(without) = &change.without {
             self.panel.leave_out(without);
@@ -651,6 +673,7 @@ impl Recorder {
             processes: self.panel.processes().choice().to_string(),
             left_out: self.panel.processes().without(),
             sources: self.panel.status().to_vec(),
+            mark_when: self.conditions.texts(),
         }
     }
 
@@ -861,16 +884,17 @@ impl Recorder {
 
 /// What can be changed of a recording, in words.
 #[derive(PartialEq)]
-struct Wanted([(&'static str, String); 5]);
+struct Wanted([(&'static str, String); 6]);
 
 impl Wanted {
     fn of(recorder: &mut Recorder) -> Wanted {
-        let without = recorder.panel.left_out().join(", ");
+        let some = |texts: Vec<String>, between: &str| if texts.is_empty() { "nothing".to_owned() } else { texts.join(between) };
         Wanted([
             ("interval", words(recorder.options.interval)),
             ("write interval", words(recorder.options.write_interval)),
             ("processes", recorder.panel.processes().choice().to_string()),
-            ("without", if without.is_empty() { "nothing".to_owned() } else { without }),
+            ("without", some(recorder.panel.left_out(), ", ")),
+            ("mark when", some(recorder.conditions.texts(), "; ")),
             ("PSS", if recorder.panel.has_process_memory() { "on" } else { "off" }.to_owned()),
         ])
     }

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{io, mem};
 
-use barograph_record::{Change, Handle, Options, Outcome, Panel, PanelOptions, Recorder, Until};
+use barograph_record::{Change, Condition, Handle, Options, Outcome, Panel, PanelOptions, Recorder, Until};
 use barograph_sources::{Choice, Machine, Roots};
 use barograph_store::{self as store, Recording, Totals};
 
@@ -45,6 +45,8 @@ pub struct Settings {
     pub processes: Option<Choice>,
     /// Sources of the machine that are not read, by name, such as `disk`.
     pub without: Vec<String>,
+    /// Conditions whose begin and end are marked.
+    pub mark_when: Vec<Condition>,
     /// Whether to listen to what programs say of themselves: marks, spans and gauges.
     pub beacon: bool,
     /// Whether memory with shared pages told apart (PSS) is read for the job, now and then.
@@ -71,6 +73,7 @@ impl Default for Settings {
             options,
             processes: None,
             without: Vec::new(),
+            mark_when: Vec::new(),
             beacon: true,
             process_memory: true,
             lines: None,
@@ -259,7 +262,7 @@ fn see_end(thread: JoinHandle<Result<Ended, Error>>) -> Result<Ended, Error> {
 
 /// The work of the session's thread, from the first reading to the end of the recording.
 fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
-    let Settings { watched, path, force, options, processes, without, beacon, process_memory, lines } = settings;
+    let Settings { watched, path, force, options, processes, without, mark_when, beacon, process_memory, lines } = settings;
     let failed = |error: &dyn std::error::Error| Error::NotStarted(error.to_string());
     let machine = Arc::new(Machine::open(Roots::default()).map_err(|fault| failed(&fault))?);
     let subject = match &watched {
@@ -271,6 +274,7 @@ fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
     let panel_options = PanelOptions { watch, process_memory: process_memory && subject.has_job(), fast: false, without };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| failed(&fault))?;
     let (mut recorder, handle) = Recorder::within(panel, options).map_err(|error| failed(&error))?;
+    recorder.mark_when(&mark_when).map_err(Error::NotStarted)?;
     let heard = listen(&mut recorder, open_beacon(beacon));
     let root = subject.attach(&mut recorder);
     watch_lines(&mut recorder, &machine, lines);

@@ -230,13 +230,14 @@ impl Keys {
             format!("{}-{:016x}", rows.monotonic()[row], hash.0)
         };
         let mut keys = Vec::with_capacity(rows.len());
-        for row in 0..rows.len() {
+        for (row, revised) in revises.iter().enumerate() {
             // A revision has no key of its own.
-            if revises[row].is_some() {
+            if revised.is_some() {
                 keys.push(String::new());
                 continue;
             }
-            if std::mem::replace(&mut self.at, rows.monotonic()[row]) != rows.monotonic()[row] {
+            let time = rows.monotonic()[row];
+            if std::mem::replace(&mut self.at, time) != time {
                 self.same.clear();
             }
             let key = key(row);

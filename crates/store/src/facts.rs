@@ -61,6 +61,9 @@ pub struct Facts {
     pub until: String,
     /// Which processes have rows.
     pub processes: Processes,
+    /// The conditions whose begin and end are events, such as `memory > 2 GiB for 10s`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mark_when: Vec<String>,
     /// Where programs can say what they are doing, see docs/beacon.md; absent if nowhere.
     pub beacon: Option<String>,
     /// Each source by name: `ok`, or why it gave nothing.
@@ -95,6 +98,7 @@ impl Default for Facts {
             dense_start: false,
             until: String::new(),
             processes: Processes::default(),
+            mark_when: Vec::new(),
             beacon: None,
             sources: BTreeMap::new(),
             notices: Vec::new(),

@@ -301,6 +301,7 @@ impl Sink for Recording {
         facts.write_interval_seconds = setup.write_interval_seconds;
         facts.processes.selection.clone_from(&setup.processes);
         facts.processes.left_out.clone_from(&setup.left_out);
+        facts.mark_when.clone_from(&setup.mark_when);
         facts.sources.extend(setup.sources.iter().cloned());
     }
 

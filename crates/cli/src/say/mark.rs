@@ -10,6 +10,7 @@ use barograph_session::{Event, Live, attributes};
 use clap::Args;
 
 use super::import;
+use super::revise::{self, Changes};
 use super::{Found, Whom, moment_within, parse_attribute, reference_of_live, reference_of_over, speaker};
 use crate::human;
 use crate::words::{self, Window};
@@ -19,7 +20,7 @@ use crate::words::{self, Window};
 #[command(after_help = after_help())]
 pub(crate) struct MarkArgs {
     /// The name.
-    #[arg(required_unless_present = "import", conflicts_with = "import")]
+    #[arg(required_unless_present_any = ["import", "list", "edit", "delete"], conflicts_with_all = ["import", "list", "delete"])]
     label: Option<String>,
     /// When it was, if it is not now.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "import")]
@@ -36,6 +37,18 @@ pub(crate) struct MarkArgs {
     /// With --import: leave out events before the beginning and after the end of the recording.
     #[arg(long, requires = "import")]
     skip_outside: bool,
+    /// Change the event of this key: what it is called, when it was with --at, and what else there is to say with -k. What is not named stays.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["import", "list", "delete"])]
+    edit: Option<String>,
+    /// Delete the events of these keys; commas between them. What the recorder itself said can be neither changed nor deleted.
+    #[arg(long, value_name = "KEYS", value_delimiter = ',', conflicts_with_all = ["import", "list", "at", "attributes"])]
+    delete: Vec<String>,
+    /// List the events of a recording, each with its key.
+    #[arg(long, conflicts_with_all = ["import", "at", "attributes"])]
+    list: bool,
+    /// With --list: a line of JSON for each.
+    #[arg(long, requires = "list")]
+    json: bool,
     /// Zone of times without one: Local, UTC, a name such as Europe/Berlin, or Recorded for that of the machine.
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
@@ -50,6 +63,8 @@ fn after_help() -> String {
   barograph mark 'second attempt' --at 10:20 -k learning_rate=0.1
   barograph mark 'the fan stopped' --at '3m ago' --to night.baro
   barograph mark --to night.baro --import events.csv --tz UTC
+  barograph mark --to night.baro --list
+  barograph mark --to night.baro --edit 36633168324017-8a0b42c7d1e5f396 'third attempt' --at 10:21
 
 {}
 
@@ -62,6 +77,20 @@ fn after_help() -> String {
 pub(crate) fn run(args: &MarkArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.import {
         return import_file(args, file);
+    }
+    let to = args.whom.to.as_ref();
+    if args.list {
+        revise::list(to, &window(args), args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(key) = &args.edit {
+        let changes = Changes { name: args.label.as_deref(), at: args.at.as_deref(), attributes: &args.attributes };
+        revise::edit(to, key, &changes, &window(args), args.whom.by())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.delete.is_empty() {
+        revise::delete(to, &args.delete, args.whom.by())?;
+        return Ok(ExitCode::SUCCESS);
     }
     let (label, window) = (args.label.as_deref().unwrap_or_default(), window(args));
     match args.whom.find()? {

@@ -3,6 +3,7 @@
 mod gauge;
 mod import;
 mod mark;
+mod revise;
 mod span;
 
 pub(crate) use gauge::{GaugeArgs, run as gauge};

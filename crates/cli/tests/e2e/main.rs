@@ -7,6 +7,7 @@ mod beacon;
 mod commands;
 mod confined;
 mod container;
+mod control;
 mod crash;
 mod disks;
 mod exit;

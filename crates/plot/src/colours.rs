@@ -162,13 +162,13 @@ fn hash(text: &str) -> u32 {
 
 /// Which identity has which hue.
 #[derive(Clone, Debug, Default)]
-pub struct Hues {
+pub(crate) struct Hues {
     places: BTreeMap<String, usize>,
 }
 
 impl Hues {
     /// Gives hues to what is seen together: different ones, as far as there are enough. Who has one keeps it.
-    pub fn introduce<'a>(&mut self, identities: impl Iterator<Item = &'a str> + Clone) {
+    pub(crate) fn introduce<'a>(&mut self, identities: impl Iterator<Item = &'a str> + Clone) {
         let mut used = [0_usize; LIGHT_HUES.len()];
         for place in identities.clone().filter_map(|identity| self.places.get(identity)) {
             used[*place] += 1;
@@ -188,7 +188,7 @@ impl Hues {
     }
 
     /// The hue of an identity.
-    pub fn of(&self, identity: &str, ink: &Ink) -> Rgb {
+    pub(crate) fn of(&self, identity: &str, ink: &Ink) -> Rgb {
         ink.hue(self.places.get(identity).copied().unwrap_or_else(|| hash(identity) as usize % LIGHT_HUES.len()))
     }
 }

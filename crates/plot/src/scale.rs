@@ -4,20 +4,20 @@ use barograph_view::{Unit, human};
 
 /// An axis from its lower to its upper end.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
+pub(crate) struct Axis {
     /// The value at its lower end.
-    pub bottom: f64,
+    pub(crate) bottom: f64,
     /// The value at its upper end.
-    pub top: f64,
+    pub(crate) top: f64,
     /// Ticks, the lowest first: the value, and what is written there.
-    pub ticks: Vec<(f64, String)>,
+    pub(crate) ticks: Vec<(f64, String)>,
     /// The unit of what is written.
-    pub unit: &'static str,
+    pub(crate) unit: &'static str,
 }
 
 impl Axis {
     /// An axis for values from `low` to `high`, with about so many ticks. It begins at zero, but for numbers of which nobody knows what zero means.
-    pub fn new(unit: Unit, low: f64, high: f64, ticks: usize) -> Axis {
+    pub(crate) fn new(unit: Unit, low: f64, high: f64, ticks: usize) -> Axis {
         let (low, high) = (if low.is_finite() { low } else { 0.0 }, if high.is_finite() { high } else { 0.0 });
         let (low, high) = (low.min(high), high.max(low));
         let is_far_from_zero = unit == Unit::Number && (high - low) < 0.3 * low.abs().max(high.abs()) && high > low;
@@ -36,7 +36,7 @@ impl Axis {
     }
 
     /// Where a value lies on it: 0 at the lower end, 1 at the upper one, and never beyond.
-    pub fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         ((value - self.bottom) / (self.top - self.bottom)).clamp(0.0, 1.0)
     }
 }
@@ -116,7 +116,7 @@ fn minus(text: String) -> String {
 }
 
 /// A value with its unit, in three digits.
-pub fn value(unit: Unit, value: f64) -> String {
+pub(crate) fn value(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Cores => human::cores(value),
         Unit::Bytes => human::byte_amount(value),

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
-mod curve;
 mod export;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -25,9 +25,6 @@ use crate::words::{self, Window};
 /// Points of a line are about so many units of width apart.
 const POINT: f64 = 0.75;
 
-/// More spans than this are not drawn one by one: the longest are.
-const MOST_SPANS: usize = 20_000;
-
 /// Draw a recording, or several of them, as a figure: SVG, PNG or PDF, or in the terminal.
 ///
 /// Without --panel and --metric: CPU and memory by process, disks and network if they were used, and the program's gauges. Spans are drawn above the
@@ -351,9 +348,9 @@ struct Picture {
 impl Picture {
     fn read(opened: &[Opened], chosen: &[Panel], args: &PlotArgs) -> anyhow::Result<Picture> {
         let top = args.top.map_or_else(|| barograph_plot::subjects(&args.size, chosen.len()), |top| top as usize);
-        let time = opened.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(from, to), opened| {
-            (from.min(opened.millis(opened.from)), to.max(opened.millis(opened.to)))
-        });
+        let time = opened
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(from, to), opened| (from.min(opened.millis(opened.from)), to.max(opened.millis(opened.to))));
         let is_free = args.panels.is_empty() && args.metrics.is_empty();
         let mut runs = Vec::new();
         for opened in opened {

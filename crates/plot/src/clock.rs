@@ -71,12 +71,12 @@ fn elapsed(from: f64, to: f64, step: f64) -> Ticks {
     } else if step >= HOUR {
         ("hours since start", Box::new(|at| plain(at / HOUR, 0)))
     } else if largest > 2.0 * HOUR {
-        ("hours:minutes since start", Box::new(|at| if step < MINUTE { parts(at, true) } else { two(at / MINUTE) }))
+        ("hours:minutes since start", Box::new(|at| if step < MINUTE { parts(at) } else { two(at / MINUTE) }))
     } else if step >= MINUTE {
         ("minutes since start", Box::new(|at| plain(at / MINUTE, 0)))
     } else if largest > 2.0 * MINUTE && step >= SECOND {
         ("minutes:seconds since start", Box::new(|at| two(at / SECOND)))
-    } else if step >= 0.5 {
+    } else if step >= 10.0 {
         let digits = [1.0, 0.1, 0.01].iter().position(|unit| step >= unit * SECOND * 0.999).unwrap_or(3);
         ("seconds since start", Box::new(move |at| plain(at / SECOND, digits)))
     } else {
@@ -99,7 +99,7 @@ fn two(small: f64) -> String {
 }
 
 /// `1:02:03`.
-fn parts(at: f64, _seconds: bool) -> String {
+fn parts(at: f64) -> String {
     let whole = (at / SECOND).round() as i64;
     let sign = if whole < 0 { "−" } else { "" };
     let whole = whole.abs();
@@ -154,7 +154,16 @@ fn on_clocks(from: f64, to: f64, step: f64, zone: &TimeZone, start: f64) -> Tick
         while place * step - offset <= start + to + step * 1e-9 {
             let at = place * step - offset;
             let time = zoned(at.round(), zone);
-            let format = if step >= MINUTE { "%H:%M" } else if step >= SECOND { "%H:%M:%S" } else { "%H:%M:%S%.3f" };
+            let is_midnight = step >= MINUTE && time.hour() == 0 && time.minute() == 0;
+            let format = if is_midnight {
+                "%-d %b"
+            } else if step >= MINUTE {
+                "%H:%M"
+            } else if step >= SECOND {
+                "%H:%M:%S"
+            } else {
+                "%H:%M:%S%.3f"
+            };
             push(at, time.strftime(format).to_string());
             place += 1.0;
         }
@@ -186,15 +195,15 @@ mod tests {
 
     #[test]
     fn ticks_since_the_start_are_round() {
-        assert_eq!(said(&Clock::Elapsed, 0.0, 14.0), "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 | seconds since start".replace(" 1 2 3 4 5 6 7 8 9 10 11 12 13 14", " 1 2 3 4 5 6 7 8 9 10 11 12 13 14"));
+        assert_eq!(said(&Clock::Elapsed, 0.0, 14.0), "0 2 4 6 8 10 12 14 | seconds since start");
         assert_eq!(said(&Clock::Elapsed, 0.0, 90.0), "0 10 20 30 40 50 60 70 80 90 | seconds since start");
         assert_eq!(said(&Clock::Elapsed, 0.0, 300.0), "0:00 0:30 1:00 1:30 2:00 2:30 3:00 3:30 4:00 4:30 5:00 | minutes:seconds since start");
         assert_eq!(said(&Clock::Elapsed, 0.0, 3600.0), "0 5 10 15 20 25 30 35 40 45 50 55 60 | minutes since start");
         assert_eq!(said(&Clock::Elapsed, 0.0, 4.0 * 3600.0), "0:00 0:30 1:00 1:30 2:00 2:30 3:00 3:30 4:00 | hours:minutes since start");
         assert_eq!(said(&Clock::Elapsed, 0.0, 86_400.0), "0 2 4 6 8 10 12 14 16 18 20 22 24 | hours since start");
         assert_eq!(said(&Clock::Elapsed, 0.0, 0.004), "0 0.5 1.0 1.5 2.0 2.5 3.0 3.5 4.0 | milliseconds since start");
-        assert_eq!(said(&Clock::Elapsed, 7.0 * 3600.0, 7.0 * 3600.0 + 60.0).split(" | ").next_back(), Some("hours:minutes:seconds since start"));
-        assert_eq!(said(&Clock::Elapsed, 1e9, 1e9 + 0.1).is_empty(), false);
+        assert_eq!(said(&Clock::Elapsed, 7.0 * 3600.0, 7.0 * 3600.0 + 60.0).rsplit(" | ").next(), Some("hours:minutes:seconds since start"));
+        assert!(!said(&Clock::Elapsed, 1e9, 1e9 + 0.1).is_empty());
     }
 
     fn berlin(start: &str) -> Clock {
@@ -204,11 +213,17 @@ mod tests {
 
     #[test]
     fn clocks_that_are_changed_are_told() {
-        assert_eq!(said(&berlin("2026-11-20T10:00:00+01:00"), 0.0, 120.0), "10:00:00 10:00:15 10:00:30 10:00:45 10:01:00 10:01:15 10:01:30 10:01:45 10:02:00 | 2026-11-20, Europe/Berlin (+01:00)");
+        assert_eq!(
+            said(&berlin("2026-11-20T10:00:00+01:00"), 0.0, 120.0),
+            "10:00:00 10:00:15 10:00:30 10:00:45 10:01:00 10:01:15 10:01:30 10:01:45 10:02:00 | 2026-11-20, Europe/Berlin (+01:00)"
+        );
         let spring = said(&berlin("2026-03-29T00:00:00+01:00"), 0.0, 6.0 * 3600.0);
         assert_eq!(spring, "29 Mar 01:00 03:00 04:00 05:00 06:00 07:00 | 2026-03-29, Europe/Berlin (+01:00, later +02:00)");
         let autumn = said(&berlin("2026-10-24T22:00:00+02:00"), 0.0, 8.0 * 3600.0);
         assert!(autumn.contains("25 Oct 01:00 02:00 03:00"), "{autumn}");
-        assert_eq!(said(&berlin("2026-11-20T10:00:00+01:00"), 0.0, 4.0 * 86_400.0), "21 Nov 22 Nov 23 Nov 24 Nov | 2026-11-20 to 2026-11-24, Europe/Berlin (+01:00)");
+        assert_eq!(
+            said(&berlin("2026-11-20T10:00:00+01:00"), 0.0, 4.0 * 86_400.0),
+            "21 Nov 22 Nov 23 Nov 24 Nov | 2026-11-20 to 2026-11-24, Europe/Berlin (+01:00)"
+        );
     }
 }

@@ -82,7 +82,7 @@ pub enum Misfit {
     Small,
 }
 
-const LEAST_PANEL: f64 = 34.0;
+const LEAST_PANEL: f64 = 40.0;
 /// The height of a panel where nobody says how high the figure is.
 const PANEL: f64 = 150.0;
 /// Narrower figures have legends below the titles of their panels.
@@ -100,20 +100,39 @@ const ROW: f64 = 1.36;
 
 /// Draws a figure.
 pub fn figure(runs: &[Run], look: &Look) -> Result<Figure, Misfit> {
-    Draft::new(runs, look).draw()
+    let mut drawn = Err(Misfit::Small);
+    for generosity in [1.0, 0.6, 0.3, 0.0] {
+        drawn = Draft::new(runs, look, generosity).draw();
+        if drawn.is_ok() {
+            break;
+        }
+    }
+    drawn
 }
 
-struct Draft<'a> {
+/// Where the columns of legends end, from the panels' right edge on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Legend {
+    width: f64,
+    mean: f64,
+    peak: f64,
+    /// The room for names.
+    names: f64,
+}
+
+pub(crate) struct Draft<'a> {
     runs: &'a [Run],
     look: &'a Look,
     ink: &'static Ink,
     size: f64,
+    /// What may be left of spans, marks and legends where there is little room: 1, or less.
+    generosity: f64,
     hues: Hues,
     out: Vec<(Part, Shape)>,
 }
 
 impl<'a> Draft<'a> {
-    fn new(runs: &'a [Run], look: &'a Look) -> Draft<'a> {
+    pub(crate) fn new(runs: &'a [Run], look: &'a Look, generosity: f64) -> Draft<'a> {
         let mut hues = Hues::default();
         if runs.len() > 1 {
             hues.introduce(runs.iter().map(|run| run.name.as_str()));
@@ -125,7 +144,15 @@ impl<'a> Draft<'a> {
         names.sort_unstable();
         names.dedup();
         hues.introduce(names.into_iter());
-        Draft { runs, look, ink: look.theme.ink(), size: look.size.letters(), hues, out: Vec::new() }
+        Draft { runs, look, ink: look.theme.ink(), size: look.size.letters(), generosity, hues, out: Vec::new() }
+    }
+
+    pub(crate) fn runs(&self) -> &[Run] {
+        self.runs
+    }
+
+    pub(crate) fn ink(&self) -> &Ink {
+        self.ink
     }
 
     fn text(&self, x: f64, y: f64, content: impl Into<String>) -> Text {
@@ -138,7 +165,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn contents(&self) -> Vec<Content> {
+    pub(crate) fn contents(&self) -> Vec<Content> {
         let several = self.runs.len() > 1;
         let mut contents: Vec<(String, Content)> = Vec::new();
         for (number, run) in self.runs.iter().enumerate() {
@@ -153,12 +180,17 @@ impl<'a> Draft<'a> {
                 } else {
                     let colour = |line: &Line| if line.kind == Kind::Others { self.ink.others } else { self.hues.of(&line.label, self.ink) };
                     content.lines = shown.lines.lines.iter().map(|line| Drawn::new(line, line.label.clone(), run.start, colour(line))).collect();
+                    if content.style == Style::Heat {
+                        let mut order: Vec<usize> = (0..content.lines.len()).collect();
+                        order.sort_by(|&a, &b| shown.lines.lines[a].key.cmp(&shown.lines.lines[b].key));
+                        content.lines = order.into_iter().map(|place| content.lines[place].clone()).collect();
+                    }
                     content.total = shown.total;
                     content.gaps = shown.lines.gaps.iter().map(|gap| (gap.from - run.start, gap.to - run.start)).collect();
                 }
             }
         }
-        contents.into_iter().map(|(_, content)| content).collect()
+        contents.into_iter().map(|(_, content)| content.without_specks()).collect()
     }
 
     /// Of several runs each is a line in its colour; a stack is its sum.
@@ -202,20 +234,18 @@ impl<'a> Draft<'a> {
         let most_height = self.look.size.height();
         let axes: Vec<_> = contents.iter().map(|content| content.axis(self.ticks_for(contents.len()))).collect();
         let left = self.left(&contents, &axes, pad);
-        let legend = if is_narrow { 0.0 } else { self.legend_width(&contents, width) };
-        let right = if is_narrow { pad } else { legend + pad };
+        let legend = if is_narrow { Legend::default() } else { self.legend(&contents, width) };
+        let right = legend.width + pad;
         let plot = Area { x: left, y: 0.0, width: (width - left - right).max(20.0), height: 0.0 };
 
         y = self.draw_spans(&span_rows, plot, y, most_height);
-        let mark_labels = self.place_marks(plot, width - pad, most_height);
+        let mark_labels = self.place_marks(plot, plot.right(), most_height);
         let mark_height = mark_labels.iter().map(|label| label.row + 1).max().unwrap_or(0) as f64 * size * 1.3;
-        let marks_top = y;
-        y += mark_height;
 
         let foot = size * 2.9;
         let head = size * 1.75;
         let legend_heights: Vec<f64> = contents.iter().map(|content| if is_narrow { self.flow_height(content, plot.width) } else { 0.0 }).collect();
-        let around: f64 = contents.len() as f64 * (head + size * 0.35) + legend_heights.iter().sum::<f64>();
+        let around: f64 = contents.len() as f64 * (head + size * 0.35) + legend_heights.iter().sum::<f64>() + mark_height;
         let (height, each) = match most_height {
             Some(height) => (height, (height - y - foot - around) / contents.len().max(1) as f64),
             None => (y + around + foot + contents.len() as f64 * PANEL, PANEL),
@@ -228,13 +258,14 @@ impl<'a> Draft<'a> {
 
         let mut plots = Vec::new();
         for (number, content) in contents.iter().enumerate() {
-            let area = Area { y: y + head + legend_heights[number], height: each, ..plot };
+            let strip = if number == 0 { mark_height } else { 0.0 };
+            let area = Area { y: y + head + legend_heights[number] + strip, height: each, ..plot };
             plots.push(area);
             let axis = content.axis(((each / (size * 2.6)) as usize).clamp(2, 6));
             self.draw_panel(number, content, area, &axis, y, legend, width - pad);
             y = area.bottom() + size * 0.35;
         }
-        self.draw_marks(&mark_labels, marks_top, plot, &plots);
+        self.draw_marks(&mark_labels, plots.first().map_or(y, |area| area.y - mark_height), plot, &plots);
         self.draw_time(plots.last().copied().unwrap_or(Area { y, ..plot }), pad, width);
         self.out.sort_by_key(|(part, _)| *part);
         let description = self.description(&contents);
@@ -279,7 +310,8 @@ impl<'a> Draft<'a> {
     }
 
     fn left(&self, contents: &[Content], axes: &[scale::Axis], pad: f64) -> f64 {
-        let ticks = axes.iter().zip(contents).filter(|(_, content)| content.style != Style::Heat).flat_map(|(axis, _)| &axis.ticks).map(|(_, text)| text);
+        let ticks =
+            axes.iter().zip(contents).filter(|(_, content)| content.style != Style::Heat).flat_map(|(axis, _)| &axis.ticks).map(|(_, text)| text);
         let names = contents.iter().filter(|content| content.style == Style::Heat).flat_map(|content| &content.lines).map(|line| &line.label);
         let runs = self.runs.iter().map(|run| &run.name).filter(|_| self.runs.len() > 1 && self.runs.iter().any(|run| !run.spans.is_empty()));
         let widest = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| font::width(text, self.size, false)).fold(0.0, f64::max);
@@ -290,7 +322,7 @@ impl<'a> Draft<'a> {
     // Spans
 
     /// Slices of all runs and their rows, run after run.
-    fn span_rows(&self) -> Vec<(usize, Vec<Slice>, Vec<usize>)> {
+    pub(crate) fn span_rows(&self) -> Vec<(usize, Vec<Slice>, Vec<usize>)> {
         let (from, to) = self.look.time;
         let several = self.runs.len() > 1;
         let mut all = Vec::new();
@@ -317,14 +349,21 @@ impl<'a> Draft<'a> {
 
     fn draw_spans(&mut self, all: &[(usize, Vec<Slice>, Vec<usize>)], plot: Area, top: f64, height: Option<f64>) -> f64 {
         let row_height = self.size * 1.5;
-        let most = height.map_or(10, |height| ((height * 0.28 / row_height) as usize).clamp(1, 10));
+        let most = height.map_or(10, |height| ((height * 0.28 * self.generosity / row_height) as usize).min(10));
+        if most == 0 {
+            return top;
+        }
         let most_each = if all.len() > 1 { (most / all.len()).max(1) } else { most };
         let mut y = top;
         for (run, slices, rows) in all {
             let used = rows.iter().max().map_or(0, |row| row + 1).min(most_each);
             if self.runs.len() > 1 {
                 let name = font::cut(&self.runs[*run].name, plot.x - 10.0, self.size, false);
-                let text = Text { anchor: Anchor::End, colour: self.hues.of(&self.runs[*run].name, self.ink), ..self.text(plot.x - 5.0, y + self.size * 1.05, name) };
+                let text = Text {
+                    anchor: Anchor::End,
+                    colour: self.hues.of(&self.runs[*run].name, self.ink),
+                    ..self.text(plot.x - 5.0, y + self.size * 1.05, name)
+                };
                 self.say(Part::Spans, text);
             }
             let blocks = spans::blocks(slices, rows, used, |at| self.x(plot, at));
@@ -371,7 +410,9 @@ impl<'a> Draft<'a> {
             Some(parent) => run.spans.get(parent).is_some_and(|parent| parent.parent.is_none() && is_all(parent)),
         };
         let bands: Vec<_> = run.spans.iter().filter(is_band).filter(|slice| slice.to > from && slice.from < to).collect();
-        if bands.len() > MOST {
+        // Bands upon bands would be mud.
+        let is_clear = bands.iter().zip(bands.iter().skip(1)).all(|(one, next)| next.from >= one.to - 0.005 * (to - from));
+        if bands.len() > MOST || !is_clear {
             return Vec::new();
         }
         bands.into_iter().map(|slice| (slice.from, slice.to, self.hues.of(&slice.name, self.ink))).collect()
@@ -379,17 +420,22 @@ impl<'a> Draft<'a> {
 
     // Marks
 
-    fn all_marks(&self) -> Vec<(&'a Mark, usize)> {
+    pub(crate) fn all_marks(&self) -> Vec<(&'a Mark, usize)> {
         let (from, to) = self.look.time;
-        let mut marks: Vec<(&Mark, usize)> =
-            self.runs.iter().enumerate().flat_map(|(number, run)| run.marks.iter().map(move |mark| (mark, number))).filter(|(mark, _)| mark.at >= from && mark.at <= to).collect();
+        let mut marks: Vec<(&Mark, usize)> = self
+            .runs
+            .iter()
+            .enumerate()
+            .flat_map(|(number, run)| run.marks.iter().map(move |mark| (mark, number)))
+            .filter(|(mark, _)| mark.at >= from && mark.at <= to)
+            .collect();
         marks.sort_by(|a, b| a.0.at.total_cmp(&b.0.at).then(a.1.cmp(&b.1)));
         marks
     }
 
     fn place_marks(&self, plot: Area, right: f64, height: Option<f64>) -> Vec<marks::Label> {
         const LONGEST: usize = 32;
-        let rows = height.map_or(6, |height| ((height * 0.2 / (self.size * 1.3)) as usize).clamp(1, 6));
+        let rows = height.map_or(6, |height| ((height * 0.2 * self.generosity / (self.size * 1.3)) as usize).min(6));
         let names: Vec<(f64, String)> = self
             .all_marks()
             .iter()
@@ -429,17 +475,29 @@ impl<'a> Draft<'a> {
     // Panels
 
     #[allow(clippy::too_many_arguments, reason = "places on the sheet")]
-    fn draw_panel(&mut self, number: usize, content: &Content, area: Area, axis: &scale::Axis, top: f64, legend: f64, right: f64) {
+    fn draw_panel(&mut self, number: usize, content: &Content, area: Area, axis: &scale::Axis, top: f64, legend: Legend, right: f64) {
         let size = self.size;
         let frame = Part::Frame(number);
         let base = top + size * 1.25;
-        let title = font::cut(&content.title, if legend > 0.0 { area.width } else { right - area.x }, size, true);
+        let title = font::cut(&content.title, if legend.width > 0.0 { area.width } else { right - area.x }, size, true);
         let title_width = font::width(&title, size, true);
         self.say(frame, Text { bold: true, ..self.text(area.x, base, title) });
         let is_heat = content.style == Style::Heat;
         if !axis.unit.is_empty() && !is_heat {
             let unit = font::cut(axis.unit, area.width - title_width - 6.0, size, false);
             let text = Text { colour: self.ink.dim, ..self.text(area.x + title_width + size * 0.6, base, unit) };
+            self.say(frame, text);
+        }
+        let above: Vec<String> = content
+            .limits
+            .iter()
+            .filter(|limit| limit.value > axis.top)
+            .map(|limit| format!("{} {}", limit.label, scale::value(content.unit, limit.value)))
+            .collect();
+        if legend.width > 0.0 && !above.is_empty() && !is_heat {
+            let used = title_width + font::width(axis.unit, size, false) + size * 2.0;
+            let text = font::cut(&above.join(", "), area.width - used, size * 0.94, false);
+            let text = Text { anchor: Anchor::End, size: size * 0.94, colour: self.ink.dim, ..self.text(area.right(), base, text) };
             self.say(frame, text);
         }
         for (from, to, hue) in self.bands() {
@@ -449,15 +507,16 @@ impl<'a> Draft<'a> {
             self.out.push((frame, Shape::Rect { area: band, fill: hue, opacity }));
         }
         if is_heat {
-            let top = content.axis(4).top.min(if content.unit == barograph_view::Unit::Ratio { 1.0 } else { f64::MAX });
+            let top = content.full();
             content.draw_heat(number, area, self.look.time, top, self.ink, size * 0.92, &mut self.out);
-            self.draw_scale(number, content, area, legend, top);
+            self.draw_scale(number, content, area, legend.width, top);
             return;
         }
         for (value, text) in &axis.ticks {
             let y = area.bottom() - axis.place(*value) * area.height;
             let is_ground = *value == 0.0;
-            let stroke = Stroke { colour: if is_ground { self.ink.axis } else { self.ink.grid }, width: if is_ground { 0.9 } else { 0.7 }, dash: &[] };
+            let stroke =
+                Stroke { colour: if is_ground { self.ink.axis } else { self.ink.grid }, width: if is_ground { 0.9 } else { 0.7 }, dash: &[] };
             self.out.push((frame, Shape::Lines { lines: vec![vec![(area.x, y), (area.right(), y)]], stroke }));
             let text = Text { anchor: Anchor::End, colour: self.ink.dim, ..self.text(area.x - 5.0, y + size * 0.35, text.clone()) };
             self.say(frame, text);
@@ -467,11 +526,18 @@ impl<'a> Draft<'a> {
         self.out.append(&mut shapes);
         if content.is_empty() {
             hatch(area, self.ink, Part::Plot(number), &mut self.out);
-            let text = Text { anchor: Anchor::Middle, colour: self.ink.dim, ..self.text(area.x + area.width / 2.0, area.y + area.height / 2.0 + size * 0.35, "no values in this time") };
+            let text = Text {
+                anchor: Anchor::Middle,
+                colour: self.ink.dim,
+                ..self.text(area.x + area.width / 2.0, area.y + area.height / 2.0 + size * 0.35, "no values in this time")
+            };
             let covered = text.area();
-            self.out.push((Part::Plot(number), Shape::Rect { area: Area { x: covered.x - 4.0, width: covered.width + 8.0, ..covered }, fill: self.ink.ground, opacity: 1.0 }));
+            self.out.push((
+                Part::Plot(number),
+                Shape::Rect { area: Area { x: covered.x - 4.0, width: covered.width + 8.0, ..covered }, fill: self.ink.ground, opacity: 1.0 },
+            ));
             self.say(Part::Plot(number), text);
-        } else if legend > 0.0 {
+        } else if legend.width > 0.0 {
             self.draw_legend(number, content, area, base, legend);
         } else {
             self.draw_flow(number, content, area, base + size * 0.5);
@@ -499,40 +565,38 @@ impl<'a> Draft<'a> {
     }
 
     /// Mean and peak of a line, as its legend has them.
-    fn figures(content: &Content, summary: &Summary) -> [String; 2] {
+    pub(crate) fn figures(content: &Content, summary: &Summary) -> [String; 2] {
         [summary.mean, summary.peak].map(|value| value.map(|value| scale::value(content.unit, value)).unwrap_or_default())
     }
 
-    fn numbers_width(&self, content: &Content) -> [f64; 2] {
+    fn numbers_width(&self, contents: &[Content]) -> [f64; 2] {
         let mut widest = ["mean", "peak"].map(|head| font::width(head, self.size, false));
-        for summary in content.lines.iter().map(|line| &line.summary).chain(&content.total) {
-            for (widest, text) in widest.iter_mut().zip(Self::figures(content, summary)) {
-                *widest = widest.max(font::width(&text, self.size, false));
+        for content in contents {
+            for summary in content.lines.iter().map(|line| &line.summary).chain(&content.total) {
+                for (widest, text) in widest.iter_mut().zip(Self::figures(content, summary)) {
+                    *widest = widest.max(font::width(&text, self.size, false));
+                }
             }
         }
         widest
     }
 
-    fn legend_width(&self, contents: &[Content], width: f64) -> f64 {
-        let of = |content: &Content| {
-            if content.style == Style::Heat {
-                return 120.0;
-            }
-            let names = content.lines.iter().map(|line| font::width(&line.label, self.size, false)).fold(font::width("all", self.size, true), f64::max);
-            let [mean, peak] = self.numbers_width(content);
-            self.size * (1.2 + 1.3) + names + mean + peak + self.size * 2.4
-        };
-        contents.iter().map(of).fold(0.0, f64::max).min(width * 0.36)
+    /// The legend's columns, the same for all panels.
+    fn legend(&self, contents: &[Content], width: f64) -> Legend {
+        let lines = contents.iter().filter(|content| content.style != Style::Heat).flat_map(|content| &content.lines);
+        let names = lines.map(|line| font::width(&line.label, self.size, false)).fold(font::width("others", self.size, false), f64::max);
+        let [mean, peak] = self.numbers_width(contents);
+        let besides = self.size * (1.2 + 1.3 + 0.9 + 1.2) + mean + peak;
+        let width = (names + besides).min((width * 0.38).max(besides + self.size * 4.0));
+        Legend { width, peak: width, mean: width - peak - self.size * 1.2, names: width - besides }
     }
 
-    fn draw_legend(&mut self, number: usize, content: &Content, area: Area, base: f64, width: f64) {
+    fn draw_legend(&mut self, number: usize, content: &Content, area: Area, base: f64, legend: Legend) {
         let size = self.size;
         let part = Part::Legend(number);
         let x = area.right() + size * 1.2;
-        let end = area.right() + width;
-        let [mean, peak] = self.numbers_width(content);
-        let columns = [end - peak - size * 1.2, end];
-        let name_room = columns[0] - mean - size * 0.9 - (x + size * 1.3);
+        let columns = [area.right() + legend.mean, area.right() + legend.peak];
+        let name_room = legend.names;
         let row = size * ROW;
         // As many rows as there is room for, and the last one says how many there is none for.
         let room = ((area.bottom() + size * 0.3 - base) / row) as usize;
@@ -548,15 +612,16 @@ impl<'a> Draft<'a> {
             self.say(part, self.text(x + size * 1.3, y, font::cut("all", name_room, size, false)));
             self.draw_figures(part, content, total, columns, y);
         }
-        let shown = if content.lines.len() > rows { rows - 1 } else { content.lines.len() };
+        let all = content.lines.len() + content.specks;
+        let shown = if all > rows { content.lines.len().min(rows - 1) } else { content.lines.len() };
         for line in &content.lines[..shown] {
             y += row;
             self.draw_swatch(part, content, line, x, y);
             self.say(part, self.text(x + size * 1.3, y, font::cut(&line.label, name_room, size, false)));
             self.draw_figures(part, content, &line.summary, columns, y);
         }
-        if shown < content.lines.len() {
-            let text = format!("and {} more", content.lines.len() - shown);
+        if shown < all {
+            let text = format!("and {} more", all - shown);
             let text = Text { colour: self.ink.dim, ..self.text(x + size * 1.3, y + row, text) };
             self.say(part, text);
         }
@@ -585,7 +650,7 @@ impl<'a> Draft<'a> {
 
     /// Entries with their widths, in lines.
     fn flow(&self, content: &Content, width: f64) -> Vec<Vec<(usize, String, f64)>> {
-        const MOST_LINES: usize = 3;
+        let most_lines = if self.generosity > 0.5 { 3 } else { 2 };
         if content.style == Style::Heat || content.is_empty() {
             return Vec::new();
         }
@@ -597,7 +662,7 @@ impl<'a> Draft<'a> {
             let said = format!("{name} {mean}, {peak}");
             let entry = self.size * 1.15 + font::width(&said, self.size, false) + self.size;
             if x + entry > width + self.size && x > 0.0 {
-                if lines.len() == MOST_LINES {
+                if lines.len() == most_lines {
                     break;
                 }
                 lines.push(Vec::new());

@@ -1,6 +1,6 @@
 //! What is drawn within a panel: stacked areas, lines, cells, limits, gaps. Everything stays inside of its area.
 
-use barograph_view::{Kind, Line, Limit, Panel, Style, Summary, Unit};
+use barograph_view::{Kind, Limit, Line, Panel, Style, Summary, Unit};
 
 use crate::colours::{Ink, Rgb};
 use crate::font;
@@ -11,7 +11,7 @@ use crate::shape::{Anchor, Area, Part, Shape, Stroke, Text};
 #[derive(Clone, Debug)]
 pub(crate) struct Drawn {
     pub(crate) label: String,
-    pub(crate) kind: Kind,
+    pub(crate) is_others: bool,
     pub(crate) colour: Rgb,
     pub(crate) dash: &'static [f64],
     pub(crate) x: Vec<f64>,
@@ -26,7 +26,7 @@ impl Drawn {
         let is_whole = points.min.len() == points.mean.len() && points.max.len() == points.mean.len();
         Drawn {
             label,
-            kind: line.kind,
+            is_others: line.kind == Kind::Others,
             colour,
             dash: &[],
             x: points.x.iter().map(|x| x - start).collect(),
@@ -50,6 +50,8 @@ pub(crate) struct Content {
     pub(crate) total: Option<Summary>,
     /// Stretches without data, in milliseconds since the start.
     pub(crate) gaps: Vec<(f64, f64)>,
+    /// How many lines of a stack are left out, as nobody could see them.
+    pub(crate) specks: usize,
 }
 
 impl Content {
@@ -62,6 +64,7 @@ impl Content {
             lines: Vec::new(),
             total: None,
             gaps: Vec::new(),
+            specks: 0,
         }
     }
 
@@ -70,12 +73,37 @@ impl Content {
         self.lines.iter().all(|line| line.mean.iter().all(|value| value.is_nan()))
     }
 
+    /// Of a stack without the lines that nobody could see.
+    pub(crate) fn without_specks(mut self) -> Content {
+        const SPECK: f64 = 0.002;
+        if self.style == Style::Stack {
+            let least =
+                SPECK * self.stacked().1.last().into_iter().flatten().filter(|value| value.is_finite()).fold(0.0, |top, value| value.max(top));
+            let before = self.lines.len();
+            let is_seen = |line: &Drawn| line.summary.peak.is_some_and(|peak| peak > 0.0 && peak >= least);
+            if self.lines.iter().any(is_seen) {
+                let others = self.lines.iter().filter(|line| line.is_others && !is_seen(line)).count();
+                self.lines.retain(is_seen);
+                self.specks = before - self.lines.len() - others;
+            }
+        }
+        self
+    }
+
+    /// What is the full colour of a heat map.
+    pub(crate) fn full(&self) -> f64 {
+        match self.unit {
+            Unit::Ratio | Unit::Cores => 1.0,
+            _ => self.axis(4).top,
+        }
+    }
+
     /// The stack as heights above zero: for each line the values below it, and with it, at the shared times.
-    fn stacked(&self) -> (Vec<f64>, Vec<Vec<f64>>) {
+    pub(crate) fn stacked(&self) -> (Vec<f64>, Vec<Vec<f64>>) {
         let x = shared_times(&self.lines);
         let mut sums = vec![f64::NAN; x.len()];
         let edges = self.lines.iter().map(|line| {
-            let values = at_times(line, &x);
+            let values = at_times(&line.x, &line.mean, &x);
             for (sum, value) in sums.iter_mut().zip(values).filter(|(_, value)| value.is_finite()) {
                 *sum = if sum.is_nan() { 0.0 } else { *sum } + value.max(0.0);
             }
@@ -104,7 +132,11 @@ impl Content {
         }
         // A limit that is far above everything would press the curve flat. It is told of at the edge instead.
         let near: Vec<f64> = self.limits.iter().map(|limit| limit.value).filter(|value| high > 0.0 && *value <= 2.5 * high).collect();
-        near.into_iter().for_each(|value| if value > high { high = value });
+        near.into_iter().for_each(|value| {
+            if value > high {
+                high = value
+            }
+        });
         Axis::new(self.unit, low, high, ticks)
     }
 
@@ -177,8 +209,7 @@ impl Content {
             let short = line.label.split(" (").next().unwrap_or(&line.label);
             let found = [line.label.as_str(), short].into_iter().find_map(|text| Some((text, widest_place(&x, text, size, y)?)));
             if let Some((text, (at, base))) = found {
-                let text =
-                    Text { x: at, y: base, anchor: Anchor::Middle, size, bold: false, colour: ink.on(line.colour), content: text.to_owned() };
+                let text = Text { x: at, y: base, anchor: Anchor::Middle, size, bold: false, colour: ink.on(line.colour), content: text.to_owned() };
                 if plane.area.contains(&text.area()) && labels.iter().all(|label| !label.overlaps(&text.area())) {
                     labels.push(text.area());
                     out.push((part, Shape::Text(text)));
@@ -221,25 +252,33 @@ impl Content {
         let size = size * 0.92;
         for limit in &self.limits {
             let text = format!("{} {}", limit.label, scale::value(self.unit, limit.value));
-            let is_above = limit.value > plane.axis.top;
-            let y = plane.y(limit.value);
-            if !is_above {
-                let stroke = Stroke { colour: ink.alarm, width: 1.0, dash: &[5.0, 3.0] };
-                out.push((part, Shape::Lines { lines: vec![vec![(plane.area.x, y), (plane.area.right(), y)]], stroke }));
+            if limit.value > plane.axis.top {
+                continue;
             }
-            let text = if is_above { format!("{text}, above") } else { text };
+            let y = plane.y(limit.value);
+            let stroke = Stroke { colour: ink.alarm, width: 1.0, dash: &[5.0, 3.0] };
+            out.push((part, Shape::Lines { lines: vec![vec![(plane.area.x, y), (plane.area.right(), y)]], stroke }));
             let content = font::cut(&text, plane.area.width - 8.0, size, false);
             if content.is_empty() {
                 continue;
             }
-            let label = |base: f64| Text { x: plane.area.right() - 4.0, y: base, anchor: Anchor::End, size, bold: false, colour: ink.alarm, content: content.clone() };
-            let above = y - 3.0 - size * font::DESCENT;
-            let below = y + 3.0 + size * font::ASCENT;
-            let bases = if is_above { [below, below + 1.2 * size] } else { [above, below] };
+            let label = |base: f64| Text {
+                x: plane.area.right() - 4.0,
+                y: base,
+                anchor: Anchor::End,
+                size,
+                bold: false,
+                colour: ink.alarm,
+                content: content.clone(),
+            };
+            let bases = [y - 3.0 - size * font::DESCENT, y + 3.0 + size * font::ASCENT];
             let free = |text: &Text| plane.area.contains(&text.area()) && labels.iter().all(|label| !label.overlaps(&text.area()));
             if let Some(text) = bases.into_iter().map(label).find(|text| free(text)) {
                 let covered = text.area();
-                out.push((part, Shape::Rect { area: Area { x: covered.x - 2.0, width: covered.width + 4.0, ..covered }, fill: ink.ground, opacity: 0.72 }));
+                out.push((
+                    part,
+                    Shape::Rect { area: Area { x: covered.x - 2.0, width: covered.width + 4.0, ..covered }, fill: ink.ground, opacity: 0.85 },
+                ));
                 labels.push(covered);
                 out.push((part, Shape::Text(text)));
             }
@@ -256,7 +295,15 @@ impl Content {
         let mut free_from = f64::NEG_INFINITY;
         for (row, line) in self.lines.iter().enumerate() {
             let y = area.y + row as f64 * height;
-            let name = Text { x: area.x - 5.0, y: y + height / 2.0 + size * 0.36, anchor: Anchor::End, size, bold: false, colour: ink.dim, content: line.label.clone() };
+            let name = Text {
+                x: area.x - 5.0,
+                y: y + height / 2.0 + size * 0.36,
+                anchor: Anchor::End,
+                size,
+                bold: false,
+                colour: ink.dim,
+                content: line.label.clone(),
+            };
             if name.area().y > free_from {
                 free_from = name.area().bottom() + 1.0;
                 out.push((Part::Frame(number), Shape::Text(name)));
@@ -336,21 +383,21 @@ fn shared_times(lines: &[Drawn]) -> Vec<f64> {
     all
 }
 
-/// A line's values at these times: between its points, what lies between them.
-fn at_times(line: &Drawn, times: &[f64]) -> Vec<f64> {
-    if line.x == times {
-        return line.mean.clone();
+/// Values at these times: between points, what lies between them.
+pub(crate) fn at_times(x: &[f64], values: &[f64], times: &[f64]) -> Vec<f64> {
+    if x == times {
+        return values.to_vec();
     }
     let value = |at: f64| {
-        let after = line.x.partition_point(|x| *x < at);
-        if line.x.get(after) == Some(&at) {
-            return line.mean[after];
+        let after = x.partition_point(|x| *x < at);
+        if x.get(after) == Some(&at) {
+            return values[after];
         }
-        if after == 0 || after == line.x.len() {
+        if after == 0 || after == x.len() {
             return f64::NAN;
         }
-        let part = (at - line.x[after - 1]) / (line.x[after] - line.x[after - 1]);
-        line.mean[after - 1] + (line.mean[after] - line.mean[after - 1]) * part
+        let part = (at - x[after - 1]) / (x[after] - x[after - 1]);
+        values[after - 1] + (values[after] - values[after - 1]) * part
     };
     times.iter().map(|at| value(*at)).collect()
 }

@@ -50,7 +50,9 @@ impl std::str::FromStr for Size {
         let height = height.map(|height| Length::parse(height).ok_or_else(wrong)).transpose()?;
         // `180x120mm` means millimetres both times.
         let width = match height {
-            Some(height) if width.unit == "px" && !plain[..plain.find('x').unwrap_or(0)].contains(char::is_alphabetic) => Length { unit: height.unit, ..width },
+            Some(height) if width.unit == "px" && !plain[..plain.find('x').unwrap_or(0)].contains(char::is_alphabetic) => {
+                Length { unit: height.unit, ..width }
+            }
             _ => width,
         };
         let size = Size { width, height };

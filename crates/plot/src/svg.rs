@@ -121,13 +121,18 @@ fn write_text(out: &mut String, text: &Text) {
     let [x, y, size] = [text.x, text.y, text.size].map(number);
     push(
         out,
-        format_args!("<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{bold}{anchor} fill=\"{}\">{}</text>\n", hex(text.colour), escaped(&text.content)),
+        format_args!(
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{bold}{anchor} fill=\"{}\">{}</text>\n",
+            hex(text.colour),
+            escaped(&text.content)
+        ),
     );
 }
 
 fn stroked(stroke: &Stroke) -> String {
     let dash = stroke.dash.iter().map(|length| number(*length)).collect::<Vec<_>>().join(" ");
-    let dash = if dash.is_empty() { " stroke-linecap=\"round\" stroke-linejoin=\"round\"".to_owned() } else { format!(" stroke-dasharray=\"{dash}\"") };
+    let dash =
+        if dash.is_empty() { " stroke-linecap=\"round\" stroke-linejoin=\"round\"".to_owned() } else { format!(" stroke-dasharray=\"{dash}\"") };
     format!(" stroke=\"{}\" stroke-width=\"{}\"{dash}", hex(stroke.colour), number(stroke.width))
 }
 

@@ -8,7 +8,6 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
 mod control;
-mod curve;
 mod export;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -17,6 +16,8 @@ mod ls;
 mod metrics;
 mod options;
 mod paint;
+#[cfg(feature = "plot")]
+mod plot;
 mod record;
 mod recording;
 mod repair;
@@ -64,6 +65,8 @@ enum Command {
     Gauge(say::GaugeArgs),
     Span(say::SpanArgs),
     Report(report::ReportArgs),
+    #[cfg(feature = "plot")]
+    Plot(plot::PlotArgs),
     Export(export::ExportArgs),
     Ls(ls::LsArgs),
     Metrics(metrics::MetricsArgs),
@@ -101,6 +104,8 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Gauge(args) => say::gauge(args),
         Command::Span(args) => say::span(args),
         Command::Report(args) => report::run(args),
+        #[cfg(feature = "plot")]
+        Command::Plot(args) => plot::run(args),
         Command::Export(args) => export::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Metrics(args) => metrics::run(args),

@@ -48,6 +48,12 @@ impl Paint {
         Paint { colours: false }
     }
 
+    /// Whether there are any.
+    #[cfg(feature = "plot")]
+    pub(crate) fn has_colours(self) -> bool {
+        self.colours
+    }
+
     /// The text in this ink.
     pub(crate) fn ink(self, ink: Ink, text: &str) -> String {
         let code = match ink {

@@ -5,6 +5,7 @@
 
 mod clock;
 mod columns;
+pub mod curve;
 mod error;
 mod grid;
 pub mod human;

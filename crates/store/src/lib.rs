@@ -45,6 +45,8 @@ pub use error::Error;
 pub use facts::{Clock, End, Exit, FACTS_FILE, FORMAT, Facts, Host, Limits, Notice, Process, Processes, Totals};
 pub use figures::{Figure, Gap, Peak, Point, Series, Stats, gaps, stale_nanos};
 pub use frame::Frame;
+pub use guard::{Finite, FiniteReader, guarded};
+pub use index::check_flat;
 pub use lines::{Growth, Line, LineCost, LineCosts};
 pub use name::free_name;
 pub use processes::{Life, ProcessesAt};

@@ -55,7 +55,10 @@ fn numbers_texts_and_units_are_told_by_the_cells_and_the_names() {
         2026-11-20T09:20:04Z,4096,100,9,inf,done,\n";
     let (timeline, frame, recording) = opened("my run.csv", text, None);
     assert_eq!(timeline.tables().unwrap()[0].name, "my_run");
-    assert_eq!(frame.columns(), ["rss_bytes", "cpu_ratio", "requests", "loss", "phase"].map(|name| if name == "requests" { "requests_total" } else { name }));
+    assert_eq!(
+        frame.columns(),
+        ["rss_bytes", "cpu_ratio", "requests", "loss", "phase"].map(|name| if name == "requests" { "requests_total" } else { name })
+    );
     assert_eq!(frame.times()[0], nanos("2026-11-20T09:20:00Z"));
     assert_eq!(frame.monotonic(), [0, 2_000_000_000, 4_000_000_000]);
     assert_eq!(frame.ints("rss_bytes"), [Some(1024), Some(2048), Some(4096)]);
@@ -119,9 +122,11 @@ fn a_file_without_a_zone_is_read_in_the_one_that_is_said() {
     // The hour that comes twice, and none of it back in time.
     let text = "time,x\n2026-10-25 01:30,1\n2026-10-25 02:30,2\n2026-10-25 02:00,3\n2026-10-25 02:30,4\n2026-10-25 03:00,5\n";
     let (timeline, frame, recording) = opened("x.csv", text, Some("Europe/Berlin"));
-    let times: Vec<i64> = ["23:30", "00:30", "01:00", "01:30", "02:00"].iter().enumerate().map(|(place, time)| {
-        nanos(&format!("2026-10-{}T{time}:00Z", if place == 0 { 24 } else { 25 }))
-    }).collect();
+    let times: Vec<i64> = ["23:30", "00:30", "01:00", "01:30", "02:00"]
+        .iter()
+        .enumerate()
+        .map(|(place, time)| nanos(&format!("2026-10-{}T{time}:00Z", if place == 0 { 24 } else { 25 })))
+        .collect();
     assert_eq!(frame.times(), times);
     assert_eq!(frame.ints("x"), (1..=5).map(Some).collect::<Vec<_>>());
     assert_eq!(noted(&recording), [("no_zone", 1), ("ambiguous_times", 3)]);
@@ -222,7 +227,8 @@ fn endless_lines_are_refused() {
 #[test]
 fn a_file_that_was_cut_off_anywhere_is_rows_or_a_sentence() {
     let table = Memory::TABLE;
-    let cells: Vec<Row> = (0..20).map(|tick| Row { step: 1_000_000_000, cells: vec![Some(tick); table.metrics.len()], text: "a".to_owned() }).collect();
+    let cells: Vec<Row> =
+        (0..20).map(|tick| Row { step: 1_000_000_000, cells: vec![Some(tick); table.metrics.len()], text: "a".to_owned() }).collect();
     for format in Format::ALL {
         let folder = tempfile::tempdir().unwrap();
         let timeline = recorded(folder.path(), table, &cells);
@@ -255,8 +261,15 @@ struct Row {
 
 fn rows(table: &'static Table) -> impl Strategy<Value = Vec<Row>> {
     let cell = prop::option::weighted(0.8, prop_oneof![0..1000_i64, any::<i64>(), Just(i64::MAX), Just(i64::MIN)]);
-    let text = prop_oneof!["[a-z]{1,8}", "[\"',\t\r\n\\\\ =;\u{0}\u{feff}\u{2028}é\u{1F4A9}]{1,8}", Just("null".to_owned()), Just("NaN".to_owned()), Just("12".to_owned())];
-    let row = (1..3_000_000_000_i64, prop::collection::vec(cell, table.metrics.len()), text).prop_map(|(step, cells, text)| Row { step, cells, text });
+    let text = prop_oneof![
+        "[a-z]{1,8}",
+        "[\"',\t\r\n\\\\ =;\u{0}\u{feff}\u{2028}é\u{1F4A9}]{1,8}",
+        Just("null".to_owned()),
+        Just("NaN".to_owned()),
+        Just("12".to_owned())
+    ];
+    let row =
+        (1..3_000_000_000_i64, prop::collection::vec(cell, table.metrics.len()), text).prop_map(|(step, cells, text)| Row { step, cells, text });
     prop::collection::vec(row, 1..20)
 }
 

@@ -46,7 +46,8 @@ fn check_tail(opening: &Opening, mark: &[u8], name: &str) -> Result<(), ReadErro
     let end = opening.bytes.saturating_sub(mark.len() as u64);
     let read = opening.file.read_exact_at(&mut tail, end);
     if read.is_err() || tail != mark || opening.bytes < 2 * mark.len() as u64 {
-        let what = format!("it begins as {name} file and has no end: it is still being written, or was cut off; wait for it, or write or copy it again");
+        let what =
+            format!("it begins as {name} file and has no end: it is still being written, or was cut off; wait for it, or write or copy it again");
         return Err(ReadError::unreadable(&opening.path, what));
     }
     Ok(())

@@ -62,14 +62,17 @@ fn object(line: &[u8]) -> Result<Map<String, Json>, String> {
     })
 }
 
+/// Takes a line, and whether it is the last one and has no end.
+type EachLine<'a> = &'a mut dyn FnMut(&[u8], bool) -> Result<(), ReadError>;
+
 struct Lines {
     opening: Opening,
     columns: Vec<Column>,
 }
 
 impl Lines {
-    /// Each line that is not empty, and whether it is the last one and has no end.
-    fn each_line(&self, take: &mut dyn FnMut(&[u8], bool) -> Result<(), ReadError>) -> Result<(), ReadError> {
+    /// Each line that is not empty.
+    fn each_line(&self, take: EachLine<'_>) -> Result<(), ReadError> {
         let disk = |error| ReadError::disk(&self.opening.path, error);
         let mut file = self.opening.file.try_clone().map_err(disk)?;
         file.seek(SeekFrom::Start(0)).map_err(disk)?;

@@ -20,7 +20,7 @@ use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use barograph_model::{Batch, Moment, Physical, Sink};
+use barograph_model::{Batch, Moment, Physical, Sink, Table};
 use barograph_store::{Clock, Durability, End, Facts, MONOTONIC, Notice, Recording};
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
@@ -78,6 +78,7 @@ pub struct AsRecording {
     folder: PathBuf,
     format: Option<&'static str>,
     notices: Vec<Notice>,
+    tables: Vec<&'static Table>,
     _temporary: Option<TempDir>,
 }
 
@@ -90,6 +91,11 @@ impl AsRecording {
     /// The format of the file that it was made of, such as `csv`; none for a recording.
     pub fn format(&self) -> Option<&'static str> {
         self.format
+    }
+
+    /// The tables that only this file knows: columns that are no metrics of ours.
+    pub fn tables(&self) -> &[&'static Table] {
+        &self.tables
     }
 
     /// What had to be assumed about the file, and what was left out; the recording's facts say it too.
@@ -132,7 +138,7 @@ pub fn as_recording(path: &Path, zone: Option<&str>) -> Result<AsRecording, Read
 }
 
 fn as_it_is(path: &Path) -> AsRecording {
-    AsRecording { folder: path.to_owned(), format: None, notices: Vec::new(), _temporary: None }
+    AsRecording { folder: path.to_owned(), format: None, notices: Vec::new(), tables: Vec::new(), _temporary: None }
 }
 
 fn named_zone(name: &str) -> Result<TimeZone, ReadError> {
@@ -260,7 +266,9 @@ fn make(path: &Path, source: &mut dyn Source, format: &'static str, zone: Option
 
     let ours = shape::ours(source.columns(), &found.place.columns());
     let mut targets = ours.targets;
-    targets.extend(shape::of_the_file(path, source.columns(), &ours.known, &found.profiles)?);
+    let own = shape::of_the_file(path, source.columns(), &ours.known, &found.profiles)?;
+    let tables = own.iter().map(|target| target.table).collect();
+    targets.extend(own);
     if targets.is_empty() {
         return Err(ReadError::unreadable(path, "it has times and nothing else; there is nothing to show"));
     }
@@ -283,7 +291,7 @@ fn make(path: &Path, source: &mut dyn Source, format: &'static str, zone: Option
     write(source, &mut recording, &found, in_zone, monotonic, begin, &targets)?;
     let end = End { utc_nanos: last.0, monotonic_nanos: last.1 - begin, reason: "the file ends".to_owned(), ..End::default() };
     recording.finish(end, Durability::Crash)?;
-    Ok(AsRecording { folder, format: Some(format), notices, _temporary: Some(temporary) })
+    Ok(AsRecording { folder, format: Some(format), notices, tables, _temporary: Some(temporary) })
 }
 
 /// The monotonic time of a row: what the file says, or its UTC from the first row on. So rows are sorted by time, whatever their order in the file.
@@ -326,7 +334,11 @@ fn notices(found: &Looked, times: &Times, zone: Option<&TimeZone>, twice: u64) -
     }
     add(times.back, "times_go_back", "rows that lie before the row above them; rows are sorted by time".to_owned());
     add(times.without.max(found.place.wrong), "rows_without_time", "rows without a time that can be read, left out".to_owned());
-    add(found.left_out.lines, "lines_left_out", "lines that are no rows of the table, by their number of cells or because they can't be read".to_owned());
+    add(
+        found.left_out.lines,
+        "lines_left_out",
+        "lines that are no rows of the table, by their number of cells or because they can't be read".to_owned(),
+    );
     add(found.left_out.torn.into(), "torn_line", "the last line was cut off and is left out".to_owned());
     let no_numbers = found.profiles.iter().filter(|profile| profile.is_number()).map(|profile| profile.no_numbers).sum();
     add(no_numbers, "no_numbers", "cells of numbers that are none, such as NaN or infinity: absent".to_owned());
@@ -342,7 +354,8 @@ fn facts(path: &Path, first: (i64, i64), begin: i64, steps: &[i64], zone: Option
     let mut facts = Facts { notices: notices.to_vec(), ..Facts::default() };
     // The same file is the same recording when it is opened again: what a page remembers of it is found.
     facts.id = id_of(path)?;
-    facts.clock = Clock { utc_nanos: first.0, monotonic_nanos: first.1 - begin, zone: zone.and_then(TimeZone::iana_name).unwrap_or_default().to_owned() };
+    facts.clock =
+        Clock { utc_nanos: first.0, monotonic_nanos: first.1 - begin, zone: zone.and_then(TimeZone::iana_name).unwrap_or_default().to_owned() };
     let mut steps = steps.to_vec();
     steps.sort_unstable();
     if let Some(step) = steps.get(steps.len() / 2) {

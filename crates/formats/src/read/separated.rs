@@ -79,7 +79,7 @@ impl Separated {
             match reader.read_byte_record(&mut record) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
-                Err(error) => return Err(self.from_csv(error)),
+                Err(error) => return Err(self.refused(error)),
             }
             until.set(reader.position().byte() + LONGEST_LINE);
             if !take(&record)? {
@@ -88,7 +88,7 @@ impl Separated {
         }
     }
 
-    fn from_csv(&self, error: ::csv::Error) -> ReadError {
+    fn refused(&self, error: ::csv::Error) -> ReadError {
         match error.into_kind() {
             ErrorKind::Io(error) if error.kind() == io::ErrorKind::InvalidData => ReadError::unreadable(&self.opening.path, error.to_string()),
             ErrorKind::Io(error) => ReadError::disk(&self.opening.path, error),
@@ -194,7 +194,8 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.read > self.until.get() + BUFFER {
-            let what = format!("it has a line of more than {} MB, so it is no table of readings; give a CSV file with a line for each", LONGEST_LINE >> 20);
+            let what =
+                format!("it has a line of more than {} MB, so it is no table of readings; give a CSV file with a line for each", LONGEST_LINE >> 20);
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
         let count = self.input.read(buffer)?;

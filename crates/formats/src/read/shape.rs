@@ -124,7 +124,7 @@ static DECLARED: LazyLock<Vec<&'static Table>> = LazyLock::new(barograph_sources
 
 /// Names that a table of somebody's file does not get.
 fn is_taken(name: &str) -> bool {
-    DECLARED.iter().any(|table| table.name == name) || [SpanTable::TABLE.name, "damaged"].contains(&name)
+    DECLARED.iter().any(|table| table.name == name) || [SpanTable::TABLE.name, "damaged", "machine"].contains(&name)
 }
 
 /// The metrics of ours among these columns: by id, by `table.column`, or, in an export of one table, by their names alone.
@@ -230,9 +230,8 @@ pub(crate) fn of_the_file(path: &Path, columns: &[Column], known: &[bool], profi
     }
     let cells = places.iter().enumerate().map(|(metric, place)| Cells { column: *place, metric, convert: described[metric].convert });
     let cells = cells.collect();
-    let table = kept_table(&table_name(path), described).ok_or_else(|| {
-        ReadError::unreadable(path, "so many different tables were opened that no more can be described; start the program again")
-    })?;
+    let table = kept_table(&table_name(path), described)
+        .ok_or_else(|| ReadError::unreadable(path, "so many different tables were opened that no more can be described; start the program again"))?;
     Ok(Some(Target { table, cells, texts: Vec::new(), ones: Vec::new() }))
 }
 

@@ -81,7 +81,9 @@ pub(crate) fn unique_names(names: impl IntoIterator<Item = String>) -> (Vec<Stri
     let mut known = std::collections::HashSet::new();
     let (mut unique, mut twice) = (Vec::new(), 0);
     for (place, name) in names.into_iter().enumerate() {
-        let name: String = name.trim().chars().take(LONGEST_NAME).collect();
+        // A terminal obeys some characters; nobody needs them in a name.
+        let plain = |char: char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
+        let name: String = name.trim().chars().map(plain).take(LONGEST_NAME).collect();
         let plain = if name.is_empty() && place > 0 { format!("column_{}", place + 1) } else { name };
         let mut free = plain.clone();
         let mut number = 2;

@@ -13,8 +13,24 @@ const LAST_NANOS: i128 = i64::MAX as i128 / 2;
 
 /// Names of columns of times, in lower case, best first.
 const NAMES: [&str; 18] = [
-    "time", "timestamp", "@timestamp", "datetime", "date_time", "date", "utc", "time_utc", "utc_time", "ts", "epoch", "unix", "unixtime", "unix_time",
-    "unix_timestamp", "when", "at", "wall_time",
+    "time",
+    "timestamp",
+    "@timestamp",
+    "datetime",
+    "date_time",
+    "date",
+    "utc",
+    "time_utc",
+    "utc_time",
+    "ts",
+    "epoch",
+    "unix",
+    "unixtime",
+    "unix_time",
+    "unix_timestamp",
+    "when",
+    "at",
+    "wall_time",
 ];
 
 /// What such a name may end in where the column has numbers: the unit, in nanoseconds.
@@ -104,7 +120,9 @@ fn said(place: &Place, row: &dyn Row) -> Option<Result<Said, ()>> {
                 // As few digits as tell it from all others are what somebody wrote.
                 Value::Float(value) => decimal(&format!("{value}")).map(Said::Number).ok_or(()),
                 Value::Utc(nanos) => Ok(Said::Moment(nanos, None)),
-                Value::Local(nanos) => Timestamp::from_nanosecond(nanos.into()).map(|time| Said::Local(TimeZone::UTC.to_datetime(time))).map_err(|_| ()),
+                Value::Local(nanos) => {
+                    Timestamp::from_nanosecond(nanos.into()).map(|time| Said::Local(TimeZone::UTC.to_datetime(time))).map_err(|_| ())
+                }
                 Value::Raw(text) | Value::Text(text) => std::str::from_utf8(text).map_err(|_| ()).and_then(|text| words(text.trim())),
             };
             Some(said.and_then(|said| if *texts_only && matches!(said, Said::Number(_)) { Err(()) } else { Ok(said) }))
@@ -287,7 +305,7 @@ impl Clock {
             }
             AmbiguousOffset::Fold { .. } => {
                 self.twice += 1;
-                let earlier = ambiguous.clone().earlier().ok()?;
+                let earlier = ambiguous.earlier().ok()?;
                 let is_before = self.before.is_some_and(|before| earlier.as_nanosecond() < i128::from(before));
                 if is_before { ambiguous.later().ok() } else { Some(earlier) }
             }

@@ -8,6 +8,9 @@ mod cell;
 mod csv;
 mod error;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod jsonl;
 mod parquet;
 mod read;

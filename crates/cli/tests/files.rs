@@ -55,7 +55,8 @@ fn what_is_no_recording_is_refused_in_one_line() {
     fs::write(folder.path().join("a.csv"), "a,b\n1,2\n").unwrap();
     fs::write(folder.path().join("b.parquet"), "PAR1PAR1").unwrap();
     fs::create_dir(folder.path().join("c")).unwrap();
-    for (name, why) in [("a.csv", "no column has times"), ("b.parquet", "can't be read"), ("c", "no recording.json"), ("d.csv", "no such recording")] {
+    for (name, why) in [("a.csv", "no column has times"), ("b.parquet", "can't be read"), ("c", "no recording.json"), ("d.csv", "no such recording")]
+    {
         for command in [&["report", name][..], &["export", name, "-o", "x.csv"]] {
             let text = complained(folder.path(), command);
             assert!(text.contains(why) && text.trim_end().lines().count() == 1, "{text}");

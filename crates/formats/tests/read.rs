@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use barograph_formats::{AsRecording, FILE_FACT, Format, Options, as_recording};
 use barograph_model::{Batch, Described, Events, Moment, Physical, Sink, Table};
-use barograph_sources::{Disk, Memory, Network, Process};
+use barograph_sources::{Cpu, Disk, Job, Memory, Network, Process};
 use barograph_store::{Facts, Frame, Query, Recording, Timeline};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -393,4 +393,75 @@ fn a_file_may_grow_while_it_is_open() {
     let after = as_recording(&path, None).unwrap();
     let rows = |recording: &AsRecording| Timeline::open(recording).unwrap().frame("x", &Query::all()).unwrap().len();
     assert_eq!([rows(&before), rows(&after)], [1, 2]);
+}
+
+/// The cells of a metric of ours.
+fn cells<T: Described, K>(recording: &AsRecording, field: barograph_model::Field<T, K>) -> Vec<Option<f64>> {
+    let frame = Timeline::open(recording).unwrap().frame(T::TABLE.name, &Query::all()).unwrap();
+    frame.floats(&T::TABLE.metrics[field.index()].column())
+}
+
+const SYSMON: &str = "time,cpu_count,cpu_percent,cpu_freq,cpu_user,cpu_system,cpu_idle,cpu_iowait,cpu_time,mem_total,mem_available,mem_swapfree,\
+    dio_readsize,dio_writesize,nio_readsize,nio_writesize\n";
+
+#[test]
+fn differences_of_sysmon_become_counters_and_gigabytes_bytes() {
+    // Two runs in one file.
+    let rows = "1795166400.250,2.000,0.000,2600.000,0.000,0.000,0.000,0.000,0.000,8.000,6.500,4.000,0.000,0.000,0.000,0.000\n\
+        1795166401.250,2.000,25.000,2600.000,0.250,0.250,1.500,0.000,2.000,8.000,6.000,3.500,0.500,0.000,0.000,0.125\n\
+        1795166402.250,2.000,50.000,2600.000,0.500,0.500,1.000,0.000,2.000,8.000,5.500,3.000,0.250,1.000,0.000,0.125\n\
+        1795166500.500,2.000,0.000,2600.000,0.000,0.000,0.000,0.000,0.000,8.000,6.500,4.000,0.000,0.000,0.000,0.000\n\
+        1795166501.500,2.000,5.000,2600.000,0.125,0.000,1.875,0.000,2.000,8.000,6.500,4.000,0.000,0.000,0.000,0.000\n";
+    for (header, rows) in [(SYSMON.to_owned(), rows.to_owned()), {
+        // As it was before it told the frequency, and wrote an empty line after the header.
+        (SYSMON.replace("cpu_freq,", "") + "\n", rows.replace("2600.000,", ""))
+    }] {
+        let (_folder, path) = file("monitored.csv", header + &rows);
+        let recording = as_recording(&path, None).unwrap();
+        assert_eq!(recording.format(), Some("sysmon"));
+        assert_eq!(recording.notices(), []);
+        let gib = |shares: [f64; 5]| shares.map(|share| Some(share * 1_073_741_824.0)).to_vec();
+        assert_eq!(cells(&recording, Memory::available), gib([6.5, 6.0, 5.5, 6.5, 6.5]));
+        assert_eq!(cells(&recording, Memory::free), gib([4.0, 3.5, 3.0, 4.0, 4.0]), "whatever its name says");
+        assert_eq!(cells(&recording, Disk::read), gib([0.0, 0.5, 0.75, 0.0, 0.0]), "a run that was appended begins anew");
+        assert_eq!(cells(&recording, Network::sent), gib([0.0, 0.125, 0.25, 0.0, 0.0]));
+        assert_eq!(cells(&recording, Cpu::user), [0.0, 0.25, 0.75, 0.0, 0.125].map(Some));
+        assert_eq!(cells(&recording, Cpu::cores_online), [Some(2.0); 5]);
+        let timeline = Timeline::open(&recording).unwrap();
+        let frame = timeline.frame("monitored", &Query::all()).unwrap();
+        assert_eq!(frame.times()[0], nanos("2026-11-20T09:20:00.25Z"));
+        assert_eq!(frame.floats("cpu_ratio"), [None, Some(0.25), Some(0.5), None, Some(0.05)], "the first of a run tells nothing");
+        assert_eq!(frame.floats("cpu_time_seconds"), [0.0, 2.0, 4.0, 0.0, 2.0].map(Some));
+        assert!(!frame.is_numeric("cpu_freq_hertz") || frame.floats("cpu_freq_hertz")[0] == Some(2.6e9));
+    }
+}
+
+#[test]
+fn a_log_of_the_resource_monitor_is_the_job_and_the_machine() {
+    let header = "time,cpu_percent,cpu_percent_global,rss_mb,vms_mb,vms_global_mb,swap_used_mb,read_count,read_count_global,read_mb,read_mb_global,\
+        write_count,write_count_global,write_mb,write_mb_global,gpu_0_mem_mb,gpu_0_mem_mb_global,gpu_0_utilization_percent_global";
+    let text = format!(
+        "In current environment, the latency of resource logging is estimated to be 5.0000e-04 s, your interval is advised to be 2x greater than it.\n\
+        logger_process_pid:7,cpu_count:2,vm_total_mb:8192,vm_available_mb:6000,swap_total_mb:0,swap_free_mb:0,gpu_0_total_mb:100,gpu_0_free_mb:90\n\
+        {header}\n\
+        1148.5,0.0,0.0,17,20,430,0,188,1000,0,4008,5,22781,1,6015,10,20,30\n\
+        1149.5,109.6,50.0,18,20,431,0,190,1001,2,4008,5,22781,1,6016,10,20,40\n\
+        1150.5,100.0,5"
+    );
+    let (_folder, path) = file("res.log", text);
+    let recording = as_recording(&path, None).unwrap();
+    assert_eq!(recording.format(), Some("resource_monitor"));
+    assert_eq!(noted(&recording), [("torn_line", 1), ("times_from_a_start", 1)]);
+    let mib = |values: [f64; 2]| values.map(|value| Some(value * 1_048_576.0)).to_vec();
+    assert_eq!(cells(&recording, Job::resident), mib([17.0, 18.0]));
+    assert_eq!(cells(&recording, Job::storage_read), mib([0.0, 2.0]));
+    assert_eq!(cells(&recording, Job::read_calls), [Some(188.0), Some(190.0)]);
+    assert_eq!(cells(&recording, Disk::written), mib([6015.0, 6016.0]));
+    assert_eq!(cells(&recording, Disk::reads), [Some(1000.0), Some(1001.0)]);
+    let frame = Timeline::open(&recording).unwrap().frame("res", &Query::all()).unwrap();
+    assert_eq!(frame.floats("cpu_ratio"), [None, Some(1.096)]);
+    assert_eq!(frame.floats("memory_used_bytes"), mib([430.0, 431.0]));
+    assert_eq!(frame.floats("gpu_0_mem_global_bytes"), mib([20.0, 20.0]));
+    assert_eq!(frame.floats("gpu_0_utilization_global_ratio"), [Some(0.3), Some(0.4)]);
+    assert_eq!(frame.floats("cpu_global_ratio"), [None, Some(0.5)]);
 }

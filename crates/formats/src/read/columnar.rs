@@ -78,6 +78,7 @@ fn columns(opening: &Opening, schema: &Schema) -> Result<Vec<Column>, ReadError>
         name,
         id: field.metadata().get("id").cloned(),
         is_moments: matches!(field.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64),
+        ..Column::default()
     };
     Ok(names.into_iter().zip(fields.iter()).map(column).collect())
 }

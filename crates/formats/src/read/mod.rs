@@ -9,9 +9,11 @@
 mod columnar;
 mod error;
 mod lines;
+mod resource_monitor;
 mod separated;
 mod shape;
 mod source;
+mod sysmon;
 mod time;
 
 use std::fs::{self, File};
@@ -27,8 +29,8 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 pub use error::ReadError;
-use shape::{Convert, Number, Profile, Target, number};
-use source::{LeftOut, Opening, Row, Source, Value};
+use shape::{Cells, Convert, Number, Profile, Target, number};
+use source::{Baseline, LeftOut, Opening, Row, Source, Value};
 use time::Found;
 
 /// A format that can be read.
@@ -41,6 +43,8 @@ struct Readable {
 
 /// What can be read; the first that knows a file's first bytes reads it. Those of one program come before those of all.
 const FORMATS: &[Readable] = &[
+    Readable { name: "sysmon", sniff: sysmon::sniff, open: sysmon::open },
+    Readable { name: "resource_monitor", sniff: resource_monitor::sniff, open: resource_monitor::open },
     Readable { name: "parquet", sniff: columnar::sniff_parquet, open: columnar::open_parquet },
     Readable { name: "arrow", sniff: columnar::sniff_arrow, open: columnar::open_arrow },
     Readable { name: "jsonl", sniff: lines::sniff, open: lines::open },
@@ -387,19 +391,22 @@ fn write(
 ) -> Result<(), ReadError> {
     let mut clock = found.place.clock(zone);
     let mut batches: Vec<Batch> = targets.iter().map(|target| Batch::new(target.table)).collect();
+    let mut run = Run { baseline: source.baseline(), is_begin: true, sums: vec![0.0; source.columns().len()] };
     source.each(&mut |row| {
         let Some(utc_nanos) = clock.read(row) else { return Ok(()) };
         let at = Moment { utc_nanos, monotonic_nanos: monotonic_of(row, monotonic, utc_nanos, begin) };
+        run.next(row);
         for (target, batch) in targets.iter().zip(&mut batches) {
             // A table that is read less often than others is absent from the rows between.
             if target.cells.iter().any(|cell| row.get(cell.column).is_some()) {
-                add(batch, at, target, row);
+                add(batch, at, target, row, &mut run);
             }
             if batch.len() >= BATCH_ROWS {
                 recording.take(batch)?;
                 batch.clear();
             }
         }
+        run.is_begin = false;
         Ok(())
     })?;
     for batch in &batches {
@@ -408,7 +415,44 @@ fn write(
     Ok(())
 }
 
-fn add(batch: &mut Batch, at: Moment, target: &Target, row: &dyn Row) {
+/// What a row of differences follows on.
+struct Run {
+    baseline: Baseline,
+    /// Whether this row is the first of a run.
+    is_begin: bool,
+    /// Of each column, what its differences came to so far.
+    sums: Vec<f64>,
+}
+
+impl Run {
+    fn next(&mut self, row: &dyn Row) {
+        if let Baseline::Without(column) = self.baseline {
+            let value = row.get(column).map(number);
+            self.is_begin |= matches!(value, Some(Number::Whole(0))) || matches!(value, Some(Number::Fraction(value)) if value == 0.0);
+        }
+        self.is_begin &= self.baseline != Baseline::Unknown;
+        // Counters of another run begin anew.
+        if self.is_begin {
+            self.sums.fill(0.0);
+        }
+    }
+
+    /// The number of this cell in the unit of its metric, if it is anything but a whole number that stays one.
+    fn converted(&mut self, cell: &Cells, value: f64) -> f64 {
+        match cell.convert {
+            Convert::As => value,
+            // A share of 109.6 % is 1.096: dividing rounds once, and to what one would write.
+            Convert::Times(factor) if factor < 1.0 => value / (1.0 / factor).round(),
+            Convert::Times(factor) => value * factor,
+            Convert::Grow(factor) => {
+                self.sums[cell.column] += value * factor;
+                self.sums[cell.column]
+            }
+        }
+    }
+}
+
+fn add(batch: &mut Batch, at: Moment, target: &Target, row: &dyn Row, run: &mut Run) {
     batch.begin_row(at);
     for (metric, text) in &target.texts {
         batch.set_text(*metric, text.as_bytes());
@@ -417,23 +461,29 @@ fn add(batch: &mut Batch, at: Moment, target: &Target, row: &dyn Row) {
         batch.set_number(*metric, 1_i64);
     }
     for cell in &target.cells {
-        let Some(value) = row.get(cell.column) else { continue };
+        let Some(value) = row.get(cell.column).filter(|_| !(cell.is_interval && run.is_begin)) else { continue };
         match target.table.metrics[cell.metric].physical {
             Physical::Text => set_text(batch, cell.metric, value),
             Physical::Int => match (number(value), cell.convert) {
                 (Number::Whole(value), Convert::As) => batch.set_number(cell.metric, value),
-                (Number::Fraction(value), Convert::As) if value.fract() == 0.0 && value.abs() < 9.2e18 => batch.set_number(cell.metric, value as i64),
-                (Number::Whole(value), Convert::Times(factor)) => batch.set_number(cell.metric, (value as f64 * factor).round() as i64),
+                (Number::Fraction(value), Convert::As) if value.fract() != 0.0 => {}
+                (Number::Whole(value), _) => set_whole(batch, cell.metric, run.converted(cell, value as f64)),
+                (Number::Fraction(value), _) => set_whole(batch, cell.metric, run.converted(cell, value)),
                 _ => {}
             },
-            Physical::Float => match (number(value), cell.convert) {
-                (Number::Whole(value), Convert::As) => batch.set_number(cell.metric, value as f64),
-                (Number::Fraction(value), Convert::As) => batch.set_number(cell.metric, value),
-                (Number::Whole(value), Convert::Times(factor)) => batch.set_number(cell.metric, value as f64 * factor),
-                (Number::Fraction(value), Convert::Times(factor)) => batch.set_number(cell.metric, value * factor),
+            Physical::Float => match number(value) {
+                Number::Whole(value) => batch.set_number(cell.metric, run.converted(cell, value as f64)),
+                Number::Fraction(value) => batch.set_number(cell.metric, run.converted(cell, value)),
                 _ => {}
             },
         }
+    }
+}
+
+/// A number that was worked out; one that no cell can hold is none.
+fn set_whole(batch: &mut Batch, metric: usize, value: f64) {
+    if value.abs() < 9.2e18 {
+        batch.set_number(metric, value.round() as i64);
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
 
 use super::ReadError;
-use super::source::{Column, Each, LONGEST_LINE, LeftOut, MOST_COLUMNS, Opening, Row, Source, Value, unique_names};
+use super::source::{Baseline, Column, Each, LONGEST_LINE, LeftOut, MOST_COLUMNS, Opening, Row, Source, Value, unique_names};
 
 /// What may stand between cells.
 const DELIMITERS: [u8; 3] = [b',', b'\t', b';'];
@@ -28,8 +28,7 @@ pub(crate) struct Separated {
     /// Where the line of names begins.
     begin: u64,
     columns: Vec<Column>,
-    /// The names as they stand there.
-    pub(crate) header: Vec<String>,
+    baseline: Baseline,
 }
 
 impl Separated {
@@ -41,7 +40,7 @@ impl Separated {
             return Err(ReadError::unreadable(&opening.path, NO_TABLE));
         }
         let delimiter = DELIMITERS.into_iter().max_by_key(|delimiter| (outside_quotes(line, *delimiter), *delimiter == b',')).unwrap_or(b',');
-        let mut separated = Separated { opening, delimiter, begin, columns: Vec::new(), header: Vec::new() };
+        let mut separated = Separated { opening, delimiter, begin, columns: Vec::new(), baseline: Baseline::Unknown };
         let mut header = None;
         // One record is enough.
         separated.records(&mut |record| {
@@ -59,9 +58,15 @@ impl Separated {
             return Err(ReadError::unreadable(&separated.opening.path, NO_TABLE));
         };
         let names = names.into_iter().enumerate().map(|(place, name)| if place == 0 { name.trim_start_matches('\u{feff}').to_owned() } else { name });
-        separated.header = names.collect();
-        separated.columns = unique_names(separated.header.clone()).0.into_iter().map(Column::named).collect();
+        separated.columns = unique_names(names).0.into_iter().map(Column::named).collect();
         Ok(separated)
+    }
+
+    /// The same as a program wrote it of which more is known than the names of its columns.
+    pub(crate) fn meaning(mut self, meaning: impl Fn(&mut Column), baseline: Baseline) -> Separated {
+        self.columns.iter_mut().for_each(meaning);
+        self.baseline = baseline;
+        self
     }
 
     /// Every record, the line of names included, until one is answered with false.
@@ -134,6 +139,10 @@ fn outside_quotes(line: &[u8], delimiter: u8) -> usize {
 impl Source for Separated {
     fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    fn baseline(&self) -> Baseline {
+        self.baseline
     }
 
     fn each(&mut self, row: Each<'_>) -> Result<LeftOut, ReadError> {

@@ -91,11 +91,14 @@ pub(crate) fn number(value: Value<'_>) -> Number {
 }
 
 /// How a cell is converted to the base unit of its metric.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Convert {
     /// It is in that already.
+    #[default]
     As,
     Times(f64),
+    /// It is by how much a counter grew since the row before.
+    Grow(f64),
 }
 
 /// Where the cells of one column go.
@@ -104,6 +107,8 @@ pub(crate) struct Cells {
     pub(crate) column: usize,
     pub(crate) metric: usize,
     pub(crate) convert: Convert,
+    /// Whether it tells nothing at the beginning of a run.
+    pub(crate) is_interval: bool,
 }
 
 /// A table of the recording, and what of the file becomes it.
@@ -160,7 +165,7 @@ pub(crate) fn ours(columns: &[Column], times: &[usize]) -> Ours {
         if let Some((table, metric)) = of_table.or_else(by_id)
             && cells[table].iter().all(|known| known.metric != metric)
         {
-            cells[table].push(Cells { column: place, metric, convert: Convert::As });
+            cells[table].push(Cells { column: place, metric, convert: column.convert, is_interval: column.is_interval });
         }
     }
     for (table, cells) in cells.into_iter().enumerate() {
@@ -190,7 +195,7 @@ fn marks(columns: &[Column], others: &[usize]) -> Option<Target> {
     if columns[*name].name != "event" || columns.len() != 2 {
         return None;
     }
-    let cells = vec![Cells { column: *name, metric: Events::name.index(), convert: Convert::As }];
+    let cells = vec![Cells { column: *name, metric: Events::name.index(), convert: Convert::As, is_interval: false }];
     Some(Target { table: Events::TABLE, cells, texts: vec![(Events::by.index(), "person")], ones: Vec::new() })
 }
 
@@ -226,9 +231,17 @@ pub(crate) fn of_the_file(path: &Path, columns: &[Column], known: &[bool], profi
         if column != *name && names.contains(&column) || described.iter().any(|known: &Guess| known.column() == column) {
             metric = Guess::plain(name, physical);
         }
+        if columns[*place].convert != Convert::As {
+            metric.convert = columns[*place].convert;
+        }
         described.push(metric);
     }
-    let cells = places.iter().enumerate().map(|(metric, place)| Cells { column: *place, metric, convert: described[metric].convert });
+    let cells = places.iter().enumerate().map(|(metric, place)| Cells {
+        column: *place,
+        metric,
+        convert: described[metric].convert,
+        is_interval: columns[*place].is_interval,
+    });
     let cells = cells.collect();
     let table = kept_table(&table_name(path), described)
         .ok_or_else(|| ReadError::unreadable(path, "so many different tables were opened that no more can be described; start the program again"))?;
@@ -327,6 +340,7 @@ impl Guess {
         match self.convert {
             Convert::As => format!("Column {:?} of the file.", self.from),
             Convert::Times(factor) => format!("Column {:?} of the file, times {factor}.", self.from),
+            Convert::Grow(_) => format!("The sum so far of column {:?} of the file.", self.from),
         }
     }
 }

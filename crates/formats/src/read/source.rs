@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use super::ReadError;
+use super::shape::Convert;
 
 /// A cell that is there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +34,22 @@ pub(crate) struct Column {
     pub(crate) id: Option<String>,
     /// Whether the format itself says that it holds moments.
     pub(crate) is_moments: bool,
+    /// What its numbers become, where the format knows more than the name says.
+    pub(crate) convert: Convert,
+    /// Whether a cell tells of the time since the row before: at the beginning of a run it tells nothing.
+    pub(crate) is_interval: bool,
+}
+
+/// Which rows are the beginning of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Baseline {
+    /// Nobody knows.
+    #[default]
+    Unknown,
+    /// The first one.
+    First,
+    /// The first one, and each with nothing in this column.
+    Without(usize),
 }
 
 impl Column {
@@ -56,6 +73,10 @@ pub(crate) type Each<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), ReadError>;
 /// A file that was opened. It gives the same rows each time, also while somebody writes to its end.
 pub(crate) trait Source {
     fn columns(&self) -> &[Column];
+
+    fn baseline(&self) -> Baseline {
+        Baseline::Unknown
+    }
 
     fn each(&mut self, row: Each<'_>) -> Result<LeftOut, ReadError>;
 }

@@ -445,7 +445,7 @@ fn a_log_of_the_resource_monitor_is_the_job_and_the_machine() {
         logger_process_pid:7,cpu_count:2,vm_total_mb:8192,vm_available_mb:6000,swap_total_mb:0,swap_free_mb:0,gpu_0_total_mb:100,gpu_0_free_mb:90\n\
         {header}\n\
         1148.5,0.0,0.0,17,20,430,0,188,1000,0,4008,5,22781,1,6015,10,20,30\n\
-        1149.5,109.6,50.0,18,20,431,0,190,1001,2,4008,5,22781,1,6016,10,20,40\n\
+        1149.5,112.5,50.0,18,20,431,0,190,1001,2,4008,5,22781,1,6016,10,20,40\n\
         1150.5,100.0,5"
     );
     let (_folder, path) = file("res.log", text);
@@ -459,7 +459,7 @@ fn a_log_of_the_resource_monitor_is_the_job_and_the_machine() {
     assert_eq!(cells(&recording, Disk::written), mib([6015.0, 6016.0]));
     assert_eq!(cells(&recording, Disk::reads), [Some(1000.0), Some(1001.0)]);
     let frame = Timeline::open(&recording).unwrap().frame("res", &Query::all()).unwrap();
-    assert_eq!(frame.floats("cpu_ratio"), [None, Some(1.096)]);
+    assert_eq!(frame.floats("cpu_ratio"), [None, Some(1.125)]);
     assert_eq!(frame.floats("memory_used_bytes"), mib([430.0, 431.0]));
     assert_eq!(frame.floats("gpu_0_mem_global_bytes"), mib([20.0, 20.0]));
     assert_eq!(frame.floats("gpu_0_utilization_global_ratio"), [Some(0.3), Some(0.4)]);

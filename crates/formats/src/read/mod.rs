@@ -441,8 +441,6 @@ impl Run {
     fn converted(&mut self, cell: &Cells, value: f64) -> f64 {
         match cell.convert {
             Convert::As => value,
-            // A share of 109.6 % is 1.096: dividing rounds once, and to what one would write.
-            Convert::Times(factor) if factor < 1.0 => value / (1.0 / factor).round(),
             Convert::Times(factor) => value * factor,
             Convert::Grow(factor) => {
                 self.sums[cell.column] += value * factor;

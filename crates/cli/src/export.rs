@@ -18,6 +18,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 
 use crate::human;
+use crate::open::{FileZone, open, tell_notices};
 use crate::paint::{Ink, Paint, width};
 use crate::table::{Align, Table};
 use crate::words::{self, Window};
@@ -35,7 +36,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Args, Debug)]
 #[command(after_help = after_help())]
 pub(crate) struct ExportArgs {
-    /// The recording, which may still be going on.
+    /// The recording, which may still be going on; or a file with a column of times, to be written in another format.
     run: PathBuf,
     /// The file to write; its suffix tells the format. `-` is standard output.
     #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
@@ -57,6 +58,8 @@ pub(crate) struct ExportArgs {
     list: bool,
     #[command(flatten)]
     window: Window,
+    #[command(flatten)]
+    file_zone: FileZone,
     /// Overwrite the file.
     #[arg(long)]
     force: bool,
@@ -88,7 +91,9 @@ fn format_named(name: &str) -> Result<Format, String> {
 }
 
 pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
-    let timeline = Timeline::open(&args.run)?;
+    let opened = open(&args.run, &args.file_zone)?;
+    tell_notices(&opened);
+    let timeline = Timeline::open(&opened)?;
     let Some(output) = args.output.as_ref().filter(|_| !args.list) else {
         list(&timeline)?;
         return Ok(ExitCode::SUCCESS);

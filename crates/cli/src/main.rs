@@ -14,6 +14,7 @@ mod export;
 pub mod fuzzing;
 mod ls;
 mod metrics;
+mod open;
 mod options;
 mod paint;
 #[cfg(feature = "plot")]

@@ -33,6 +33,14 @@ impl Figure {
         Figure { table: T::TABLE, plus: vec![&T::TABLE.metrics[field.index()]], minus: Vec::new(), whole: None }
     }
 
+    /// One column of a table that only the running program knows.
+    ///
+    /// # Panics
+    /// If there is no such metric: that is a mistake in the caller.
+    pub fn of_metric(table: &'static Table, metric: usize) -> Figure {
+        Figure { table, plus: vec![&table.metrics[metric]], minus: Vec::new(), whole: None }
+    }
+
     /// And another one of the same table. It does not count where no row has it.
     #[must_use]
     pub fn plus<T: Described, K>(mut self, field: Field<T, K>) -> Figure {

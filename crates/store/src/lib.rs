@@ -47,6 +47,8 @@ pub use events::{EVENT_KEY, Event, Revision, add_events, revisable, revise};
 pub use facts::{Clock, End, Exit, FACTS_FILE, FORMAT, Facts, Host, Limits, Notice, Process, Processes, Totals};
 pub use figures::{Figure, Gap, Peak, Point, Reading, Series, Stats, gaps, stale_nanos, sum_of_columns};
 pub use frame::Frame;
+pub use guard::{Finite, FiniteReader, guarded};
+pub use index::check_flat;
 pub use lines::{Growth, Line, LineCost, LineCosts};
 pub use name::free_name;
 pub use processes::{Life, ProcessesAt};

@@ -52,7 +52,7 @@ impl Wanted {
             write_interval: write_interval.map(Duration::from_secs_f64),
             processes: processes.map(|_| all.choice()).transpose()?,
             without,
-            process_memory: None,
+            ..Change::default()
         })
     }
 }
@@ -101,7 +101,7 @@ impl Settings {
             write_interval: seconds(self.write_interval_seconds, old.write_interval_seconds),
             processes: (self.processes != old.processes).then(|| self.choice()).transpose()?,
             without: (self.without != old.without).then(|| self.without.clone()),
-            process_memory: None,
+            ..Change::default()
         })
     }
 

@@ -163,7 +163,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
     return {
       x: made.edges!.x,
       columns: made.edges!.columns,
-      traces: shown.flatMap((line) => [{ colour: paint(line), fill: 'none' as const, width: over === line.label ? 2 : 1.25, dash: DASHES[line.run % DASHES.length], faded: faded(line) }, null, null]),
+      traces: shown.flatMap((line) => [{ colour: paint(line), fill: 'none' as const, width: over === line.label ? 2 : 1.25, dash: several && line.identity !== line.label ? DASHES[line.run % DASHES.length] : undefined, faded: faded(line) }, null, null]),
       bands: shown.flatMap((line, at) => (line.line.min ? [{ low: at * 3 + 1, high: at * 3 + 2, colour: paint(line), faded: faded(line) }] : [])),
       low: scaled.low,
       high: scaled.high,

@@ -67,8 +67,9 @@ export function drawn(frame: Frame, { specs }: Pick<Panel, 'specs'>, samples: nu
     .filter(({ spec }) => spec < specs.length)
     .map((line): Drawn => {
       const label = line.kind === 'others' ? 'others' : line.label;
-      const identity = line.kind === 'others' ? 'others' : label;
-      return { identity, label: runName ? `${label} · ${runName}` : label, line, offset, run, mean: smooth(line.mean, smoothingPoints(samples, intervalMs, line.x)) };
+      // Where a run has but one line, its colour is the run's.
+      const identity = line.kind === 'others' ? 'others' : runName && specs.length === 1 && specs[0]!.by !== true ? runName : label;
+      return { identity, label: !runName ? label : identity === runName ? runName : `${label} · ${runName}`, line, offset, run, mean: smooth(line.mean, smoothingPoints(samples, intervalMs, line.x)) };
     });
 }
 

@@ -1,9 +1,9 @@
 // Settings as they are typed, and several runs on one axis.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Settings } from '../src/api';
-import { changes, commandLine, DEFAULTS, read, readDuration, showDuration, typed } from '../src/control/settings';
-import { commonSpans, offsets, relative, titles, together } from '../src/runs/align';
+import type { Settings } from '../src/api.ts';
+import { changes, commandLine, DEFAULTS, read, readDuration, showDuration, typed } from '../src/control/settings.ts';
+import { commonSpans, offsets, relative, titles, together } from '../src/runs/align.ts';
 
 const settings: Settings = { path: null, intervalSeconds: 1, writeIntervalSeconds: 10, processes: 'all', pids: [], without: [] };
 

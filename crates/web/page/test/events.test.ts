@@ -1,11 +1,11 @@
 // Lanes of spans, flags of events, CSV, what is kept in the browser, and watch points.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Event, Frame, Span } from '../src/api';
-import { readEvents, readNumber, writeEvents } from '../src/events/csv';
-import { add, apply, load, NOTHING, remove, revise, save } from '../src/events/kept';
-import { flags, laneTitle, neighbour, slices, stack } from '../src/events/stack';
-import { crossings, raise, readLevel, type Rule } from '../src/events/watch';
+import type { Event, Frame, Span } from '../src/api.ts';
+import { readEvents, readNumber, writeEvents } from '../src/events/csv.ts';
+import { add, apply, load, NOTHING, remove, revise, save } from '../src/events/kept.ts';
+import { flags, laneTitle, neighbour, slices, stack } from '../src/events/stack.ts';
+import { crossings, raise, readLevel, type Rule } from '../src/events/watch.ts';
 
 function span(id: string, from: number, to: number | null, more: Partial<Span> = {}): Span {
   return { id, parent: null, name: id, status: to === null ? 'open' : 'ok', detail: null, attributes: null, depth: 0, pid: 7, thread: 7, from, to, cost: {}, ...more };

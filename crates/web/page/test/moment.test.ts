@@ -1,10 +1,10 @@
 // The process table, its tree, its graph and what differs between two moments.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ProcessRow } from '../src/api';
-import { compare, counts } from '../src/moment/difference';
-import { layout } from '../src/moment/layout';
-import { forest, identity, matches, step, table, total, tree, type Question } from '../src/moment/rows';
+import type { ProcessRow } from '../src/api.ts';
+import { compare, counts } from '../src/moment/difference.ts';
+import { layout } from '../src/moment/layout.ts';
+import { forest, identity, matches, step, table, total, tree, type Question } from '../src/moment/rows.ts';
 
 function row(pid: number, parentPid: number | null, more: Partial<ProcessRow> = {}): ProcessRow {
   return { pid, startTicks: pid * 10, parentPid, name: `p${pid}`, command: null, user: null, state: 'S', inJob: true, cores: null, residentBytes: null, read: null, written: null, threads: 1, openFiles: null, waiting: null, ageSeconds: null, ...more };

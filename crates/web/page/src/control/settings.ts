@@ -1,5 +1,5 @@
 // What is typed to start a recorder or to change one, read and checked before it is sent.
-import type { Settings } from '../api';
+import type { Settings } from '../api.ts';
 
 /** The form as it is typed. */
 export interface Typed { path: string; interval: string; writeInterval: string; processes: string; top: string; pids: string; without: readonly string[] }

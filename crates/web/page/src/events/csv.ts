@@ -1,5 +1,5 @@
 // Events as CSV, `event,timestamp`, read and written in the browser where the recording can't be written to.
-import type { Event } from '../api';
+import type { Event } from '../api.ts';
 
 export interface Refused { line: number; why: string }
 export interface Imported { events: { name: string; at: number; attributes: Record<string, string> | null }[]; refused: Refused[] }

@@ -1,5 +1,5 @@
 // Events of a recording that can't be written to: kept in this browser, by the recording's id, on top of what the recording has.
-import type { Event } from '../api';
+import type { Event } from '../api.ts';
 
 /** What a person did: new events, and by their keys others changed, or taken away (`null`). */
 export interface Kept { added: Event[]; revised: Record<string, Event | null> }

@@ -1,5 +1,5 @@
 // Spans as slices in lanes: one lane for each thread, nested ones below each other, those too short to see drawn as one.
-import type { Span } from '../api';
+import type { Span } from '../api.ts';
 
 /** The slices of one thread. */
 export interface Lane {

@@ -1,5 +1,5 @@
 // Watch points: a metric above or below a level for some time raises an event. Worked out from what a frame says, so that the same data always raises the same events.
-import type { Event, Frame, Line, Spec, Unit } from '../api';
+import type { Event, Frame, Line, Spec, Unit } from '../api.ts';
 
 export interface Rule {
   id: string;

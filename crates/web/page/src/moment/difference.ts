@@ -1,6 +1,6 @@
 // What changed between two moments: processes that came, that went, and that are not as they were.
-import type { ProcessRow } from '../api';
-import { identity } from './rows';
+import type { ProcessRow } from '../api.ts';
+import { identity } from './rows.ts';
 
 export type Change = 'added' | 'gone' | 'changed' | 'same';
 

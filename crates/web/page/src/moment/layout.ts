@@ -1,6 +1,6 @@
 // Where the nodes of the process graph stand: a tree from left to right, one step of depth a column, no two circles or labels on each other.
-import type { Node } from './rows';
-import { title } from './rows';
+import type { Node } from './rows.ts';
+import { title } from './rows.ts';
 
 export type Measure = 'threads' | 'memory';
 

@@ -1,5 +1,5 @@
 // The processes of one moment as a table or a tree: sorted, filtered, folded, summed. Pure: what is drawn is decided here.
-import type { ProcessRow, Unit } from '../api';
+import type { ProcessRow, Unit } from '../api.ts';
 
 /** A column of the process table. */
 export interface Column {

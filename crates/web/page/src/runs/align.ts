@@ -1,5 +1,5 @@
 // How several runs lie on one time axis: by their start, by the clock, or by a span that each of them has.
-import type { Span } from '../api';
+import type { Span } from '../api.ts';
 
 export type Align = { by: 'clock' } | { by: 'start' } | { by: 'span'; name: string };
 

@@ -1,0 +1,5 @@
+// What can be ordered: start, stop, snapshot, mark.
+
+export function ControlBar() {
+  return null;
+}

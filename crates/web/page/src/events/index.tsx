@@ -1,0 +1,5 @@
+// Spans as slices and events as flags, above the charts.
+
+export function Lanes() {
+  return null;
+}

@@ -1,0 +1,5 @@
+// The keys and gestures that there are.
+
+export function Help() {
+  return null;
+}

@@ -1,0 +1,5 @@
+// The whole run with a brush.
+
+export function Overview() {
+  return null;
+}

@@ -1,0 +1,5 @@
+// The time axis of everything below it.
+
+export function Ruler() {
+  return null;
+}

@@ -1,0 +1,5 @@
+// What a selected stretch comes to.
+
+export function Selection() {
+  return null;
+}

@@ -1,8 +1,7 @@
 // Any process of this machine as it is right now, with all below it: threads, and sums by command.
 import { useEffect, useState } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
-import type { Tree } from '../api.ts';
-import { useAnswer } from '../ask.ts';
+import { useFetched } from '../charts/fetch.ts';
 import { amount } from '../numbers.ts';
 import { session, source, zoneName } from '../state.ts';
 import { clock } from '../time.ts';
@@ -18,7 +17,7 @@ export function Inspect(): ComponentChildren {
   const [count, setCount] = useState(0);
   const [selected, setSelected] = useState<string | null>(null);
   const [summed, setSummed] = useState(false);
-  const tree = useAnswer<Tree>(pid === null ? null : String(pid), (abort) => source.value.tree(pid!, abort), count);
+  const tree = useFetched(() => (pid === null ? null : (abort) => source.peek().tree(pid, abort)), [pid, count], 0);
   useEffect(() => {
     if (!again || pid === null) return undefined;
     const timer = setInterval(() => setCount((before) => before + 1), EVERY);
@@ -26,7 +25,7 @@ export function Inspect(): ComponentChildren {
   }, [again, pid]);
   const number = Number(typed);
   const isPid = Number.isInteger(number) && number > 0;
-  const value = pid === null ? null : tree.value;
+  const value = pid === null ? null : tree.value.value;
   return (
     <details class="inspect">
       <summary>Inspect a process of {session.value?.host ?? 'this machine'} as it is now</summary>
@@ -45,7 +44,7 @@ export function Inspect(): ComponentChildren {
         <label class="check"><input type="checkbox" checked={summed} onChange={(event) => setSummed(event.currentTarget.checked)} /> sums of subtrees</label>
         {pid !== null ? <button type="button" class="quiet" onClick={() => setPid(null)}>close</button> : null}
       </form>
-      {tree.error ? <p class="problem" role="alert">{tree.error}</p> : null}
+      {tree.error.value ? <p class="problem" role="alert">{tree.error.value}</p> : null}
       {value ? (
         <>
           <p class="totals" aria-live="off">

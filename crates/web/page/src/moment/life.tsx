@@ -1,15 +1,19 @@
 // The life of one process: who it was, from when to when, how it ended, and its own charts.
+import { computed } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Life, ProcessRow } from '../api.ts';
-import { useAnswer } from '../ask.ts';
+import { useFetched } from '../charts/fetch.ts';
 import { duration } from '../numbers.ts';
 import { colour, grown, live, moment, process, setView, source, zoneName } from '../state.ts';
 import { dateAndClock, clock } from '../time.ts';
+import { Icon } from '../ui/ui.tsx';
 import { title } from './rows.ts';
 
 /** Signals by their numbers on Linux. */
 const SIGNALS: Record<number, string> = { 1: 'SIGHUP', 2: 'SIGINT', 3: 'SIGQUIT', 4: 'SIGILL', 6: 'SIGABRT', 7: 'SIGBUS', 8: 'SIGFPE', 9: 'SIGKILL', 11: 'SIGSEGV', 13: 'SIGPIPE', 14: 'SIGALRM', 15: 'SIGTERM' };
+
+const slowly = computed(() => Math.floor(grown.value / 5));
 
 export function ending(life: Life): { text: string; bad: boolean } | null {
   if (life.exitSignal !== null) return { text: `killed by ${SIGNALS[life.exitSignal] ?? `signal ${life.exitSignal}`}`, bad: true };
@@ -17,8 +21,12 @@ export function ending(life: Life): { text: string; bad: boolean } | null {
 }
 
 export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number; startTicks: number; row: ProcessRow | null }): ComponentChildren {
-  const answer = useAnswer<Life>(`${run} ${pid} ${startTicks}`, (abort) => source.value.life(run, pid, startTicks, abort), live.value ? Math.floor(grown.value / 5) : 0);
-  const life = answer.value;
+  const answer = useFetched(() => {
+    // Its life goes on while it is recorded.
+    if (live.value) void slowly.value;
+    return (abort) => source.peek().life(run, pid, startTicks, abort);
+  }, [run, pid, startTicks]);
+  const life = answer.value.value;
   useEffect(() => {
     // Found elsewhere in the run: its first moment is one at which it was there.
     if (life && moment.peek() !== null && (moment.peek()! < life.from || moment.peek()! > life.to)) moment.value = life.from;
@@ -43,9 +51,9 @@ export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number
             <button type="button" onClick={() => setView({ from: life.from, to: Math.max(life.to, life.from + 1000) })}>Zoom to it</button>
           </>
         ) : null}
-        <button type="button" class="quiet" aria-label="Close its life" onClick={() => (process.value = null)}>×</button>
+        <button type="button" class="quiet icon" aria-label="Close its life" onClick={() => (process.value = null)}><Icon name="close" size={12} /></button>
       </header>
-      {answer.error ? <p class="problem" role="alert">{answer.error}</p> : null}
+      {answer.error.value ? <p class="problem" role="alert">{answer.error.value}</p> : null}
       {life ? (
         <>
           <ol class="identities">

@@ -19,7 +19,8 @@ test('spans nest below their parents, and threads have lanes of their own', () =
   const lanes = stack([span('a', 0, 100), span('b', 0, 50, { parent: 'a', depth: 1 }), span('c', 50, 90, { parent: 'a', depth: 1 }), span('d', 10, null, { thread: 8 })], 200);
   assert.deepEqual(lanes.map((lane) => lane.rows.map((row) => row.map((each) => each.span.id))), [[['a'], ['b', 'c']], [['d']]]);
   assert.equal(lanes[1]!.rows[0]![0]!.to, 200);
-  assert.deepEqual(lanes.map((lane) => laneTitle(lane, lanes)), ['main', 'thread 8']);
+  assert.deepEqual(lanes.map((lane) => laneTitle(lane, lanes).brief), ['main', '8']);
+  assert.equal(laneTitle(lanes[1]!, lanes).full, 'process 7, thread 8');
 });
 
 test('tasks of one thread that overlap stand in rows of their own, never on top of each other', () => {

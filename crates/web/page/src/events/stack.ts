@@ -49,12 +49,12 @@ function isFree(row: Placed[] | undefined, wanted: Placed): boolean {
   return !last || (last.to <= wanted.from && (last.from < wanted.from || last.to > last.from));
 }
 
-/** Names lanes as briefly as they can be told apart: a thread with its process's id is its main one. */
-export function laneTitle(lane: Lane, lanes: readonly Lane[]): string {
+/** Names lanes, as briefly as they can be told apart and in full: a thread with its process's id is its main one. */
+export function laneTitle(lane: Lane, lanes: readonly Lane[]): { brief: string; full: string } {
+  const isMain = lane.thread !== null && lane.thread === lane.pid;
   const several = new Set(lanes.map((each) => each.pid)).size > 1;
-  const thread = lane.thread === null ? 'thread unknown' : lane.thread === lane.pid ? 'main' : `thread ${lane.thread}`;
-  if (lane.pid === null) return 'process unknown';
-  return several ? (thread === 'main' ? `pid ${lane.pid}` : `pid ${lane.pid} · ${lane.thread ?? '?'}`) : thread;
+  const full = [lane.pid === null ? 'a process that is not known' : `process ${lane.pid}`, isMain ? 'main thread' : lane.thread === null ? 'a thread that is not known' : `thread ${lane.thread}`].join(', ');
+  return { brief: isMain && !several ? 'main' : String(lane.thread ?? lane.pid ?? '?'), full };
 }
 
 /** Slices narrower than this are not told apart. */

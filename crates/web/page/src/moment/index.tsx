@@ -33,8 +33,12 @@ const at = computed(() => moment.value ?? Math.min(view.value.to, whole.value.to
 const NOBODY: ProcessRow[] = [];
 
 export function Moment(): ComponentChildren {
+  // Of another run, nothing of this one is kept.
+  return <MomentOf key={runId.value} />;
+}
+
+function MomentOf(): ComponentChildren {
   const known = run.value;
-  const id = runId.value;
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => bind(
     { keys: ['/'], says: 'find a process by pid, name or command', group: 'Processes', act: () => {

@@ -16,13 +16,16 @@ const NAMES: Record<string, string> = {
 /** `process_cpu_seconds` and `processCpu` are the same to a person. */
 const named = (key: string): string => NAMES[key] ?? key.replace(/([a-z])([A-Z])/g, '$1 $2').replace(/_(bytes|seconds)$/, '').replaceAll('_', ' ').toLowerCase();
 
+/** To what its colour belongs: spans of one name have one, apart from numbers in it. */
+export const hue = (span: Pick<Span, 'name'>): string => `span ${span.name.replace(/\d+/g, '#')}`;
+
 export function SpanDetail({ span, children }: { span: Span; children?: ComponentChildren }): ComponentChildren {
   const zone = zoneName.value;
   const to = span.to ?? whole.value.to;
   const cost = Object.entries(span.cost);
   return (
     <div class="detail" data-detail="span">
-      <p class="detail-head"><span class="swatch" aria-hidden="true" style={{ background: colour(`span ${span.name}`) }} /><b>{span.name}</b>{span.status === 'error' ? <span class="bad">error</span> : span.status === 'open' ? <span class="tag">open</span> : null}<span class="grow" />{children}</p>
+      <p class="detail-head"><span class="swatch" aria-hidden="true" style={{ background: colour(hue(span)) }} /><b>{span.name}</b>{span.status === 'error' ? <span class="bad">error</span> : span.status === 'open' ? <span class="tag">open</span> : null}<span class="grow" />{children}</p>
       {span.detail ? <p class={span.status === 'error' ? 'bad' : undefined}>{span.detail}</p> : null}
       <p><time title={dateAndClock(span.from, zone, 3)}>{clock(span.from, zone, 3)}</time> · {span.status === 'open' ? 'for ' : ''}<b>{duration((to - span.from) / 1000)}</b>{span.pid !== null ? <span class="hint"> · pid {span.pid}{span.thread !== null && span.thread !== span.pid ? `, thread ${span.thread}` : ''}</span> : null}</p>
       {cost.length > 0 ? (

@@ -6,10 +6,11 @@ import type { ComponentChildren } from 'preact';
 import type { Event, Span } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { width } from '../charts/surface.tsx';
+import { introduce } from '../colours.ts';
 import { bind } from '../keys.ts';
 import { colour, cursor, focus, following, grown, live, moment, run, runId, selection, setView, source, view, whole } from '../state.ts';
 import { Icon, Menu, TimeRow } from '../ui/ui.tsx';
-import { SpanDetail, EventDetail, MergedDetail } from './detail.tsx';
+import { EventDetail, hue, MergedDetail, SpanDetail } from './detail.tsx';
 import { All, Edit, Import, type Editing } from './editor.tsx';
 import { events, exportAddress, keptCount, leftOut, only, recorded, revision, showEvents, showSpans, whyKept, rules } from './store.ts';
 import { flags, laneTitle, neighbour, slices, stack, type Flag, type Lane, type Slice } from './stack.ts';
@@ -80,7 +81,10 @@ function LanesOf(): ComponentChildren {
   const found = spans.value.value;
   const end = whole.value.to;
   const seen = wanted.value;
-  const lanes = useMemo(() => stack((found?.spans ?? []).filter(isWanted), end), [found, end, seen]);
+  const lanes = useMemo(() => {
+    introduce([...new Set((found?.spans ?? []).map((span) => hue(span)))]);
+    return stack((found?.spans ?? []).filter(isWanted), end);
+  }, [found, end, seen]);
   const shownEvents = showEvents.value ? events.value.filter(isWanted) : [];
   const hasAny = lanes.length > 0 || (found?.spans.length ?? 0) > 0;
   const detail = <Detail />;
@@ -213,7 +217,7 @@ function SliceOf({ slice, depth }: { slice: Slice; depth: number }): ComponentCh
     <button
       type="button"
       class={`slice${slice.cutLeft ? ' cut-left' : ''}${slice.cutRight ? ' cut-right' : ''}${one && span.status === 'open' ? ' open' : ''}${faulty ? ' error' : ''}${isChosen ? ' chosen' : ''}`}
-      style={{ left: `${slice.x}px`, width: `${Math.max(1, slice.width)}px`, top: `${depth * ROW + 2}px`, '--hue': same ? colour(`span ${span.name}`) : 'var(--others)' }}
+      style={{ left: `${slice.x}px`, width: `${Math.max(1, slice.width)}px`, top: `${depth * ROW + 2}px`, '--hue': same ? colour(hue(span)) : 'var(--others)' }}
       aria-label={one ? `Span ${span.name}` : `${slice.spans.length} spans${same ? ` ${span.name}` : ''}`}
       data-span={one ? span.id : undefined}
       onPointerEnter={() => point(slice.spans, null)}

@@ -6,7 +6,7 @@ import { colour } from '../state.ts';
 import { columnScale, signed } from './cells.tsx';
 import { compare, counts, type Change, type Changed } from './difference.ts';
 import { Grid, type GridColumn } from './grid.tsx';
-import { COLUMNS, matches, step, title } from './rows.ts';
+import { COLUMNS, hue, matches, step, title } from './rows.ts';
 
 type Line = Changed & { level: number; open: null; tone: string; position: number; siblings: number };
 
@@ -84,7 +84,7 @@ function columnsOf(all: readonly Changed[]): GridColumn<Line>[] {
   return [
     { id: 'change', title: '', width: '84px', cell: (row) => <span class={`change ${row.change}`}>{SIGNS[row.change]} {WORDS[row.change]}</span> },
     { id: 'pid', title: 'pid', width: '72px', align: 'end', cell: (row) => row.row.pid },
-    { id: 'process', title: 'process', width: 'minmax(140px, 1fr)', hint: (row) => row.row.command ?? undefined, cell: (row) => <><span class="swatch" aria-hidden="true" style={{ background: colour(title(row.row)) }} />{title(row.row)}</> },
+    { id: 'process', title: 'process', width: 'minmax(140px, 1fr)', hint: (row) => row.row.command ?? undefined, cell: (row) => <><span class="swatch" aria-hidden="true" style={{ background: colour(hue(row.row)) }} />{title(row.row)}</> },
     ...FIGURES.map((figure): GridColumn<Line> => {
       const value = COLUMNS.find((column) => column.id === figure.column)!.value as (row: ProcessRow) => number | null;
       const scale = columnScale(figure.unit, all.map((row) => row[figure.id]));

@@ -5,7 +5,7 @@ import type { ProcessRow } from '../api.ts';
 import { amount } from '../numbers.ts';
 import { colour } from '../state.ts';
 import { curve, layout, type Measure, type Placed } from './layout.ts';
-import { forest, identity, matches, title } from './rows.ts';
+import { forest, hue, identity, matches, title } from './rows.ts';
 
 export function Graph({ rows, measure, find, selected, onSelect }: { rows: readonly ProcessRow[]; measure: Measure; find: string; selected: string | null; onSelect(row: ProcessRow): void }): ComponentChildren {
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
@@ -42,7 +42,7 @@ export function Graph({ rows, measure, find, selected, onSelect }: { rows: reado
               }}
             >
               <title>{placed.nodes.length > 1 ? name : `${name}\n${row.command ?? ''}`}</title>
-              <circle cx={placed.x} cy={placed.y} r={placed.radius} style={{ fill: colour(title(row)) }} />
+              <circle cx={placed.x} cy={placed.y} r={placed.radius} style={{ fill: colour(hue(row)) }} />
               <text x={placed.x + placed.radius + 5} y={placed.y} dominant-baseline="central">{placed.label}</text>
             </g>
           );

@@ -112,8 +112,7 @@ export function Grid<T extends GridRow>(props: GridProps<T>): ComponentChildren 
             <div role="columnheader" class={column.align} key={column.id} aria-sort={sorted} title={column.help}>
               {props.onSort ? (
                 <button type="button" tabIndex={-1} onClick={() => props.onSort?.(column.id)}>
-                  {column.title}
-                  {column.unit ? <span class="unit"> {column.unit}</span> : null}
+                  <span>{column.title}{column.unit ? <span class="unit"> {column.unit}</span> : null}</span>
                   <span class="sort" aria-hidden="true">{sorted === 'descending' ? '▾' : sorted === 'ascending' ? '▴' : ''}</span>
                 </button>
               ) : (

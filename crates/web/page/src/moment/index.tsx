@@ -149,7 +149,7 @@ function Compare({ at }: { at: number }): ComponentChildren {
   return (
     <span class="compare">
       {other === null ? (
-        <button type="button" title="Keeps this moment; then click another one" onClick={() => (comparedWith.value = at)}>Compare with this moment…</button>
+        <button type="button" title="Keeps this moment to compare with; then click another one" onClick={() => (comparedWith.value = at)}><Icon name="compare" /> Compare</button>
       ) : (
         <>
           <label>

@@ -38,7 +38,7 @@ export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number
   return (
     <section class="life" aria-label={`The life of ${name}`}>
       <header class="section-head">
-        <h3><span class="swatch" aria-hidden="true" style={{ background: colour(name) }} />{name} <span class="pid">{pid}</span></h3>
+        <h3><span class="swatch" aria-hidden="true" style={{ background: colour(`${name} (${pid})`) }} />{name} <span class="pid">{pid}</span></h3>
         {life ? (
           <>
             <span>

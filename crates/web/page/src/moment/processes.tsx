@@ -5,7 +5,7 @@ import type { ProcessRow } from '../api.ts';
 import { colour } from '../state.ts';
 import { formats } from './cells.tsx';
 import { Grid, type GridColumn } from './grid.tsx';
-import { COLUMNS, step, table, title, tree, withSums, type ColumnId, type Shown, type Sort } from './rows.ts';
+import { type ColumnId, COLUMNS, hue, type Shown, type Sort, step, table, title, tree, withSums } from './rows.ts';
 
 const WIDTHS: Record<ColumnId, string> = {
   pid: '72px', process: 'minmax(150px, 1.2fr)', cores: '88px', resident: '104px', read: '104px', written: '104px', threads: '80px', waiting: '88px', age: '96px', command: 'minmax(160px, 2fr)',
@@ -27,7 +27,7 @@ export function Processes(props: ProcessesProps): ComponentChildren {
   const [sort, setSort] = useState<Sort>({ column: 'cores', descending: true });
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const summed = props.asTree && props.summed;
-  const shown = useMemo(() => (props.asTree ? tree : table)(props.rows, { sort, find: props.find, folded, summed }), [props.rows, props.asTree, props.find, sort, folded, summed]);
+  const shown = useMemo(() => (props.asTree ? tree : table)(props.rows, { sort, find: props.find, folded }), [props.rows, props.asTree, props.find, sort, folded]);
   const columns = useMemo(() => {
     const told = (row: Shown): ProcessRow => (summed ? withSums(row) : row.row);
     const written = formats(shown.map(told));
@@ -46,7 +46,7 @@ export function Processes(props: ProcessesProps): ComponentChildren {
           if (column.id === 'process') {
             return (
               <>
-                <span class="swatch" aria-hidden="true" style={{ background: colour(title(row.row)) }} />
+                <span class="swatch" aria-hidden="true" style={{ background: colour(hue(row.row)) }} />
                 {title(row.row)}
                 {row.open === false ? <span class="folded"> +{row.descendants}</span> : null}
                 {row.row.state === 'Z' ? <span class="tag">zombie</span> : null}

@@ -61,6 +61,11 @@ export function identity(row: { pid: number; startTicks: number }): string {
   return `${row.pid}.${row.startTicks}`;
 }
 
+/** To whom its colour belongs: lines of charts are named so too. */
+export function hue(row: ProcessRow): string {
+  return row.name === null ? String(row.pid) : `${row.name} (${row.pid})`;
+}
+
 /** What it is called where there is little room. */
 export function title(row: ProcessRow): string {
   return row.name ?? row.command?.split(' ')[0]?.split('/').pop() ?? `pid ${row.pid}`;
@@ -159,8 +164,6 @@ export interface Question {
   find: string;
   /** Ids of what is folded. */
   folded: ReadonlySet<string>;
-  /** Whether a folded or parent row stands for its subtree. */
-  summed: boolean;
 }
 
 /** The rows as a flat table. */
@@ -175,12 +178,10 @@ export function tree(rows: readonly ProcessRow[], question: Question): Shown[] {
   const finds = question.find.trim() !== '';
   const kept = finds ? keepFound(roots, question.find) : null;
   const value = column(question.sort.column).value;
-  const compare = compareBy(question.sort);
-  const order = (nodes: readonly Node[]): Node[] => {
-    const visible = kept ? nodes.filter((node) => kept.has(node.id)) : [...nodes];
-    const sign = question.sort.descending ? -1 : 1;
-    return visible.sort((a, b) => (question.summed ? compareValues(value(withSums(a)), value(withSums(b)), sign) || a.row.pid - b.row.pid : compare(a.row, b.row)));
-  };
+  const sign = question.sort.descending ? -1 : 1;
+  // A branch stands where all of it belongs, whatever is written beside it: who is busy is found near the top, though its parent idles.
+  const order = (nodes: readonly Node[]): Node[] =>
+    (kept ? nodes.filter((node) => kept.has(node.id)) : [...nodes]).sort((a, b) => compareValues(value(withSums(a)), value(withSums(b)), sign) || a.row.pid - b.row.pid);
   const shown: Shown[] = [];
   const waiting: { node: Node; level: number; position: number; siblings: number }[] = [];
   const push = (nodes: Node[], level: number): void => {

@@ -118,22 +118,19 @@ function LanesOf(): ComponentChildren {
         </Menu>
       </div>
       {showEvents.value && shownEvents.length > 0 ? (
-        <TimeRow gutter={<span class="hint">events</span>} class="flags" height={24} side={lanes.length === 0 ? detail : null}>
+        <TimeRow gutter={<span class="hint">events</span>} class="flags" height={24}>
           <Flags all={shownEvents} />
         </TimeRow>
       ) : null}
       {showSpans.value && lanes.length > 0 ? (
-        <div class="lanes-scroll">
-          <div class="lanes-rows">
-            {lanes.map((lane) => <LaneOf key={lane.id} lane={lane} lanes={lanes} />)}
-          </div>
-          <div class="lanes-side">{detail}</div>
+        <div class="lanes-rows">
+          {lanes.map((lane) => <LaneOf key={lane.id} lane={lane} lanes={lanes} />)}
         </div>
       ) : null}
       {showSpans.value && !hasAny && shownEvents.length === 0 ? (
         <p class="lanes-empty hint">{found === null ? '' : <>No spans or events here. Press <kbd>m</kbd> to mark a moment; programs say spans themselves: <code>barograph span NAME -- COMMAND</code>.</>}</p>
       ) : null}
-      <div class="lanes-below">{detail}</div>
+      <div class="lanes-side">{detail}</div>
       {editing.value ? <Edit key={editing.value.event?.key ?? 'new'} what={editing.value} onClose={() => (editing.value = null)} /> : null}
       {dialog.value === 'import' ? <Import onClose={() => (dialog.value = null)} /> : null}
       {dialog.value === 'all' ? <All onClose={() => (dialog.value = null)} onGo={go} onEdit={(event) => (editing.value = { event, at: event.at, now: false })} /> : null}

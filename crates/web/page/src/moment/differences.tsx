@@ -13,7 +13,7 @@ type Line = Changed & { level: number; open: null; tone: string; position: numbe
 const WORDS: Record<Change, string> = { added: 'added', gone: 'gone', changed: 'changed', same: 'as it was' };
 const SIGNS: Record<Change, string> = { added: '+', gone: '−', changed: '~', same: '' };
 
-export function Differences({ before, after, find, selected, onSelect }: { before: readonly ProcessRow[]; after: readonly ProcessRow[]; find: string; selected: string | null; onSelect(row: ProcessRow): void }): ComponentChildren {
+export function Differences({ before, after, says, find, selected, onSelect }: { before: readonly ProcessRow[]; after: readonly ProcessRow[]; says: string; find: string; selected: string | null; onSelect(row: ProcessRow): void }): ComponentChildren {
   const all = useMemo(() => compare(before, after), [before, after]);
   const [hidden, setHidden] = useState<ReadonlySet<Change>>(new Set(['same']));
   const [sort, setSort] = useState<{ column: string; descending: boolean } | null>(null);
@@ -27,6 +27,7 @@ export function Differences({ before, after, find, selected, onSelect }: { befor
   return (
     <div class="differences">
       <div class="chips" role="group" aria-label="What is shown">
+        <span>{says}</span>
         {(['added', 'gone', 'changed', 'same'] as const).map((change) => (
           <button
             key={change}

@@ -114,7 +114,7 @@ function MomentOf(): ComponentChildren {
       {has ? (
         <div class={`moment-body${answer === null ? ' skeleton' : ''}`} data-at={answer?.at} aria-busy={now.pending.value}>
           {comparing && before.value.value ? (
-            <Differences {...(comparedWith.value! <= at.value ? { before: before.value.value.processes, after: rows } : { before: rows, after: before.value.value.processes })} find={everywhere.value ? '' : text} selected={selected} onSelect={select} />
+            <Differences says={[comparedWith.value!, shownAt].sort((a, b) => a - b).map((each) => clock(each, zoneName.value, 1)).join(' → ')} {...(comparedWith.value! <= at.value ? { before: before.value.value.processes, after: rows } : { before: rows, after: before.value.value.processes })} find={everywhere.value ? '' : text} selected={selected} onSelect={select} />
           ) : look.value === 'graph' ? (
             rows.length > 0 ? <Graph rows={rows} measure={measure.value} find={text} selected={selected} onSelect={select} /> : <p class="empty">No process was seen at this moment.</p>
           ) : (

@@ -77,13 +77,13 @@ function gather(nodes: readonly Node[], measure: Measure, opened: ReadonlySet<st
   const crowds = new Map<string, Node[]>();
   for (const node of nodes) {
     if (node.children.length > 0) continue;
-    const name = title(node.row);
+    const name = kin(node);
     crowds.set(name, [...(crowds.get(name) ?? []), node]);
   }
   const result: Branch[] = [];
   for (const node of nodes) {
-    const crowd = node.children.length === 0 ? crowds.get(title(node.row))! : [node];
-    const id = `${above}/${title(node.row)}`;
+    const crowd = node.children.length === 0 ? crowds.get(kin(node))! : [node];
+    const id = `${above}/${kin(node)}`;
     if (crowd.length >= CROWD && !opened.has(id)) {
       if (crowd[0] === node) result.push({ id, nodes: crowd, children: [], value: sum(crowd, measure) });
     } else {
@@ -91,6 +91,12 @@ function gather(nodes: readonly Node[], measure: Measure, opened: ReadonlySet<st
     }
   }
   return result;
+}
+
+/** What a process has in common with others like it: `kworker/3:1` is one of many. */
+function kin(node: Node): string {
+  const name = title(node.row);
+  return name.replace(/[/:]?[\d].*$|\/.*$/, '') || name;
 }
 
 function sum(nodes: readonly Node[], measure: Measure): number | null {
@@ -102,7 +108,7 @@ function flatten(branches: readonly Branch[]): Branch[] {
 }
 
 function label(each: Branch): string {
-  const name = title(each.nodes[0]!.row);
+  const name = each.nodes.length > 1 ? kin(each.nodes[0]!) : title(each.nodes[0]!.row);
   const short = name.length > 17 ? `${name.slice(0, 16)}…` : name;
   return each.nodes.length > 1 ? `${short} ×${each.nodes.length}` : `${short} ${each.nodes[0]!.row.pid}`;
 }

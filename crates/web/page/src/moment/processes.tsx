@@ -46,7 +46,7 @@ export function Processes(props: ProcessesProps): ComponentChildren {
           if (column.id === 'process') {
             return (
               <>
-                <span class="swatch" aria-hidden="true" style={{ background: colour(hue(row.row)) }} />
+                {isKernels(row.row) ? <span class="swatch plain" aria-hidden="true" /> : <span class="swatch" aria-hidden="true" style={{ background: colour(hue(row.row)) }} />}
                 {title(row.row)}
                 {row.open === false ? <span class="folded"> +{row.descendants}</span> : null}
                 {row.row.state === 'Z' ? <span class="tag">zombie</span> : null}
@@ -87,6 +87,9 @@ export function Processes(props: ProcessesProps): ComponentChildren {
     />
   );
 }
+
+/** Threads of the kernel have neither memory nor a command, and are many. */
+const isKernels = (row: ProcessRow): boolean => !row.command && !row.residentBytes && !row.inJob;
 
 function hint(row: ProcessRow): string {
   return [title(row), `pid ${row.pid}`, row.user && `of ${row.user}`, row.inJob && 'of the job', row.command && `\n${row.command}`].filter(Boolean).join(' · ').replace(' · \n', '\n');

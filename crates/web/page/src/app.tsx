@@ -34,7 +34,6 @@ export function App() {
             <Cards />
             <div class="timed">
               <Ruler />
-              <Selection />
               <Lanes />
               <Charts />
             </div>
@@ -42,7 +41,12 @@ export function App() {
           </Fragment>
         )}
       </main>
-      {!nothing && <Overview />}
+      {!nothing && (
+        <footer class="foot">
+          <Selection />
+          <Overview />
+        </footer>
+      )}
       <Help />
     </Fragment>
   );

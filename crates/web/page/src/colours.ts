@@ -22,6 +22,21 @@ export function hash(text: string): number {
 
 const places = new Map<string, number>();
 
+/** Words that are seen often have hues that are far from each other, and the same on every machine. */
+const USUAL: readonly (readonly string[])[] = [
+  ['user', 'read', 'received', 'processes', 'used', 'CPU'],
+  ['system', 'written', 'sent', 'threads', 'I/O'],
+  ['nice', 'running'],
+  ['iowait', 'blocked', 'swap'],
+  ['cached', 'idle'],
+  ['softirq'],
+  ['irq', 'memory'],
+  ['steal'],
+  ['guest'],
+  ['buffers'],
+];
+USUAL.forEach((words, hue) => words.forEach((word) => places.set(word, hue)));
+
 /** Which hue an identity has. Once given it stays. */
 export function place(identity: string): number {
   let found = places.get(identity);

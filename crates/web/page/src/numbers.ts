@@ -127,8 +127,8 @@ export function axisTicks(low: number, high: number, most: number, scale: Scale)
   if (!(rough > 0) || !Number.isFinite(rough)) return [0];
   const magnitude = 10 ** Math.floor(Math.log10(rough));
   const step = binary && rough >= 1
-    ? 2 ** Math.ceil(Math.log2(rough))
-    : (scale.unit === '' && rough < 1 && Number.isInteger(top) && top > 1 ? [1] : [1, 2, 2.5, 5, 10]).map((factor) => factor * magnitude).find((candidate) => candidate >= rough * 0.999) ?? 1;
+    ? 2 ** Math.ceil(Math.log2(rough * 0.8))
+    : (scale.unit === '%' ? [1, 2.5, 5, 10] : [1, 2, 5, 10]).map((factor) => factor * magnitude).find((candidate) => candidate >= rough * 0.8) ?? 1;
   const found: number[] = [];
   for (let place = Math.floor(bottom / step + 1e-9); place * step < top + step * 0.999; place += 1) found.push(place * step * scale.factor);
   return found;

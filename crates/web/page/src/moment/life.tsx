@@ -1,0 +1,72 @@
+// The life of one process: who it was, from when to when, how it ended, and its own charts.
+import { computed } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import type { ComponentChildren } from 'preact';
+import type { Life, ProcessRow } from '../api.ts';
+import { useFetched } from '../charts/fetch.ts';
+import { duration } from '../numbers.ts';
+import { colour, grown, live, moment, process, setView, source, zoneName } from '../state.ts';
+import { dateAndClock, clock } from '../time.ts';
+import { Icon } from '../ui/ui.tsx';
+import { title } from './rows.ts';
+
+/** Signals by their numbers on Linux. */
+const SIGNALS: Record<number, string> = { 1: 'SIGHUP', 2: 'SIGINT', 3: 'SIGQUIT', 4: 'SIGILL', 6: 'SIGABRT', 7: 'SIGBUS', 8: 'SIGFPE', 9: 'SIGKILL', 11: 'SIGSEGV', 13: 'SIGPIPE', 14: 'SIGALRM', 15: 'SIGTERM' };
+
+const slowly = computed(() => Math.floor(grown.value / 5));
+
+export function ending(life: Life): { text: string; bad: boolean } | null {
+  if (life.exitSignal !== null) return { text: `killed by ${SIGNALS[life.exitSignal] ?? `signal ${life.exitSignal}`}`, bad: true };
+  return life.exitCode === null ? null : { text: `exit ${life.exitCode}`, bad: life.exitCode !== 0 };
+}
+
+export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number; startTicks: number; row: ProcessRow | null }): ComponentChildren {
+  const answer = useFetched(() => {
+    // Its life goes on while it is recorded.
+    if (live.value) void slowly.value;
+    return (abort) => source.peek().life(run, pid, startTicks, abort);
+  }, [run, pid, startTicks]);
+  const life = answer.value.value;
+  useEffect(() => {
+    // Found elsewhere in the run: its first moment is one at which it was there.
+    if (life && moment.peek() !== null && (moment.peek()! < life.from || moment.peek()! > life.to)) moment.value = life.from;
+  }, [life?.from, life?.pid]);
+  const zone = zoneName.value;
+  const last = life?.identities[life.identities.length - 1];
+  const name = last?.name ?? (row ? title(row) : `pid ${pid}`);
+  const end = life && ending(life);
+  return (
+    <section class="life" aria-label={`The life of ${name}`}>
+      <header class="section-head">
+        <h3><span class="swatch" aria-hidden="true" style={{ background: colour(`${name} (${pid})`) }} />{name} <span class="pid">{pid}</span></h3>
+        {life ? (
+          <>
+            <span>
+              <button type="button" class="link" title={`Look at its begin: ${dateAndClock(life.from, zone, 3)}`} onClick={() => (moment.value = life.from)}>{clock(life.from, zone, 1)}</button>
+              {' – '}
+              <button type="button" class="link" title={`Look at its end: ${dateAndClock(life.to, zone, 3)}`} onClick={() => (moment.value = life.to)}>{clock(life.to, zone, 1)}</button>
+              {` · ${duration((life.to - life.from) / 1000)}`}
+            </span>
+            {end ? <span class={end.bad ? 'bad' : ''}>{end.text}</span> : null}
+            <button type="button" onClick={() => setView({ from: life.from, to: Math.max(life.to, life.from + 1000) })}>Zoom to it</button>
+          </>
+        ) : null}
+        <button type="button" class="quiet icon" aria-label="Close its life" onClick={() => (process.value = null)}><Icon name="close" size={12} /></button>
+      </header>
+      {answer.error.value ? <p class="problem" role="alert">{answer.error.value}</p> : null}
+      {life ? (
+        <>
+          <ol class="identities">
+            {life.identities.map((each, at) => (
+              <li key={`${each.at} ${at}`}>
+                <button type="button" class="link" onClick={() => (moment.value = each.at)}>{clock(each.at, zone, 1)}</button>
+                {each.change ? <span class="tag">{each.change}</span> : null} <b>{each.name}</b> <code>{each.command}</code>
+                <span class="hint">{[each.user && `of ${each.user}`, each.parentPid !== null && `child of ${each.parentPid}`, each.container && `container ${each.container.slice(0, 12)}`].filter(Boolean).join(' · ')}</span>
+              </li>
+            ))}
+          </ol>
+        </>
+      ) : null}
+    </section>
+  );
+}

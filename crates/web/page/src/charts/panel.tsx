@@ -14,17 +14,19 @@ import { Legend } from './legend.tsx';
 import type { Row } from './legend.tsx';
 import { Plot } from './plot.tsx';
 import type { Picture } from './plot.tsx';
-import { align, axis, buckets, drawn, extent, stacked, steady } from './series.ts';
+import { align, axis, drawn, extent, stacked, steady } from './series.ts';
 import type { Drawn } from './series.ts';
 import { Surface, fraction, width } from './surface.tsx';
 
-/** What is drawn of a panel when there are several runs: a stack can't lie on another, but their totals can. */
-const asked = (panel: Panel, several: boolean): { specs: Spec[]; total: number | null } => {
-  const bySubject = panel.style === 'stack' && panel.specs.length === 1 && panel.specs[0]!.by === true;
-  if (!bySubject) return { specs: panel.specs, total: null };
-  const total: Spec = { ...panel.specs[0]!, label: 'total', by: undefined, top: undefined };
-  return several ? { specs: [total], total: 0 } : { specs: [...panel.specs, total], total: 1 };
-};
+/** What is asked for a panel, and the place of the total among it. Of several runs stacks can't lie on each other, but their totals can. */
+function asked(panel: Panel, several: boolean): { specs: Spec[]; total: number | null } {
+  const [first, ...rest] = panel.specs;
+  const adds = panel.style === 'stack' && first !== undefined && (first.by === true || rest.length > 0) && !first.minus?.length
+    && rest.every(({ table, where, by, minus }) => table === first.table && JSON.stringify(where) === JSON.stringify(first.where) && by === first.by && !minus?.length);
+  if (!adds) return { specs: panel.specs, total: null };
+  const total: Spec = { table: first.table, plus: panel.specs.flatMap(({ plus }) => plus), where: first.where, label: 'total' };
+  return several ? { specs: [total], total: 0 } : { specs: [...panel.specs, total], total: panel.specs.length };
+}
 
 interface Answer { frames: { frame: Frame; shown: Shown }[]; specs: Spec[]; total: number | null }
 
@@ -54,7 +56,6 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
     const { from, to } = view.value;
     if (!near.value || pixels < 2 || runs.length === 0) return null;
     const { specs, total } = asked(panel, runs.length > 1);
-    const query = buckets({ from, to }, pixels);
     const from_ = source.value;
     return async (abort) => ({
       specs,
@@ -62,7 +63,7 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
       frames: await Promise.all(
         runs.map(async (shown) => ({
           shown,
-          frame: await from_.frame(shown.id, { from: query.from - shown.offset, to: query.to - shown.offset, buckets: query.buckets, specs }, abort),
+          frame: await from_.frame(shown.id, { from: from - shown.offset, to: to - shown.offset, buckets: pixels, specs }, abort),
         })),
       ),
     });
@@ -175,7 +176,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
     return [...whole, ...lines.map((line): Row => ({ label: line.label, colour: panel.style === 'heat' ? heatColour(line.line.summary.mean, unit, isDark) : paint(line), line, identity: line.identity, process: processOf(panel, line) }))];
   }, [lines, total, isDark, chosen.size]);
 
-  const heatHighest = unit === 'ratio' ? 1 : Math.max(1e-12, range[1]);
+  const heatHighest = unit === 'ratio' || unit === 'cores' ? 1 : Math.max(1e-12, range[1]);
   const fade = useCallback((identity: string) => over !== null && over !== identity, [over]);
   const gaps = answer.frames[0]?.frame.gaps ?? [];
   const isEmpty = lines.every(({ line }) => line.x.length === 0 || line.mean.every(Number.isNaN));
@@ -203,7 +204,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
 }
 
 /** Of a row of cells the colour of its mean; a scale that is not of shares has none of its own. */
-const heatColour = (mean: number | null, unit: Panel['unit'], isDark: boolean): string => (unit === 'ratio' && mean !== null ? `rgb(${heat(mean, isDark).join(' ')})` : 'transparent');
+const heatColour = (mean: number | null, unit: Panel['unit'], isDark: boolean): string => ((unit === 'ratio' || unit === 'cores') && mean !== null ? `rgb(${heat(mean, isDark).join(' ')})` : 'transparent');
 
 /** Whose line it is, if it is a process's. */
 function processOf(panel: Panel, { line }: Drawn): { pid: number; startTicks: number } | null {

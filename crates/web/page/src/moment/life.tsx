@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Life, ProcessRow } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
+import { Chart } from '../charts/panel.tsx';
 import { duration } from '../numbers.ts';
 import { colour, grown, live, moment, process, setView, source, zoneName } from '../state.ts';
 import { dateAndClock, clock } from '../time.ts';
@@ -65,6 +66,7 @@ export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number
               </li>
             ))}
           </ol>
+          <div class="timed">{life.panels.map((panel) => <Chart key={panel.id} panel={panel} />)}</div>
         </>
       ) : null}
     </section>

@@ -29,6 +29,8 @@ mod story;
 mod summary;
 mod table;
 mod tree;
+#[cfg(feature = "web")]
+mod view;
 mod words;
 
 /// A recorder that is out of memory still sees its job to the end.
@@ -50,6 +52,8 @@ enum Command {
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
+    #[cfg(feature = "web")]
+    View(view::ViewArgs),
     Mark(say::MarkArgs),
     Gauge(say::GaugeArgs),
     Span(say::SpanArgs),
@@ -82,6 +86,8 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
+        #[cfg(feature = "web")]
+        Command::View(args) => view::run(args),
         Command::Mark(args) => say::mark(args),
         Command::Gauge(args) => say::gauge(args),
         Command::Span(args) => say::span(args),

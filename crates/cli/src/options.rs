@@ -69,6 +69,9 @@ pub(crate) struct RecordingOptions {
     /// Leave out memory with shared pages told apart (PSS, USS), which the kernel counts page by page.
     #[arg(long)]
     pub(crate) no_pss: bool,
+    /// Leave out these sources of the machine, such as disk or network; `barograph metrics` tells their tables. More than one has commas between.
+    #[arg(long, value_name = "SOURCES", value_delimiter = ',')]
+    pub(crate) without: Vec<String>,
     /// Don't listen to what programs say of themselves: marks, spans and gauges.
     #[arg(long)]
     pub(crate) no_beacon: bool,

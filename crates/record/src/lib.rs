@@ -14,6 +14,7 @@ mod last_stand;
 #[cfg(feature = "lines")]
 mod lines;
 mod listener;
+mod order;
 mod panel;
 mod recorder;
 mod schedule;
@@ -29,6 +30,7 @@ pub use job::{JobEnd, SpawnError, become_command, care_for};
 #[cfg(feature = "lines")]
 pub use lines::{LINES_SHARE, LineOptions};
 pub use listener::{Ear, Heard as HeardLine, ListenTo, Listener};
+pub use order::{Change, Order};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;

@@ -6,14 +6,17 @@ mod end;
 mod facts;
 mod lines;
 mod look;
+mod order;
 mod place;
 mod session;
 mod subject;
 
+pub use barograph_record::{Change, Order};
 pub use end::{end_recording, totals};
 pub use facts::{facts, listen, open_beacon};
 pub use lines::{LINES_FAILED, line_notices, watch_lines};
 pub use look::{Node, snapshot, tree};
+pub use order::{OrderError, order, order_at};
 pub use place::{default_path, folder_name};
 pub use session::{Ended, Error, Session, Settings, Watched};
 pub use subject::Subject;

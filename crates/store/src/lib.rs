@@ -43,7 +43,7 @@ pub use chunks::Chunks;
 pub use disk::Durability;
 pub use error::Error;
 pub use facts::{Clock, End, Exit, FACTS_FILE, FORMAT, Facts, Host, Limits, Notice, Process, Processes, Totals};
-pub use figures::{Figure, Gap, Peak, Point, Series, Stats, gaps, stale_nanos};
+pub use figures::{Figure, Gap, Peak, Point, Reading, Series, Stats, gaps, stale_nanos, sum_of_columns};
 pub use frame::Frame;
 pub use lines::{Growth, Line, LineCost, LineCosts};
 pub use name::free_name;

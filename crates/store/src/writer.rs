@@ -22,7 +22,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use barograph_model::{Batch, Sink};
+use barograph_model::{Batch, Setup, Sink};
 
 use crate::disk::{self, Durability};
 use crate::encode::Encoder;
@@ -71,6 +71,8 @@ pub struct Recording {
     facts_dirty: bool,
     /// Whether the names of the recording and of its tables are safe from a power cut.
     names_synced: bool,
+    /// Whether anything was ever published, and so promised to a reader.
+    published: bool,
     reserved: bool,
     parts: Vec<OpenPart>,
     taken: usize,
@@ -97,6 +99,7 @@ impl Recording {
             facts,
             facts_dirty: true,
             names_synced: false,
+            published: false,
             reserved: false,
             parts: Vec::new(),
             taken: 0,
@@ -151,7 +154,7 @@ impl Recording {
     /// What a recording that ends at this moment of the monotonic clock owes its reader.
     pub fn durability_of(&self, end: &End) -> Durability {
         let young = self.facts.seconds_until(end.monotonic_nanos) < self.facts.write_interval_seconds;
-        if young { Durability::Crash } else { Durability::PowerCut }
+        if young && !self.published { Durability::Crash } else { Durability::PowerCut }
     }
 
     /// At the end, rows that no file has are lost as well.
@@ -291,9 +294,20 @@ impl Sink for Recording {
         result
     }
 
+    fn set_up(&mut self, setup: &Setup) {
+        let facts = self.facts_mut();
+        facts.interval_seconds = setup.interval_seconds;
+        facts.longest_interval_seconds = Some(setup.longest_interval_seconds);
+        facts.write_interval_seconds = setup.write_interval_seconds;
+        facts.processes.selection.clone_from(&setup.processes);
+        facts.processes.left_out.clone_from(&setup.left_out);
+        facts.sources.extend(setup.sources.iter().cloned());
+    }
+
     /// Writes the rows that no file holds yet, and syncs them.
     fn publish(&mut self) -> Result<(), Error> {
         self.put_reserve_aside();
+        self.published = true;
         // If as much comes again, will it fit?
         let full = self.waiting() + std::mem::take(&mut self.taken) > BUDGET;
         let tables = self.write(Durability::PowerCut, |part| {

@@ -8,7 +8,7 @@ pub(crate) mod program;
 use anyhow::Context;
 use barograph_model::Described;
 use barograph_sources::{Job, Memory, Own};
-use barograph_store::{Facts, Figure, Frame, Query, Series, State, Stats, Timeline, stale_nanos};
+use barograph_store::{Facts, Figure, Frame, Query, Series, State, Stats, Timeline};
 use jiff::tz::TimeZone;
 
 use crate::words::{Reference, Window};
@@ -70,7 +70,7 @@ impl Story {
         let ticks = ticks(&timeline, asked)?;
         let span = span(timeline.facts(), asked, &ticks);
         anyhow::ensure!(span.is_whole() || !ticks.is_empty(), "there is no tick in this time; {}", extent(&timeline, &zone)?);
-        let reader = Reader { timeline: &timeline, asked, stale_nanos: stale_nanos(timeline.facts().interval_seconds) };
+        let reader = Reader { timeline: &timeline, asked, stale_nanos: timeline.facts().stale_nanos() };
         let groups = headlines::groups();
         let mut told = Vec::new();
         for (name, lines) in groups {

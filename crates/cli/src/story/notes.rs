@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use barograph_model::{Described, Field};
 use barograph_sources::{Job, Memory, Own, ProcessMemory};
-use barograph_store::{Frame, Query, State, Timeline, gaps, stale_nanos};
+use barograph_store::{Frame, Query, State, Timeline, gaps};
 
 use super::{Group, Span, Ticks, frame, headlines};
 use crate::human;
@@ -88,7 +88,7 @@ fn ticks_in_words(ticks: usize) -> &'static str {
 }
 
 fn of_gaps(notes: &mut Notes, ticks: &Frame, facts: &barograph_store::Facts) {
-    let gaps = gaps(ticks, stale_nanos(facts.interval_seconds));
+    let gaps = gaps(ticks, facts.stale_nanos());
     let Some(longest) = gaps.iter().max_by_key(|gap| gap.until_nanos - gap.monotonic_nanos) else { return };
     let seconds = (longest.until_nanos - longest.monotonic_nanos) as f64 / 1e9;
     let since = (longest.monotonic_nanos - facts.clock.monotonic_nanos) as f64 / 1e9;

@@ -15,6 +15,7 @@ struct Line<'a> {
     end: Option<Cow<'a, str>>,
     gauge: Option<Cow<'a, str>>,
     dropped: Option<u64>,
+    order: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "whole")]
     t: Option<i64>,
     #[serde(default, deserialize_with = "whole")]
@@ -58,6 +59,17 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::E
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
+/// What a line was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A message, which is a row now.
+    Message,
+    /// The sender had to drop so many.
+    Dropped(u64),
+    /// An order, which is for others to understand.
+    Order,
+}
+
 /// What was said since the rows were last taken over.
 #[derive(Default)]
 pub(crate) struct Said {
@@ -74,10 +86,12 @@ impl Said {
         visit(&mut self.edges);
     }
 
-    /// Takes a line that this process sent. `moment_of` places a time of the sender's clock in the recording; without one it is now. Returns how many messages
-    /// the sender says it had to drop.
-    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Option<i64>) -> Moment) -> Result<u64, Malformed> {
+    /// Takes a line that this process sent. `moment_of` places a time of the sender's clock in the recording; without one it is now. Says what it was.
+    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Option<i64>) -> Moment) -> Result<Taken, Malformed> {
         let line: Line<'_> = serde_json::from_slice(line).map_err(|_| Malformed)?;
+        if line.order.is_some() {
+            return Ok(Taken::Order);
+        }
         let id = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= SPAN_BYTES);
         let by = match line.by.as_deref() {
             None | Some("program") => "program",
@@ -96,15 +110,15 @@ impl Said {
                 let name = cut(name, NAME_BYTES);
                 let at = moment_of(line.t);
                 self.events.add(EventRow { at, by, name: &name, detail: detail.as_deref(), pid, thread, attributes, duration_seconds: None });
-                return Ok(0);
+                return Ok(Taken::Message);
             }
             (None, None, None, Some(name), None) => {
                 let mut row = self.gauges.row(moment_of(line.t));
                 row.text(Gauges::name, cut(name, NAME_BYTES).as_bytes()).set(Gauges::value, line.value);
                 row.set(Gauges::pid, pid).set(Gauges::thread, thread);
-                return Ok(0);
+                return Ok(Taken::Message);
             }
-            (None, None, None, None, Some(dropped)) => return Ok(dropped),
+            (None, None, None, None, Some(dropped)) => return Ok(Taken::Dropped(dropped)),
             (None, Some(_), None, None, None) if line.span.is_some() && id(&line.span) && id(&line.parent) => "begin",
             (None, None, Some(_), None, None) if id(&line.end) => "end",
             _ => return Err(Malformed),
@@ -138,7 +152,7 @@ impl Said {
             .set(SpanEdges::written, count(line.written))
             .set(SpanEdges::minor_faults, count(line.minor_faults))
             .set(SpanEdges::major_faults, count(line.major_faults));
-        Ok(0)
+        Ok(Taken::Message)
     }
 }
 
@@ -148,10 +162,10 @@ mod tests {
 
     use super::*;
 
-    fn take(line: &str) -> Result<(Said, u64), Malformed> {
+    fn take(line: &str) -> Result<(Said, Taken), Malformed> {
         let mut said = Said::default();
-        let dropped = said.take(line.as_bytes(), Some(42), |t| Moment { utc_nanos: t.unwrap_or(-1), monotonic_nanos: 0 })?;
-        Ok((said, dropped))
+        let taken = said.take(line.as_bytes(), Some(42), |t| Moment { utc_nanos: t.unwrap_or(-1), monotonic_nanos: 0 })?;
+        Ok((said, taken))
     }
 
     #[test]
@@ -210,7 +224,8 @@ mod tests {
         let (said, _) = take(r#"{"mark": "", "pid": -3, "t": 1e30, "attributes": [1]}"#).unwrap();
         let event = |name: &str| said.events.column(name).unwrap();
         assert_eq!((event("name").text(0), event("pid").int(0), event("attributes").text(0)), (Some(""), Some(42), None));
-        assert_eq!(take(r#"{"dropped": 12}"#).unwrap().1, 12);
+        assert_eq!(take(r#"{"dropped": 12}"#).unwrap().1, Taken::Dropped(12));
+        assert_eq!(take(r#"{"order": "stop", "mark": "x"}"#).unwrap().1, Taken::Order);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! full it is for the sender to keep, or to drop and tell.
 
 mod line;
+mod orders;
 
 use std::fs;
 use std::io::{self, IoSliceMut};
@@ -18,8 +19,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, UCred, recvmsg};
 
 use crate::clock::{deadline_nanos, now, suspended, thread_cpu_nanos};
-use line::Malformed;
+use crate::order::Ordered;
 pub(crate) use line::Said;
+use line::{Malformed, Taken};
+use orders::Orders;
 
 /// What reading may take of a second, in nanoseconds.
 const SHARE: i64 = 200_000_000;
@@ -42,12 +45,16 @@ pub struct Heard {
     pub foreign: u64,
     /// Messages that senders say they had to drop.
     pub dropped: u64,
+    /// Orders that were followed, as far as they could be.
+    pub orders: u64,
+    /// Orders that were not: they made no sense, came from another user, or were too many.
+    pub refused: u64,
 }
 
 impl Heard {
     /// Messages that were not taken, as far as they can be counted.
     pub fn lost(&self) -> u64 {
-        self.oversized + self.malformed + self.foreign + self.dropped
+        self.oversized + self.malformed + self.foreign + self.dropped + self.refused
     }
 }
 
@@ -62,6 +69,7 @@ pub struct Beacon {
     heard: Heard,
     /// Since when we have been reading, on the clock of the deadlines, and how much CPU time it took.
     second: (i64, i64),
+    orders: Orders,
 }
 
 impl Beacon {
@@ -72,12 +80,16 @@ impl Beacon {
             match bind(&address) {
                 Ok(socket) => {
                     let (recording, began) = (recording.to_owned(), now());
-                    return Ok(Beacon { socket, address, recording, began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0) });
+                    return Ok(Beacon::at(socket, address, recording, began));
                 }
                 Err(error) => failure = error,
             }
         }
         Err(failure)
+    }
+
+    fn at(socket: UnixDatagram, address: Address, recording: String, began: Moment) -> Beacon {
+        Beacon { socket, address, recording, began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0), orders: Orders::default() }
     }
 
     /// Where.
@@ -121,6 +133,11 @@ impl Beacon {
         self.second.1 += thread_cpu_nanos() - spent;
     }
 
+    /// The next order that came.
+    pub(crate) fn next_order(&mut self) -> Option<Ordered> {
+        self.orders.next()
+    }
+
     /// Takes what has come up to the end, whatever was heard before.
     pub(crate) fn hear_rest(&mut self, said: &mut Said) {
         self.hear_for(SECOND, said);
@@ -155,11 +172,15 @@ impl Beacon {
             // The kernel says 0 for a process that is in none of our namespaces.
             let pid = sender.map(|sender| sender.pid.as_raw_pid()).filter(|pid| *pid > 0).map(|pid| u64::from(pid.cast_unsigned()));
             let (asleep, began) = (suspended().as_nanos() as i64, self.began);
-            for line in self.buffer[..received.bytes].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+            let may_order = sender.is_some_and(|sender| !is_foreign(sender));
+            let Beacon { buffer, heard, orders, socket, .. } = self;
+            for line in buffer[..received.bytes].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
                 match said.take(line, pid, |t| moment(t, asleep, began)) {
-                    Ok(0) => self.heard.taken += 1,
-                    Ok(dropped) => self.heard.dropped = self.heard.dropped.saturating_add(dropped),
-                    Err(Malformed) => self.heard.malformed += 1,
+                    Ok(Taken::Message) => heard.taken += 1,
+                    Ok(Taken::Dropped(dropped)) => heard.dropped = heard.dropped.saturating_add(dropped),
+                    Ok(Taken::Order) if may_order => orders.take(line, received.address.clone(), socket, deadline_nanos(), heard),
+                    Ok(Taken::Order) => heard.refused += 1,
+                    Err(Malformed) => heard.malformed += 1,
                 }
             }
         }
@@ -224,7 +245,7 @@ mod tests {
         let socket = bind(&address).unwrap();
         let client = barograph_beacon::Beacon::connect(&address).unwrap();
         let began = now();
-        let mut beacon = Beacon { socket, address, recording: String::new(), began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0) };
+        let mut beacon = Beacon::at(socket, address, String::new(), began);
         let mut said = Said::default();
         say(&client);
         beacon.hear(&mut said);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use barograph_model::{Described, Events, Moment, Words};
 
-use crate::{Error, Frame, Query, Timeline, stale_nanos};
+use crate::{Error, Frame, Query, Timeline};
 use edges::{Block, SelfTime};
 use processes::{Readings, Seen};
 
@@ -114,7 +114,7 @@ impl Timeline {
     /// The spans that are asked for; none in a recording without spans.
     pub fn spans(&self, query: &SpanQuery) -> Result<Spans, Error> {
         let (mut blocks, words) = edges::read(self)?;
-        let stale = stale_nanos(self.facts().interval_seconds);
+        let stale = self.facts().stale_nanos();
         if blocks.is_empty() {
             return Ok(Spans { blocks, words, self_times: Vec::new(), chosen: Vec::new(), readings: Readings::default() });
         }

@@ -1,10 +1,9 @@
 // What is recorded, always in sight, and what can be ordered: start, stop, snapshot, reset, other settings.
 import './control.css';
 import { computed, signal } from '@preact/signals';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
-import type { Control, Recording, RunHead, Settings, State } from '../api.ts';
-import { stopwatch } from '../numbers.ts';
+import type { Control, Recording, RunHead, Settings } from '../api.ts';
 import { words } from '../source.ts';
 import { openRuns, refreshRun, run, runId, runs, session, source, takeSession } from '../state.ts';
 import { Dialog, Icon, Menu } from '../ui/ui.tsx';
@@ -49,22 +48,14 @@ const own = computed<Recording | null>(() => (session.value?.recording && sessio
 const others = computed<RunHead[]>(() => (session.value?.runs ?? []).filter((head) => head.state === 'live' && head.id !== runId.value && head.id !== session.value?.machine));
 const mayOrder = computed(() => !source.value.embedded && session.value !== null && !session.value.readOnly);
 
-const seconds = signal(Date.now());
-
 export function ControlBar(): ComponentChildren {
   const state = run.value?.state ?? null;
-  useEffect(() => {
-    if (state !== 'live') return undefined;
-    const timer = setInterval(() => (seconds.value = Date.now()), 500);
-    return () => clearInterval(timer);
-  }, [state]);
   if (source.value.embedded) return null;
   // Someone else's recorder is told by its run.
   const target = own.value ? {} : { run: runId.value ?? undefined };
   const runsNow = state === 'live' && !isMachine.value;
   return (
-    <div class="control" role="group" aria-label="Recording">
-      <StateOf state={state} />
+    <div class="orders" role="group" aria-label="Recording">
       {mayOrder.value && runsNow ? (
         <>
           <button type="button" disabled={busy.value !== null} title="Reads everything now, whatever the interval" onClick={() => void order({ do: 'snapshot', ...target })}><Icon name="camera" /> Snapshot</button>
@@ -110,7 +101,7 @@ export function ControlBar(): ComponentChildren {
           )}
         </Menu>
       ) : null}
-      {problem.value ? <p class="control-said problem" role="alert">{problem.value} <button type="button" class="quiet icon" aria-label="Close" onClick={() => (problem.value = null)}><Icon name="close" size={12} /></button></p> : null}
+      {problem.value ? <p class="orders-said problem" role="alert">{problem.value} <button type="button" class="quiet icon" aria-label="Close" onClick={() => (problem.value = null)}><Icon name="close" size={12} /></button></p> : null}
       <span class="hidden-label" role="status">{done.value}</span>
       {dialog.value === 'start' ? <Start onClose={() => (dialog.value = null)} /> : null}
       {dialog.value === 'set' ? <Change target={target} onClose={() => (dialog.value = null)} /> : null}
@@ -119,26 +110,10 @@ export function ControlBar(): ComponentChildren {
   );
 }
 
-const STATES: Record<State, string> = { live: 'recording', ended: 'ended', 'cut off': 'cut off' };
-
-function StateOf({ state }: { state: State | null }): ComponentChildren {
-  if (state === null) return null;
-  const machine = isMachine.value;
-  const began = run.value?.from ?? 0;
-  const text = machine ? 'live, not recorded' : STATES[state];
-  return (
-    <span class={`state ${machine ? 'machine' : state.replace(' ', '-')}`} role="status" aria-label={`State: ${text}`} data-state={machine ? 'machine' : state}>
-      <i aria-hidden="true" />
-      {text}
-      {state === 'live' && !machine ? <span class="stopwatch" aria-hidden="true"> {stopwatch((seconds.value - began) / 1000)}</span> : null}
-    </span>
-  );
-}
-
 /** The server records, but something else is shown. */
 function Elsewhere({ recording }: { recording: Recording }): ComponentChildren {
   const head = session.value?.runs.find((each) => each.id === recording.run);
-  return <button type="button" class="elsewhere" onClick={() => openRuns([recording.run])}><span class="state live"><i aria-hidden="true" /></span> recording {head?.name ?? ''}</button>;
+  return <button type="button" class="elsewhere" onClick={() => openRuns([recording.run])}><i class="dot live" aria-hidden="true" /> recording {head?.name ?? ''}</button>;
 }
 
 /** The large invitation on the page of a machine that nobody records. */

@@ -95,7 +95,7 @@ export function Grid<T extends GridRow>(props: GridProps<T>): ComponentChildren 
   const template = columns.map((column) => column.width).join(' ');
   return (
     <div
-      class="grid"
+      class="treegrid"
       ref={box}
       role="treegrid"
       aria-label={props.label}

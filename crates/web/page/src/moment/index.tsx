@@ -78,7 +78,7 @@ function MomentOf(): ComponentChildren {
   };
   const comparing = comparedWith.value !== null;
   return (
-    <section class="moment" aria-label="The moment">
+    <section class="instant" aria-label="The moment">
       <header class="section-head">
         <Title at={shownAt} waiting={now.pending.value} />
         <div class="segments" role="radiogroup" aria-label="How processes are shown">

@@ -2,23 +2,17 @@
 import { computed } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
-import type { Life, ProcessRow } from '../api.ts';
+import type { ProcessRow } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
+import { Chart } from '../charts/panel.tsx';
 import { duration } from '../numbers.ts';
 import { colour, grown, live, moment, process, setView, source, zoneName } from '../state.ts';
 import { dateAndClock, clock } from '../time.ts';
+import { exitWords } from '../shell/header.tsx';
 import { Icon } from '../ui/ui.tsx';
 import { title } from './rows.ts';
 
-/** Signals by their numbers on Linux. */
-const SIGNALS: Record<number, string> = { 1: 'SIGHUP', 2: 'SIGINT', 3: 'SIGQUIT', 4: 'SIGILL', 6: 'SIGABRT', 7: 'SIGBUS', 8: 'SIGFPE', 9: 'SIGKILL', 11: 'SIGSEGV', 13: 'SIGPIPE', 14: 'SIGALRM', 15: 'SIGTERM' };
-
 const slowly = computed(() => Math.floor(grown.value / 5));
-
-export function ending(life: Life): { text: string; bad: boolean } | null {
-  if (life.exitSignal !== null) return { text: `killed by ${SIGNALS[life.exitSignal] ?? `signal ${life.exitSignal}`}`, bad: true };
-  return life.exitCode === null ? null : { text: `exit ${life.exitCode}`, bad: life.exitCode !== 0 };
-}
 
 export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number; startTicks: number; row: ProcessRow | null }): ComponentChildren {
   const answer = useFetched(() => {
@@ -34,7 +28,7 @@ export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number
   const zone = zoneName.value;
   const last = life?.identities[life.identities.length - 1];
   const name = last?.name ?? (row ? title(row) : `pid ${pid}`);
-  const end = life && ending(life);
+  const ended = life && (life.exitCode !== null || life.exitSignal !== null);
   return (
     <section class="life" aria-label={`The life of ${name}`}>
       <header class="section-head">
@@ -47,7 +41,7 @@ export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number
               <button type="button" class="link" title={`Look at its end: ${dateAndClock(life.to, zone, 3)}`} onClick={() => (moment.value = life.to)}>{clock(life.to, zone, 1)}</button>
               {` · ${duration((life.to - life.from) / 1000)}`}
             </span>
-            {end ? <span class={end.bad ? 'bad' : ''}>{end.text}</span> : null}
+            {ended ? <span class={life.exitCode === 0 ? '' : 'bad'}>{exitWords(life.exitCode, life.exitSignal)}</span> : null}
             <button type="button" onClick={() => setView({ from: life.from, to: Math.max(life.to, life.from + 1000) })}>Zoom to it</button>
           </>
         ) : null}
@@ -65,6 +59,7 @@ export function LifeOf({ run, pid, startTicks, row }: { run: string; pid: number
               </li>
             ))}
           </ol>
+          <div class="timed">{life.panels.map((panel) => <Chart key={panel.id} panel={panel} />)}</div>
         </>
       ) : null}
     </section>

@@ -6,8 +6,7 @@ import type { ComponentChildren } from 'preact';
 import type { RunHead, Span } from '../api.ts';
 import { words as text } from '../address.ts';
 import { useFetched } from '../charts/fetch.ts';
-import { columnScale } from '../moment/cells.tsx';
-import { ABSENT, duration, inScale, number } from '../numbers.ts';
+import { ABSENT, amount, duration, inScale, number, scaleFor } from '../numbers.ts';
 import { headOf, inAddress, offsets, openRuns, range, runIds, runs, session, shownRuns, source, zoneName } from '../state.ts';
 import { dateAndClock } from '../time.ts';
 import { Dialog, Icon } from '../ui/ui.tsx';
@@ -16,7 +15,8 @@ import { commonSpans, offsets as aligned, relative, titles, type Align } from '.
 /** `start`, `clock`, or `span:NAME`. */
 const alignment = inAddress<string>('align', 'start', text);
 const showsDifference = signal(true);
-const choosing = signal(false);
+/** Whether runs are being chosen. */
+export const choosingRuns = signal(false);
 
 /** Spans that are looked through for a name that runs share: the longest. */
 const SPANS = 500;
@@ -26,38 +26,42 @@ function readAlign(written: string): Align {
   return { by: written === 'clock' ? 'clock' : 'start' };
 }
 
+/** Names of spans that all runs have. */
+const commonNames = signal<string[]>([]);
+
 export function Runs(): ComponentChildren {
   const ids = runIds.value;
-  const all = session.value?.runs ?? [];
-  const several = ids.length > 1;
   useAlignment();
-  if (source.value.embedded || (all.length < 2 && !several)) return null;
+  const choose = choosingRuns.value ? <Choose onClose={() => (choosingRuns.value = false)} /> : null;
+  if (source.value.embedded || ids.length < 2) return choose;
   return (
     <section class="runs" aria-label="Runs">
       <div class="runs-bar">
-        {ids.map((id, place) => <Chip key={id} id={id} place={place} alone={!several} />)}
-        <button type="button" class="quiet" onClick={() => (choosing.value = true)}><Icon name="plus" size={12} /> {several ? 'another' : `compare with another of ${all.length}…`}</button>
-        {several ? <Aligning /> : null}
-        {several ? <button type="button" aria-pressed={showsDifference.value} onClick={() => (showsDifference.value = !showsDifference.value)}>Differences</button> : null}
+        {ids.map((id, place) => <Chip key={id} id={id} place={place} />)}
+        <button type="button" class="quiet" onClick={() => (choosingRuns.value = true)}><Icon name="plus" size={12} /> another…</button>
+        <Aligning />
+        <button type="button" aria-pressed={showsDifference.value} onClick={() => (showsDifference.value = !showsDifference.value)}>Differences</button>
       </div>
-      {several && showsDifference.value ? <Difference /> : null}
-      {choosing.value ? <Choose onClose={() => (choosing.value = false)} /> : null}
+      {showsDifference.value ? <Difference /> : null}
+      {choose}
     </section>
   );
 }
 
-function Chip({ id, place, alone }: { id: string; place: number; alone: boolean }): ComponentChildren {
+function Chip({ id, place }: { id: string; place: number }): ComponentChildren {
   const head = headOf(id);
   const names = titles(runIds.value.map((each) => headOf(each)?.name ?? each));
   return (
     <span class="run-chip" title={head?.path}>
-      {alone ? null : <b class="run-letter">{String.fromCharCode(65 + (place % 26))}</b>}
+      <b class="run-letter">{letter(place)}</b>
       {names[place]}
       {head && head.state !== 'ended' ? <span class="tag">{head.state}</span> : null}
-      {alone ? null : <button type="button" class="quiet icon" aria-label={`Take ${names[place]} away`} onClick={() => without(id)}><Icon name="close" size={12} /></button>}
+      <button type="button" class="quiet icon" aria-label={`Take ${names[place]} away`} onClick={() => without(id)}><Icon name="close" size={12} /></button>
     </span>
   );
 }
+
+const letter = (place: number): string => String.fromCharCode(65 + (place % 26));
 
 function without(id: string): void {
   const left = runIds.peek().filter((each) => each !== id);
@@ -69,7 +73,7 @@ function without(id: string): void {
 }
 
 /** Moves runs so that they lie on each other as was chosen. */
-function useAlignment(): { common: string[] } {
+function useAlignment(): void {
   const spans = useFetched(() => {
     const shown = shownRuns.value;
     if (shown.length < 2) return null;
@@ -91,11 +95,8 @@ function useAlignment(): { common: string[] } {
     if (next.size !== before.size || [...next].some(([id, by]) => before.get(id) !== by)) offsets.value = next;
   }, [written, shown.map(({ id }) => id).join()]);
   const common = commonSpans(placeable);
-  commonNames.value = common.join('\n') === commonNames.peek().join('\n') ? commonNames.peek() : common;
-  return { common };
+  useEffect(() => void (commonNames.value = common), [common.join('\n')]);
 }
-
-const commonNames = signal<string[]>([]);
 
 function Aligning(): ComponentChildren {
   const names = commonNames.value;
@@ -127,11 +128,11 @@ function Difference(): ComponentChildren {
   return (
     <div class="difference">
       <table>
-        <thead><tr><th /><th class="number" scope="col">A {names[0]}</th>{names.slice(1).map((name, at) => <th class="number" scope="colgroup" colSpan={2} key={name}>{String.fromCharCode(66 + at)} {name}</th>)}</tr></thead>
+        <thead><tr><th /><th class="number" scope="col">A {names[0]}</th>{names.slice(1).map((name, at) => <th class="number" scope="colgroup" colSpan={2} key={name}>{letter(at + 1)} {name}</th>)}</tr></thead>
         <tbody>
           {rows.map((row) => {
-            const scale = columnScale(row.unit, row.values);
-            const say = (value: number | null): string => (value === null ? ABSENT : row.unit === 'seconds' ? duration(value) : `${inScale(value, row.unit === 'count' ? { factor: 1, unit: '' } : scale)} ${scale.unit}`.trim());
+            const scale = scaleFor(row.unit, Math.max(0, ...row.values.map((value) => Math.abs(value ?? 0))));
+            const say = (value: number | null): string => (value === null ? ABSENT : row.unit === 'seconds' || row.unit === 'count' ? amount(value, row.unit) : `${inScale(value, scale)} ${scale.unit}`.trim());
             const first = row.values[0] ?? null;
             return (
               <tr key={row.name}>

@@ -148,7 +148,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
   const needed = Math.max(range[1], ...near.map(({ value }) => value * 1.02));
   axisTop.current = steady(axisTop.current, needed, following.value);
   const scale = scaleFor(unit, axisTop.current);
-  const height = panel.style === 'heat' ? Math.min(Math.max(lines.length * 14, 28), 224) : HEIGHT[panel.style];
+  const height = panel.style === 'heat' ? Math.round(lines.length * Math.min(20, Math.max(4, 224 / Math.max(1, lines.length)))) : HEIGHT[panel.style];
   const scaled = axis([range[0], axisTop.current], scale, unit, panel.style === 'stack' ? 4 : 3);
 
   const picture = useMemo((): Picture => {

@@ -42,9 +42,10 @@ function One({ card, line, offset }: { card: Card; line: Line | null; offset: nu
   return (
     <button type="button" class="card" title={`${peak}. Click to see its chart.`} onClick={go}>
       <span class="card-title">{card.title}</span>
+      <span class="card-how"><How /></span>
       <Value line={line} unit={unit} offset={offset} />
       <Spark line={line} />
-      <span class="card-peak"><How />{short}</span>
+      <span class="card-peak">{short}</span>
     </button>
   );
 }
@@ -66,7 +67,7 @@ function Value({ line, unit, offset }: { line: Line | null; unit: Card['unit']; 
 
 /** What the large number is, where it is not the newest. */
 function How() {
-  return <>{focus.value !== null || (live.value && activeRange.value.kind !== 'free') ? '' : 'mean, '}</>;
+  return <>{focus.value !== null || (live.value && activeRange.value.kind !== 'free') ? '' : 'mean'}</>;
 }
 
 const WIDE = 120;

@@ -73,7 +73,7 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
   return (
     <section ref={element} class={`panel ${panel.style}`} aria-label={panel.title} aria-busy={pending.value && !answer} data-panel={panel.id}>
       {answer ? (
-        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} />
+        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} visible={near.value} />
       ) : (
         <div class="chart">
           <h3 class="chart-title">{panel.title}{tools}</h3>
@@ -86,7 +86,7 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
   );
 }
 
-function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer; tools?: preact.ComponentChildren; error: string | null }) {
+function Drawing({ panel, answer, tools, error, visible }: { panel: Panel; answer: Answer; tools?: preact.ComponentChildren; error: string | null; visible: boolean }) {
   const isolated = useSignal<ReadonlySet<string>>(new Set());
   const highlighted = useSignal<string | null>(null);
   const axisTop = useRef<number | null>(null);
@@ -193,7 +193,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
       </div>
       <Surface height={height}>
         <Grid ticks={panel.style === 'heat' ? [] : scaled.ticks} low={scaled.low} high={scaled.high} />
-        {panel.style === 'heat' ? <Heat lines={lines} highest={heatHighest} height={height} faded={fade} /> : <Plot picture={picture} height={height} />}
+        {panel.style === 'heat' ? <Heat lines={lines} highest={heatHighest} height={height} faded={fade} visible={visible} /> : <Plot picture={picture} height={height} visible={visible} />}
         <Gaps gaps={gaps} offset={answer.frames[0]?.shown.offset ?? 0} />
         {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={bare(amount(value, unit))} />)}
         {isEmpty && <p class="surface-says">{error ?? 'Nothing was recorded of this here.'}</p>}

@@ -76,7 +76,7 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
         <Drawing panel={panel} answer={answer} tools={tools} error={error.value} visible={near.value} />
       ) : (
         <div class="chart">
-          <h3 class="chart-title">{panel.title}{tools}</h3>
+          <h3 class="chart-title" title={panel.help}><span class="chart-name">{panel.title}</span>{tools}</h3>
           <div class="gutter" />
           <Surface height={HEIGHT[panel.style]} class={error.value ? '' : 'skeleton'}>{error.value && <p class="surface-says">{error.value}</p>}</Surface>
           <div class="side" />

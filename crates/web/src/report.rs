@@ -212,14 +212,15 @@ fn identities(view: &View) -> Result<Vec<ProcessRow>, ReportError> {
 fn rounded(lines: Lines) -> Lines {
     let mask = !((1_u64 << (52 - KEPT_BITS)) - 1);
     let round = |values: Vec<f64>| values.into_iter().map(|value| f64::from_bits(value.to_bits() & mask)).collect();
-    let mut times: Vec<(Arc<Vec<f64>>, Arc<Vec<f64>>)> = Vec::new();
+    // Lines of one table share their times, and go on to do so.
+    let mut times: Vec<[Arc<Vec<f64>>; 2]> = Vec::new();
     let mut whole = |x: &Arc<Vec<f64>>| {
-        if let Some((_, known)) = times.iter().find(|(from, _)| Arc::ptr_eq(from, x)) {
+        if let Some([_, known]) = times.iter().find(|[from, _]| Arc::ptr_eq(from, x)) {
             return known.clone();
         }
-        let made = Arc::new(x.iter().map(|time| time.round()).collect());
-        times.push((x.clone(), made));
-        times.last().map_or_else(|| x.clone(), |(_, made)| made.clone())
+        let made: Arc<Vec<f64>> = Arc::new(x.iter().map(|time| time.round()).collect());
+        times.push([x.clone(), made.clone()]);
+        made
     };
     let line = |line: Line| {
         let Points { x, mean, min, max } = line.points;

@@ -10,7 +10,9 @@ mod guard;
 mod library;
 mod machine;
 mod making;
+mod report;
 mod server;
 
 pub use library::Refused;
+pub use report::{ReportError, ReportOptions, report};
 pub use server::{DEFAULT_PORT, Error, Options, Server};

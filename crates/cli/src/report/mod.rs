@@ -6,12 +6,18 @@ mod markdown;
 mod program;
 mod text;
 
+#[cfg(feature = "web")]
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(feature = "web")]
+use anyhow::Context as _;
 use barograph_formats::FILE_FACT;
 use barograph_store::{End, Timeline};
+#[cfg(feature = "web")]
+use barograph_web::ReportOptions;
 use clap::Args;
 
 use crate::human;
@@ -53,6 +59,14 @@ pub(crate) struct ReportArgs {
     /// Print Markdown, for an issue or a wiki.
     #[arg(long)]
     markdown: bool,
+    /// Write the page of `barograph view` with all that it shows into one file, which any browser opens without a server or a network.
+    #[cfg(feature = "web")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "markdown", "lines", "spans"])]
+    html: Option<PathBuf>,
+    /// With --html: everything as it was recorded, and all charts, however large the file gets. Else it has fewer points, and stays below 3 MB.
+    #[cfg(feature = "web")]
+    #[arg(long, requires = "html")]
+    full: bool,
 }
 
 fn after_help() -> String {
@@ -65,6 +79,7 @@ fn after_help() -> String {
   barograph report run.baro --spans=epoch
   barograph report run.baro --json | jq .job.memory.peak
   barograph report run.baro --markdown >> issue.md
+  barograph report run.baro --html run.html         the page of `barograph view` in one file, to be mailed
   barograph report run.baro --lines                 what each line of a Python program cost
   barograph report readings.csv --zone Europe/Berlin
 
@@ -88,6 +103,14 @@ much it shrank, while it was at that line.",
 }
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "web")]
+    if let Some(path) = &args.html {
+        let options = ReportOptions { full: args.full, ..ReportOptions::default() };
+        let html = barograph_web::report(&args.run, options)?;
+        fs::write(path, &html).with_context(|| format!("{}: could not be written", path.display()))?;
+        eprintln!("barograph: {} in {}", human::bytes(html.len() as u64), path.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     tell(args, &mut out)?;
     out.flush()?;

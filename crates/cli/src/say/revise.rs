@@ -122,7 +122,8 @@ pub(super) fn edit(run: Option<&PathBuf>, key: &str, changes: &Changes<'_>, wind
         event.at = moment(timeline.facts(), utc_nanos);
     }
     if !typed.is_empty() {
-        let parse = |text: Option<&str>| -> serde_json::Map<String, Value> { text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default() };
+        let parse =
+            |text: Option<&str>| -> serde_json::Map<String, Value> { text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default() };
         let typed = barograph_session::Event { attributes: typed.to_vec(), ..Default::default() }.at(event.at);
         let mut all = parse(event.attributes.as_deref());
         all.extend(parse(typed.attributes.as_deref()));

@@ -1,7 +1,7 @@
 // The page from top to bottom: each part is a room of its own, and they know each other only by the signals in state.ts.
 import { Fragment } from 'preact';
 import { Charts } from './charts/charts.tsx';
-import { ControlBar } from './control/index.tsx';
+import { ControlBar, StartHere } from './control/index.tsx';
 import { Lanes } from './events/index.tsx';
 import { Moment } from './moment/index.tsx';
 import { Runs } from './runs/index.tsx';
@@ -29,6 +29,7 @@ export function App() {
           <Nothing />
         ) : (
           <Fragment>
+            <StartHere />
             <Runs />
             <Cards />
             <div class="timed">
@@ -41,7 +42,7 @@ export function App() {
         )}
       </main>
       {!nothing && (
-        <footer class="foot">
+        <footer class="shelf">
           <Selection />
           <Overview />
         </footer>

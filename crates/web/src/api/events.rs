@@ -30,13 +30,13 @@ pub(super) struct Asked {
 }
 
 #[derive(Serialize)]
-pub(super) struct Events {
+pub(crate) struct Events {
     events: Vec<Event>,
     left_out: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Event {
+pub(crate) struct Event {
     key: String,
     at: f64,
     duration: Option<f64>,
@@ -64,13 +64,15 @@ pub(super) struct Zone {
 
 pub(super) async fn events(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Asked>) -> Answer<Json<Events>> {
     let query = Rows::all().between(super::time(asked.from, "from")?, super::time(asked.to, "to")?);
-    wait(move || {
-        let mut events = read(&run_now(&app, &id)?.timeline()?, &query)?;
-        let left_out = events.len().saturating_sub(MOST);
-        events.truncate(MOST);
-        Ok(Json(Events { events, left_out }))
-    })
-    .await
+    wait(move || Ok(Json(of(&run_now(&app, &id)?.timeline()?, &query)?))).await
+}
+
+/// The events of that query, as many as an answer has.
+pub(crate) fn of(timeline: &Timeline, query: &Rows) -> Answer<Events> {
+    let mut events = read(timeline, query)?;
+    let left_out = events.len().saturating_sub(MOST);
+    events.truncate(MOST);
+    Ok(Events { events, left_out })
 }
 
 fn read(timeline: &Timeline, query: &Rows) -> Answer<Vec<Event>> {

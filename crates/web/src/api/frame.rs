@@ -87,7 +87,7 @@ fn window(query: &FrameQuery) -> Answer<Window> {
 }
 
 /// The bytes of these lines.
-fn encode(window: Window, lines: &Lines) -> Vec<u8> {
+pub(crate) fn encode(window: Window, lines: &Lines) -> Vec<u8> {
     let mut arrays = Arrays::default();
     let headers = lines.lines.iter().map(|line| arrays.header_of(line)).collect();
     let header = Header { from: millis(window.from), to: millis(window.to), lines: headers, gaps: &lines.gaps };

@@ -2,13 +2,13 @@
 
 mod control;
 mod difference;
-mod events;
-mod frame;
+pub(crate) mod events;
+pub(crate) mod frame;
 mod live;
 mod processes;
-mod run;
+pub(crate) mod run;
 mod session;
-mod spans;
+pub(crate) mod spans;
 mod tree;
 
 use std::io;

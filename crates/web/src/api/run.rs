@@ -14,7 +14,7 @@ use crate::library::RunHead;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Run {
+pub(crate) struct Run {
     #[serde(flatten)]
     head: RunHead,
     directory: Option<String>,
@@ -105,7 +105,7 @@ fn said(text: &str) -> Option<String> {
 }
 
 impl Run {
-    fn of(head: RunHead, view: &View) -> Run {
+    pub(crate) fn of(head: RunHead, view: &View) -> Run {
         let (timeline, tables) = (view.timeline(), view.tables());
         let facts = timeline.facts();
         let totals = facts.end.as_ref().map(|end| end.totals).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use barograph_store::{Cost, How, Span as Block, SpanQuery, Spans as Blocks};
+use barograph_store::{Cost, How, Span as Block, SpanQuery, Spans as Blocks, Timeline};
 use barograph_view::Unit;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -25,7 +25,7 @@ pub(super) struct Asked {
 }
 
 #[derive(Serialize)]
-pub(super) struct Spans {
+pub(crate) struct Spans {
     spans: Vec<Span>,
     left_out: usize,
 }
@@ -56,15 +56,16 @@ struct Amount {
 
 pub(super) async fn spans(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Asked>) -> Answer<Json<Spans>> {
     let query = SpanQuery { from: time(asked.from, "from")?, to: time(asked.to, "to")?, name: None };
-    let limit = asked.limit.unwrap_or(MOST).min(MOST);
-    wait(move || {
-        let blocks = run_now(&app, &id)?.timeline()?.spans(&query)?;
-        Ok(Json(Spans {
-            spans: chosen(&blocks, limit).into_iter().map(|place| Span::of(&blocks.get(place))).collect(),
-            left_out: blocks.len().saturating_sub(limit),
-        }))
-    })
-    .await
+    let limit = asked.limit.unwrap_or(MOST);
+    wait(move || Ok(Json(of(&run_now(&app, &id)?.timeline()?, &query, limit)?))).await
+}
+
+/// The spans of that query; the longest, if there are more than the limit or than an answer has.
+pub(crate) fn of(timeline: &Timeline, query: &SpanQuery, limit: usize) -> Answer<Spans> {
+    let blocks = timeline.spans(query)?;
+    let limit = limit.min(MOST);
+    let spans = chosen(&blocks, limit).into_iter().map(|place| Span::of(&blocks.get(place))).collect();
+    Ok(Spans { spans, left_out: blocks.len().saturating_sub(limit) })
 }
 
 /// The places of the longest, in the order of time.

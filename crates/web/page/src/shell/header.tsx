@@ -9,6 +9,7 @@ import { amount, bare, duration, number, plural, stopwatch } from '../numbers.ts
 import { range as rangeNotation } from '../address.ts';
 import { activeRange, connected, openRuns, paused, range, run, runIds, session, setView, shownRuns, smoothing, theme, togglePause, view, zone, zoneName } from '../state.ts';
 import { RANGES, clock, dateAndClock, isZone, localZone, offsetName, parseTime, zones } from '../time.ts';
+import { choosingRuns } from '../runs/index.tsx';
 import { Icon, Menu } from '../ui/ui.tsx';
 import type { IconName } from '../ui/ui.tsx';
 import { helping } from './help.tsx';
@@ -66,6 +67,10 @@ function RunMenu() {
     <Menu class="run-menu" title="Choose a run" label={<><span class="run-name mono">{label}</span><Icon name="down" size={12} /></>}>
       {(close) => (
         <ul class="runs-list">
+          <li><button type="button" class="quiet" onClick={() => {
+            choosingRuns.value = true;
+            close();
+          }}><Icon name="compare" size={12} /> <span class="text">Several runs on each other…</span></button></li>
           {all.map((head) => (
             <li key={head.id}>
               <button type="button" class="quiet" aria-current={runIds.value[0] === head.id} onClick={() => {
@@ -90,11 +95,12 @@ function State() {
   const shown = shownRuns.value[0];
   const seconds = now.state === 'ended' && now.totals.wallSeconds !== null ? now.totals.wallSeconds : ((shown?.to ?? now.to) - now.from) / 1000;
   if (!connected.value && now.state === 'live') return <span class="state lost" role="status"><i class="dot lost" /> not connected</span>;
+  const isMachine = now.id === session.value?.machine;
   const bad = now.end && (now.end.signal !== null || (now.end.exitCode ?? 0) !== 0);
   return (
     <span class="state" role="status">
-      <i class={`dot ${now.state.replace(' ', '-')}${bad ? ' bad' : ''}`} />
-      {STATE[now.state]} <span class="numbers">{stopwatch(seconds)}</span>
+      <i class={`dot ${isMachine ? 'machine' : now.state.replace(' ', '-')}${bad ? ' bad' : ''}`} />
+      {isMachine ? 'live, not recorded' : STATE[now.state]} <span class="numbers">{stopwatch(seconds)}</span>
       {now.state === 'live' && (
         <button type="button" class="quiet icon small" aria-pressed={paused.value} aria-label={paused.value ? 'Go on' : 'Hold the picture still'} title={`${paused.value ? 'Go on' : 'Hold the picture still; it is recorded all the same'} (Space)`} onClick={togglePause}>
           <Icon name={paused.value ? 'play' : 'pause'} size={12} />
@@ -180,7 +186,11 @@ function ZoneMenu() {
   const text = useSignal('');
   const found = useComputed(() => {
     const needle = text.value.trim().toLowerCase().replaceAll(' ', '_');
-    return needle ? zones().filter((name) => name.toLowerCase().includes(needle)).slice(0, 40) : [];
+    if (!needle) return [];
+    const known = zones().filter((name) => name.toLowerCase().includes(needle)).slice(0, 40);
+    // Names that have become another's are known to browsers, and not listed.
+    const typed = text.value.trim();
+    return typed.includes('/') && isZone(typed) && !known.includes(typed) ? [typed, ...known] : known;
   });
   const label = zone.value === 'local' ? 'Local' : zone.value === 'data' ? 'Data’s' : zone.value.split('/').at(-1)!.replaceAll('_', ' ');
   const at = view.value.from;

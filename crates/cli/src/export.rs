@@ -19,7 +19,6 @@ use jiff::tz::TimeZone;
 
 use crate::human;
 use crate::paint::{Ink, Paint, width};
-use crate::story;
 use crate::table::{Align, Table};
 use crate::words::{self, Window};
 
@@ -95,7 +94,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let zone = args.window.zone(&timeline.facts().clock.zone)?;
-    let (from, to) = args.window.ends(&story::reference(&timeline, &zone)?)?;
+    let (from, to) = args.window.ends(&words::Reference::of(&timeline, &zone)?)?;
     let options = Options { zone: if args.window.tz.is_some() { zone } else { TimeZone::UTC } };
     let what = What { timeline: &timeline, table: args.table.as_deref(), columns: &args.columns, marks: args.marks, from, to };
     if output.as_os_str() == "-" {

@@ -47,7 +47,12 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let beacon = open_beacon(!options.no_beacon);
     let listener = rules.and_then(|rules| listen_to_lines(rules, beacon.as_ref()));
     let watch = subject.watch(options.processes.as_ref());
-    let panel_options = PanelOptions { watch, process_memory: subject.has_job() && !options.no_pss, fast: options.fast == FastOption::Auto, without: options.without.clone() };
+    let panel_options = PanelOptions {
+        watch,
+        process_memory: subject.has_job() && !options.no_pss,
+        fast: options.fast == FastOption::Auto,
+        without: options.without.clone(),
+    };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| match fault.kind {
         FaultKind::Other => anyhow::anyhow!(fault),
         _ => Unrecordable::at_processes(&fault).into(),

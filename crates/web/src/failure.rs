@@ -78,3 +78,14 @@ impl From<barograph_view::Error> for Failure {
         }
     }
 }
+
+impl From<barograph_session::SayError> for Failure {
+    fn from(error: barograph_session::SayError) -> Failure {
+        use barograph_session::SayError;
+        match error {
+            SayError::Recording(error) => error.into(),
+            SayError::Deaf { .. } | SayError::Ended => Failure::conflict(error.to_string()),
+            SayError::Unreachable { .. } | SayError::Busy => Failure::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        }
+    }
+}

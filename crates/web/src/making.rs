@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use barograph_session::{Session, Settings as SessionSettings, Watched};
+use barograph_session::{Change, Order, OrderError, Session, Settings as SessionSettings, Watched};
 use barograph_sources::Choice;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,26 @@ pub(crate) struct Wanted {
     processes: Option<String>,
     pids: Option<Vec<u32>>,
     without: Option<Vec<String>>,
+}
+
+impl Wanted {
+    /// What of a recording of somebody else's is to be otherwise.
+    pub(crate) fn change(self) -> Answer<Change> {
+        if self.pids.is_some() || self.path.is_some() {
+            return Err(Failure::bad("where it goes and whom it watches stays as it is"));
+        }
+        let (interval, write_interval, processes, without) =
+            (self.interval_seconds, self.write_interval_seconds, self.processes.clone(), self.without.clone());
+        // What is not said is taken from elsewhere here only to be looked at.
+        let all = Settings::default().with(self)?;
+        Ok(Change {
+            interval: interval.map(Duration::from_secs_f64),
+            write_interval: write_interval.map(Duration::from_secs_f64),
+            processes: processes.map(|_| all.choice()).transpose()?,
+            without,
+            process_memory: None,
+        })
+    }
 }
 
 impl Default for Settings {
@@ -71,6 +91,18 @@ impl Settings {
             return Err(Failure::bad("no process has the pid 0"));
         }
         Ok(settings)
+    }
+
+    /// What of these is otherwise than before.
+    fn change(&self, old: &Settings) -> Answer<Change> {
+        let seconds = |new: f64, old: f64| (new != old).then(|| Duration::from_secs_f64(new));
+        Ok(Change {
+            interval: seconds(self.interval_seconds, old.interval_seconds),
+            write_interval: seconds(self.write_interval_seconds, old.write_interval_seconds),
+            processes: (self.processes != old.processes).then(|| self.choice()).transpose()?,
+            without: (self.without != old.without).then(|| self.without.clone()),
+            process_memory: None,
+        })
     }
 
     fn choice(&self) -> Answer<Choice> {
@@ -129,10 +161,7 @@ impl Places {
 impl Making {
     /// Begins a recording; a name that is taken gets a number.
     pub(crate) fn start(settings: Settings, places: &Places) -> Answer<Making> {
-        if !settings.without.is_empty() {
-            return Err(without_sources());
-        }
-        let machine_choice = settings.choice()?;
+        let choice = settings.choice()?;
         let path = settings.path.as_deref().map(|path| places.allow(path)).transpose()?;
         let mut made = SessionSettings {
             watched: if settings.pids.is_empty() { Watched::Machine } else { Watched::Processes(settings.pids.clone()) },
@@ -140,8 +169,8 @@ impl Making {
                 Some(path) => path,
                 None => places.first()?.join(default_name(&settings)),
             }),
-            // Of chosen processes, their trees are what is meant unless something else was chosen.
-            processes: Some(machine_choice).filter(|_| settings.pids.is_empty() || settings.processes != "all"),
+            processes: Some(choice),
+            without: settings.without.clone(),
             ..SessionSettings::default()
         };
         made.options.interval = Duration::from_secs_f64(settings.interval_seconds);
@@ -155,8 +184,14 @@ impl Making {
     }
 
     /// Changes it while it goes on.
-    pub(crate) fn set(&mut self, _settings: Settings) -> Answer<()> {
-        Err(Failure::not_here("this version can't change a recording that goes on: stop it and start another"))
+    pub(crate) fn set(&mut self, settings: Settings) -> Answer<()> {
+        let old = &self.settings;
+        if settings.pids != old.pids || settings.path != old.path {
+            return Err(Failure::bad("where it goes and whom it watches stays as it is: stop it and start another"));
+        }
+        self.session.set(settings.change(old)?).map_err(|error| Failure::conflict(error.to_string()))?;
+        self.settings = settings;
+        Ok(())
     }
 
     /// Ends it, with everything read once more.
@@ -165,19 +200,22 @@ impl Making {
     }
 }
 
-fn without_sources() -> Failure {
-    Failure::not_here("this version can't leave sources out")
-}
-
 fn default_name(settings: &Settings) -> String {
     let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
     let subject = settings.pids.first().map_or_else(|| "machine".to_owned(), |pid| format!("pid{pid}"));
     format!("{subject}-{time}.baro")
 }
 
-/// Somebody else's recorder is asked to stop, to read now, or to change.
-pub(crate) fn order(_path: &Path, what: &str) -> Answer<()> {
-    Err(Failure::not_here(format!("this version can't {what} a recording that another program makes: do so where it was started")))
+/// Tells a recorder of somebody else's what to do, and waits until it is done.
+pub(crate) fn order(path: &Path, order: &Order) -> Answer<()> {
+    barograph_session::order(path, order).map_err(|error| match error {
+        OrderError::Recording(error) => error.into(),
+        OrderError::Foreign { .. } => Failure::forbidden(error.to_string()),
+        OrderError::NoAnswer | OrderError::Unreachable { .. } => Failure::failed(error),
+        OrderError::Ended { .. } | OrderError::CutOff { .. } | OrderError::Deaf { .. } | OrderError::Refused(_) => {
+            Failure::conflict(error.to_string())
+        }
+    })
 }
 
 #[cfg(test)]

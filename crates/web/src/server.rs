@@ -179,6 +179,7 @@ impl Server {
             tokio::select! {
                 () = accept(listener, router) => {}
                 () = api::watch(Arc::clone(&app)) => {}
+                () = api::tell_recorders(Arc::clone(&app)) => {}
                 () = over => {}
             }
         });

@@ -5,7 +5,6 @@ mod notes;
 mod processes;
 pub(crate) mod program;
 
-use anyhow::Context;
 use barograph_model::Described;
 use barograph_sources::{Job, Memory, Own};
 use barograph_store::{Facts, Figure, Frame, Query, Series, State, Stats, Timeline};
@@ -66,7 +65,7 @@ impl Story {
     /// Reads it.
     pub(crate) fn read(timeline: Timeline, window: &Window, top: usize, asked_of_program: &Asked) -> anyhow::Result<Story> {
         let zone = window.zone(&timeline.facts().clock.zone)?;
-        let asked = window.ends(&reference(&timeline, &zone)?)?;
+        let asked = window.ends(&Reference::of(&timeline, &zone)?)?;
         let ticks = ticks(&timeline, asked)?;
         let span = span(timeline.facts(), asked, &ticks);
         anyhow::ensure!(span.is_whole() || !ticks.is_empty(), "there is no tick in this time; {}", extent(&timeline, &zone)?);
@@ -102,21 +101,9 @@ impl Story {
     }
 }
 
-/// What time words are relative to in this recording.
-pub(crate) fn reference(timeline: &Timeline, zone: &TimeZone) -> anyhow::Result<Reference> {
-    let facts = timeline.facts();
-    let last = || -> anyhow::Result<i64> {
-        let ends = timeline.tables()?.into_iter().filter_map(|table| table.range).map(|(_, last)| last);
-        Ok(ends.max().unwrap_or(facts.clock.utc_nanos))
-    };
-    let end = facts.end.as_ref().map_or_else(last, |end| Ok(end.utc_nanos))?;
-    let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).context("the clock of this machine is wrong")?;
-    Ok(Reference { zone: zone.clone(), start: facts.clock.utc_nanos, end, now })
-}
-
 /// From when to when a recording goes, in words.
 pub(crate) fn extent(timeline: &Timeline, zone: &TimeZone) -> anyhow::Result<String> {
-    let reference = reference(timeline, zone)?;
+    let reference = Reference::of(timeline, zone)?;
     Ok(format!("the recording goes from {} to {}", crate::words::shown(reference.start, zone), crate::words::shown(reference.end, zone)))
 }
 

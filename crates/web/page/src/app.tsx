@@ -42,7 +42,7 @@ export function App() {
         )}
       </main>
       {!nothing && (
-        <footer class="foot">
+        <footer class="shelf">
           <Selection />
           <Overview />
         </footer>

@@ -123,8 +123,11 @@ export const colour = (identity: string): string => colourOf(identity, dark.valu
 // — What can be done —
 
 export function setView(to: Stretch): void {
-  const held = within(to, whole.value);
-  range.value = { kind: 'free', from: held.from, to: held.to };
+  const all = whole.value;
+  const held = within(to, all);
+  // All of it is all of it, also when it grows.
+  if (held.from <= all.from && held.to >= all.to) range.value = live.value ? { kind: 'all' } : null;
+  else range.value = { kind: 'free', from: held.from, to: held.to };
 }
 
 /** Zooms by a factor around an instant: by itself the cursor, or the middle. */

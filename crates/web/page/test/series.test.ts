@@ -1,21 +1,8 @@
 // From the lines of a frame to what is drawn.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { align, axis, bucketWidth, buckets, extent, smooth, smoothingPoints, stacked, steady } from '../src/charts/series.ts';
+import { align, axis, extent, smooth, smoothingPoints, stacked, steady } from '../src/charts/series.ts';
 import { scaleFor } from '../src/numbers.ts';
-
-test('no more buckets than pixels, and their edges stay where they are while time goes on', () => {
-  for (const length of [37, 5_000, 1_800_000, 86_400_000]) {
-    for (const pixels of [200, 848, 1600]) {
-      const asked = buckets({ from: 1e12 + 0.3, to: 1e12 + 0.3 + length }, pixels);
-      assert.ok(asked.buckets <= pixels && asked.buckets > pixels * 0.7, `${asked.buckets} of ${pixels}`);
-      assert.ok(asked.from <= 1e12 + 0.3 && asked.to >= 1e12 + 0.3 + length);
-    }
-  }
-  const width = bucketWidth(1_800_000, 846);
-  assert.equal(bucketWidth(1_810_000, 846), width);
-  assert.equal(buckets({ from: 1000.5 * width, to: 1800.5 * width }, 900).from % bucketWidth(800 * width, 898), 0);
-});
 
 test('smoothing goes over samples that are known, and not over gaps', () => {
   assert.deepEqual([...smooth(Float64Array.of(1, 2, 3, NaN, 10, 20), 3)], [1.5, 2, 2.5, NaN, 15, 15]);

@@ -1,14 +1,19 @@
 //! What is recorded here: start, stop, read now, change, begin anew.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use barograph_session::Order;
+use barograph_store::State as Progress;
 use serde::Deserialize;
 
 use super::session::{self, Session};
 use super::{App, Shared, json, wait};
 use crate::failure::{Answer, Failure};
+use crate::library::Run;
 use crate::making::{Making, Settings, Wanted, order};
 
 #[derive(Debug, Deserialize)]
@@ -47,11 +52,17 @@ fn act(app: &App, control: Control) -> Answer<()> {
     match control {
         Control::Start { settings } => start(app, Settings::default().with(settings)?),
         Control::Stop { run } => match others(app, run)? {
-            Some(path) => order(&path, "stop"),
+            Some(run) => {
+                order(&run.path, &Order::Stop("stopped".to_owned()))?;
+                run.look()
+            }
             None => stop(app).map(drop),
         },
         Control::Snapshot { run } => match others(app, run)? {
-            Some(path) => order(&path, "read into"),
+            Some(run) => {
+                order(&run.path, &Order::Read)?;
+                run.look()
+            }
             None => {
                 let making = app.making();
                 let making = making.as_ref().ok_or_else(nothing_goes_on)?;
@@ -61,14 +72,17 @@ fn act(app: &App, control: Control) -> Answer<()> {
             }
         },
         Control::Reset { run } => match others(app, run)? {
-            Some(path) => order(&path, "begin anew"),
+            Some(_) => Err(Failure::conflict("another program makes this recording, and knows alone how: stop it, and start it again there")),
             None => {
                 let settings = stop(app)?;
                 start(app, settings)
             }
         },
         Control::Set { settings, run } => match others(app, run)? {
-            Some(path) => order(&path, "change"),
+            Some(run) => {
+                order(&run.path, &Order::Set(settings.change()?))?;
+                run.look()
+            }
             None => {
                 let mut making = app.making();
                 let making = making.as_mut().ok_or_else(nothing_goes_on)?;
@@ -85,8 +99,8 @@ fn nothing_goes_on() -> Failure {
     Failure::conflict("this server is not making a recording")
 }
 
-/// The path of a run that somebody else's recorder makes; `None` for the one that is made here.
-fn others(app: &App, run: Option<String>) -> Answer<Option<std::path::PathBuf>> {
+/// A run that somebody else's recorder makes; `None` for the one that is made here.
+fn others(app: &App, run: Option<String>) -> Answer<Option<Arc<Run>>> {
     let Some(id) = run else { return Ok(None) };
     let run = app.library.run(&id)?;
     let is_ours = app.making().as_ref().is_some_and(|making| making.path() == run.path);
@@ -96,10 +110,11 @@ fn others(app: &App, run: Option<String>) -> Answer<Option<std::path::PathBuf>> 
     if app.machine_run().is_some_and(|machine| machine.id == run.id) {
         return Err(Failure::conflict("this machine is recorded for as long as the page is served"));
     }
-    if run.state() != barograph_store::State::Live {
+    run.look()?;
+    if run.state() != Progress::Live {
         return Err(Failure::conflict("nobody records this any more"));
     }
-    Ok(Some(run.path.clone()))
+    Ok(Some(run))
 }
 
 fn start(app: &App, settings: Settings) -> Answer<()> {

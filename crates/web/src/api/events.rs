@@ -2,17 +2,21 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use barograph_store::{Frame, Query as Rows, Timeline};
+use barograph_session::time::{self, within};
+use barograph_session::{self as session, Imported, Order, Recipient};
+use barograph_store::{Frame, Query as Rows, State as Progress, Timeline};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::spans::attributes;
-use super::{CSV_BYTES, Shared, body, json, run_now, time, wait};
+use super::{CSV_BYTES, Said, Shared, body, json, run_now, wait};
 use crate::failure::{Answer, Failure};
-use crate::library::millis;
+use crate::library::{Run, millis};
+use crate::making::order;
 
 /// Events of one answer: those of a window that has more are counted.
 const MOST: usize = 20_000;
@@ -44,7 +48,7 @@ pub(super) struct Event {
 /// An event that somebody adds, or makes of another.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Said {
+struct NewEvent {
     at: f64,
     name: String,
     detail: Option<String>,
@@ -56,8 +60,8 @@ pub(super) struct Zone {
     zone: Option<String>,
 }
 
-pub(super) async fn events(State(app): State<Shared>, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer<Json<Events>> {
-    let query = Rows::all().between(time(asked.from, "from")?, time(asked.to, "to")?);
+pub(super) async fn events(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Asked>) -> Answer<Json<Events>> {
+    let query = Rows::all().between(super::time(asked.from, "from")?, super::time(asked.to, "to")?);
     wait(move || {
         let mut events = read(&run_now(&app, &id)?.timeline()?, &query)?;
         let left_out = events.len().saturating_sub(MOST);
@@ -104,16 +108,16 @@ pub(super) async fn csv(State(app): State<Shared>, Path(id): Path<String>) -> An
     Ok((headers, text).into_response())
 }
 
-/// The columns that an import understands, and those that tell more.
+/// The columns that an import understands.
 fn as_csv(events: &[Event]) -> String {
     let quote = |text: &str| {
         if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
     };
-    let mut text = "event,timestamp,duration,detail,by\n".to_owned();
+    let mut text = "event,timestamp,duration,detail\n".to_owned();
     for event in events {
-        let time = jiff::Timestamp::from_nanosecond(crate::library::nanos(event.at).into()).unwrap_or_default();
+        let at = jiff::Timestamp::from_nanosecond(crate::library::nanos(event.at).into()).unwrap_or_default();
         let duration = event.duration.map(|millis| (millis / 1e3).to_string()).unwrap_or_default();
-        let fields = [quote(&event.name), time.to_string(), duration, quote(event.detail.as_deref().unwrap_or_default()), quote(&event.by)];
+        let fields = [quote(&event.name), at.to_string(), duration, quote(event.detail.as_deref().unwrap_or_default())];
         text.push_str(&fields.join(","));
         text.push('\n');
     }
@@ -122,14 +126,43 @@ fn as_csv(events: &[Event]) -> String {
 
 pub(super) async fn add(State(app): State<Shared>, Path(id): Path<String>, headers: HeaderMap, said: Body) -> Answer<Response> {
     app.may_change()?;
-    let said: Said = json(&headers, said).await?;
-    said.check()?;
+    let said: NewEvent = json(&headers, said).await?;
+    let event = said.check()?;
     let event = wait(move || {
-        let _run = run_now(&app, &id)?;
-        Err::<Event, _>(Failure::not_here("this version adds no events"))
+        let run = run_now(&app, &id)?;
+        let recipient = recipient(&run)?;
+        within(event.utc_nanos, &recipient.reference(&zone_of(&run))?).map_err(|error| Failure::bad(error.to_string()))?;
+        recipient.add(std::slice::from_ref(&event), PERSON)?;
+        publish(&run)?;
+        // It is found among the others, by what was said.
+        let found = read(&run.timeline()?, &Rows::all().between(Some(event.utc_nanos - SLACK), Some(event.utc_nanos + SLACK)))?;
+        let is_it = |known: &Event| known.name == event.name && known.detail == event.detail && known.by == PERSON;
+        found.into_iter().rfind(is_it).ok_or_else(|| Failure::failed("it was said, and is not yet to be seen in the recording"))
     })
     .await?;
     Ok((StatusCode::CREATED, Json(event)).into_response())
+}
+
+/// Who has come by a page is a person.
+const PERSON: &str = "person";
+
+/// A time that goes by way of another clock comes back a little off.
+const SLACK: i64 = 50_000_000;
+
+fn recipient(run: &Run) -> Answer<Recipient> {
+    Ok(barograph_session::recipient(&run.path)?)
+}
+
+fn zone_of(run: &Run) -> TimeZone {
+    time::zone("recorded", &run.facts().clock.zone).unwrap_or(TimeZone::UTC)
+}
+
+/// What a recorder was told is to be seen at once, and not at its next write.
+fn publish(run: &Run) -> Answer<()> {
+    if run.state() == Progress::Live {
+        order(&run.path, &Order::Read)?;
+    }
+    run.look()
 }
 
 pub(super) async fn change(
@@ -139,7 +172,7 @@ pub(super) async fn change(
     said: Body,
 ) -> Answer<Json<Event>> {
     app.may_change()?;
-    let said: Said = json(&headers, said).await?;
+    let said: NewEvent = json(&headers, said).await?;
     said.check()?;
     Err(Failure::not_here("this version can't change events"))
 }
@@ -149,23 +182,89 @@ pub(super) async fn remove(State(app): State<Shared>, Path((_id, _key)): Path<(S
     Err(Failure::not_here("this version can't remove events"))
 }
 
-pub(super) async fn import(State(app): State<Shared>, Path(_id): Path<String>, Query(zone): Query<Zone>, said: Body) -> Answer<Json<Value>> {
-    app.may_change()?;
-    let _bytes = body(said, CSV_BYTES).await?;
-    let _ = zone.zone;
-    Err(Failure::not_here("this version imports no events"))
+/// What became of a file.
+#[derive(Serialize)]
+pub(super) struct Added {
+    added: usize,
+    refused: Vec<RefusedRow>,
 }
 
-impl Said {
-    fn check(&self) -> Answer<i64> {
-        let at = time(Some(self.at), "at")?.unwrap_or_default();
+#[derive(Serialize)]
+struct RefusedRow {
+    line: u64,
+    why: String,
+}
+
+/// If a row makes no sense, none is added: who mends it imports the file again. Rows of another time are left out.
+pub(super) async fn import(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Zone>, said: Body) -> Answer<Json<Added>> {
+    app.may_change()?;
+    let bytes = body(said, CSV_BYTES).await?;
+    wait(move || {
+        let run = run_now(&app, &id)?;
+        let asked = asked.zone.as_deref().unwrap_or("recorded");
+        let zone = time::zone(asked, &run.facts().clock.zone);
+        let zone = zone.ok_or_else(|| Failure::bad(format!("there is no time zone {asked:?}; name one such as Europe/Berlin, or UTC")))?;
+        let recipient = recipient(&run)?;
+        let Imported { events, outside, wrong } = barograph_session::import(&bytes, &recipient.reference(&zone)?);
+        let added = if wrong.is_empty() { events.len() } else { 0 };
+        if added > 0 {
+            recipient.add(&events, PERSON)?;
+            publish(&run)?;
+        }
+        let mut rows: Vec<_> = wrong.into_iter().chain(outside).map(|row| RefusedRow { line: row.line, why: row.why }).collect();
+        rows.sort_by_key(|row| row.line);
+        Ok(Json(Added { added, refused: rows }))
+    })
+    .await
+}
+
+impl NewEvent {
+    fn check(self) -> Answer<session::Event> {
+        let utc_nanos = super::time(Some(self.at), "at")?.unwrap_or_default();
         if self.name.trim().is_empty() {
             return Err(Failure::bad("an event needs a name"));
         }
         if self.duration.is_some_and(|duration| !duration.is_finite() || duration < 0.0) {
             return Err(Failure::bad("how long it lasted is a number of milliseconds, not less than 0"));
         }
-        let _ = &self.detail;
-        Ok(at)
+        let detail = self.detail.filter(|detail| !detail.is_empty());
+        let duration_seconds = self.duration.map(|millis| millis / 1e3);
+        Ok(session::Event { name: self.name, utc_nanos, detail, duration_seconds, attributes: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_can_be_imported() {
+        let event = |name: &str, detail: Option<&str>, duration| Event {
+            key: String::new(),
+            at: 1_795_166_400_500.0,
+            duration,
+            name: name.to_owned(),
+            detail: detail.map(str::to_owned),
+            by: PERSON.to_owned(),
+            pid: None,
+            attributes: None,
+        };
+        let text = as_csv(&[event("a, \"b\"\nc", None, Some(1500.0)), event("=1+1", Some("why,\r\nso"), None)]);
+        let nanos = 1_795_166_400_500_000_000;
+        let reference = time::Reference { zone: TimeZone::UTC, start: 0, end: nanos, now: nanos };
+        let imported = barograph_session::import(text.as_bytes(), &reference);
+        assert!(imported.wrong.is_empty() && imported.outside.is_empty(), "{imported:?}");
+        let first = session::Event { name: "a, \"b\"\nc".to_owned(), utc_nanos: nanos, duration_seconds: Some(1.5), ..session::Event::default() };
+        let second = session::Event { name: "=1+1".to_owned(), utc_nanos: nanos, detail: Some("why,\r\nso".to_owned()), ..session::Event::default() };
+        assert_eq!(imported.events, [first, second]);
+    }
+
+    #[test]
+    fn events_without_sense_are_refused() {
+        let said = |text: &str| serde_json::from_str::<NewEvent>(text).unwrap().check();
+        assert!(said(r#"{"at":1,"name":"a"}"#).is_ok());
+        for wrong in [r#"{"at":1,"name":" "}"#, r#"{"at":1,"name":"a","duration":-1}"#] {
+            assert!(said(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -3,13 +3,13 @@
 //! `BFR1`, the length of the header (u32), the header in JSON, zeros up to a multiple of 8, then float64s; all little-endian. In the header `x`, `mean`, `min` and
 //! `max` of a line are `[offset, length]`, counted in float64s from the first of them. Lines that share their times share them here too.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use barograph_view::{Gap, Key, Kind, Line, Lines, Spec, Summary, Unit, Window};
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, run_now, time, wait};
+use super::{Said, Shared, run_now, time, wait};
 use crate::failure::{Answer, Failure};
 use crate::library::millis;
 
@@ -64,7 +64,7 @@ struct LineHeader<'a> {
 /// Where an array stands, and how long it is, in numbers of 8 bytes.
 type Place = [usize; 2];
 
-pub(super) async fn frame(State(app): State<Shared>, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer<Response> {
+pub(super) async fn frame(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Asked>) -> Answer<Response> {
     let query: FrameQuery = serde_json::from_str(&asked.q).map_err(|error| Failure::bad(format!("this makes no sense: {error}")))?;
     let window = window(&query)?;
     let bytes = wait(move || {

@@ -18,9 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{any, get, post, put};
 use axum::{Router, middleware};
+use barograph_session::Order;
 use barograph_sources::{HostFacts, Machine as Kernel, Roots};
 use barograph_store::State;
 use serde::de::DeserializeOwned;
@@ -33,7 +36,7 @@ use crate::failure::{Answer, Failure};
 use crate::guard::{Guard, guard};
 use crate::library::{Library, Run, is_recording};
 use crate::machine::Machine;
-use crate::making::{Making, Places};
+use crate::making::{Making, Places, order};
 use crate::server::Options;
 
 /// Bytes of a request in JSON.
@@ -121,6 +124,18 @@ impl App {
         self.library.at(machine.as_ref()?.path())
     }
 
+    /// Tells a recorder that somebody looks. One that doesn't hear is looked at as often as it writes.
+    fn tell_watched(&self, run: &Run) {
+        if self.is_read_only || run.facts().beacon.is_none() || run.facts().write_interval_seconds <= LOOK.as_secs_f64() {
+            return;
+        }
+        if let Some(making) = self.making().as_ref().filter(|making| making.path() == run.path) {
+            let _ = making.session.watched();
+            return;
+        }
+        let _ = order(&run.path, &Order::Watched);
+    }
+
     fn making(&self) -> MutexGuard<'_, Option<Making>> {
         self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,10 +208,27 @@ pub(crate) async fn watch(app: Shared) {
             if app.library.is_watched() {
                 app.library.look();
             }
-            for run in app.library.runs() {
-                if run.tick.receiver_count() > 0 && run.state() == State::Live {
-                    let _ = run.look();
-                }
+            for run in app.library.runs().iter().filter(|run| run.tick.receiver_count() > 0 && run.state() == State::Live) {
+                let _ = run.look();
+            }
+        })
+        .await;
+    }
+}
+
+/// How often recorders hear that somebody looks: they then write each second for ten.
+const TELL: Duration = Duration::from_secs(5);
+
+/// Tells the recorders of what is looked at that somebody does: theirs may be long write intervals.
+pub(crate) async fn tell_recorders(app: Shared) {
+    let mut clock = interval(TELL);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let app = Arc::clone(&app);
+        let _ = spawn_blocking(move || {
+            for run in app.library.runs().iter().filter(|run| run.tick.receiver_count() > 0 && run.state() == State::Live) {
+                app.tell_watched(run);
             }
         })
         .await;
@@ -235,6 +267,18 @@ async fn json<T: DeserializeOwned>(headers: &HeaderMap, said: Body) -> Answer<T>
     }
     let bytes = body(said, JSON_BYTES).await?;
     serde_json::from_slice(&bytes).map_err(|error| Failure::bad(format!("this makes no sense: {error}")))
+}
+
+/// What a query says, in words if it makes no sense.
+struct Said<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Said<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Said<T>, Failure> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(said)| Said(said)).map_err(|error| Failure::bad(error.body_text()))
+    }
 }
 
 /// A time of a query.

@@ -1,11 +1,11 @@
 //! The processes of a moment, and the life of one.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use barograph_view::{Life, ProcessRow};
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, run_now, time, wait};
+use super::{Said, Shared, run_now, time, wait};
 use crate::failure::{Answer, Failure};
 use crate::library::millis;
 
@@ -29,7 +29,7 @@ pub(super) struct Process {
     start: i64,
 }
 
-pub(super) async fn processes(State(app): State<Shared>, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer<Json<Moment>> {
+pub(super) async fn processes(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Asked>) -> Answer<Json<Moment>> {
     let at = time(asked.at, "at")?;
     wait(move || {
         let view = run_now(&app, &id)?.view()?;
@@ -44,7 +44,7 @@ pub(super) async fn processes(State(app): State<Shared>, Path(id): Path<String>,
     .await
 }
 
-pub(super) async fn life(State(app): State<Shared>, Path(id): Path<String>, Query(process): Query<Process>) -> Answer<Json<Life>> {
+pub(super) async fn life(State(app): State<Shared>, Path(id): Path<String>, Said(process): Said<Process>) -> Answer<Json<Life>> {
     wait(move || {
         let life = run_now(&app, &id)?.view()?.life(process.pid, process.start)?;
         let unknown = || Failure::not_found(format!("this recording knows no process {} that began at tick {}", process.pid, process.start));

@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use barograph_store::{Cost, How, Span as Block, SpanQuery, Spans as Blocks};
 use barograph_view::Unit;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Shared, run_now, time, wait};
+use super::{Said, Shared, run_now, time, wait};
 use crate::failure::Answer;
 use crate::library::millis;
 
@@ -54,7 +54,7 @@ struct Amount {
     unit: Unit,
 }
 
-pub(super) async fn spans(State(app): State<Shared>, Path(id): Path<String>, Query(asked): Query<Asked>) -> Answer<Json<Spans>> {
+pub(super) async fn spans(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Asked>) -> Answer<Json<Spans>> {
     let query = SpanQuery { from: time(asked.from, "from")?, to: time(asked.to, "to")?, name: None };
     let limit = asked.limit.unwrap_or(MOST).min(MOST);
     wait(move || {

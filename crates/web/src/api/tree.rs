@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use barograph_session::Node;
 use barograph_sources::Machine;
 use barograph_view::ProcessRow;
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, wait};
+use super::{Said, Shared, wait};
 use crate::failure::{Answer, Failure};
 use crate::library::millis;
 
@@ -43,7 +43,7 @@ struct Sum {
     cores: f64,
 }
 
-pub(super) async fn tree(State(app): State<Shared>, Query(Asked { pid }): Query<Asked>) -> Answer<Json<Tree>> {
+pub(super) async fn tree(State(app): State<Shared>, Said(Asked { pid }): Said<Asked>) -> Answer<Json<Tree>> {
     wait(move || {
         let kernel = app.kernel.as_ref().map_err(Failure::failed)?;
         let gone = || Failure::not_found(format!("this machine has no process {pid}"));

@@ -5,14 +5,14 @@ import { dark, view } from '../state.ts';
 import type { Drawn } from './series.ts';
 import { width } from './surface.tsx';
 
-export function Heat({ lines, highest, height, faded }: { lines: Drawn[]; highest: number; height: number; faded: (identity: string) => boolean }) {
+export function Heat({ lines, highest, height, faded, visible }: { lines: Drawn[]; highest: number; height: number; visible: boolean; faded: (identity: string) => boolean }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { from, to } = view.value;
   const wide = width.value;
   const isDark = dark.value;
   useEffect(() => {
     const context = canvas.current?.getContext('2d');
-    if (!context || wide < 1) return;
+    if (!context || wide < 1 || !visible) return;
     const ratio = devicePixelRatio || 1;
     context.canvas.width = Math.round(wide * ratio);
     context.canvas.height = Math.round(height * ratio);
@@ -56,6 +56,6 @@ export function Heat({ lines, highest, height, faded }: { lines: Drawn[]; highes
       }
       flush();
     });
-  }, [lines, highest, height, from, to, wide, isDark, faded]);
+  }, [lines, highest, height, from, to, wide, isDark, faded, visible]);
   return <canvas ref={canvas} class="heat" aria-hidden="true" style={{ width: '100%', height: `${height}px` }} />;
 }

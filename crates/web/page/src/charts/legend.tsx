@@ -3,7 +3,7 @@ import { useComputed, useSignal } from '@preact/signals';
 import type { ReadonlySignal, Signal } from '@preact/signals';
 import type { Limit, Unit } from '../api.ts';
 import { lastAtOrBefore, nearest } from '../frame.ts';
-import { ABSENT, amount, inScale } from '../numbers.ts';
+import { ABSENT, amount, bare, inScale } from '../numbers.ts';
 import type { Scale } from '../numbers.ts';
 import { focus, process, zoneName } from '../state.ts';
 import { clock } from '../time.ts';
@@ -66,7 +66,7 @@ export function Legend({ rows, scale, height, isolated, highlighted, live, far, 
             <LegendRow key={`${row.line.run}.${row.label}`} row={row} scale={scale} isolated={isolated} highlighted={highlighted} dim={chosen.size > 0 && row.colour !== null && !chosen.has(row.label)} pressed={chosen.has(row.label)} />
           ))}
           {far.map(({ label, value }) => (
-            <tr key={label} class="far"><td class="name" colSpan={3}><i class="swatch dashed" />{label}</td><td class="number">{amount(value, unit)}</td></tr>
+            <tr key={label} class="far" title="It lies above what is drawn"><td colSpan={4}><i class="swatch dashed" />{label === 'cores' ? '' : `${label} `}{bare(amount(value, unit))}</td></tr>
           ))}
         </tbody>
       </table>

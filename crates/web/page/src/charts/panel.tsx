@@ -14,17 +14,19 @@ import { Legend } from './legend.tsx';
 import type { Row } from './legend.tsx';
 import { Plot } from './plot.tsx';
 import type { Picture } from './plot.tsx';
-import { align, axis, buckets, drawn, extent, stacked, steady } from './series.ts';
+import { align, axis, drawn, extent, stacked, steady } from './series.ts';
 import type { Drawn } from './series.ts';
 import { Surface, fraction, width } from './surface.tsx';
 
-/** What is drawn of a panel when there are several runs: a stack can't lie on another, but their totals can. */
-const asked = (panel: Panel, several: boolean): { specs: Spec[]; total: number | null } => {
-  const bySubject = panel.style === 'stack' && panel.specs.length === 1 && panel.specs[0]!.by === true;
-  if (!bySubject) return { specs: panel.specs, total: null };
-  const total: Spec = { ...panel.specs[0]!, label: 'total', by: undefined, top: undefined };
-  return several ? { specs: [total], total: 0 } : { specs: [...panel.specs, total], total: 1 };
-};
+/** What is asked for a panel, and the place of the total among it. Of several runs stacks can't lie on each other, but their totals can. */
+function asked(panel: Panel, several: boolean): { specs: Spec[]; total: number | null } {
+  const [first, ...rest] = panel.specs;
+  const adds = panel.style === 'stack' && first !== undefined && (first.by === true || rest.length > 0) && !first.minus?.length
+    && rest.every(({ table, where, by, minus }) => table === first.table && JSON.stringify(where) === JSON.stringify(first.where) && by === first.by && !minus?.length);
+  if (!adds) return { specs: panel.specs, total: null };
+  const total: Spec = { table: first.table, plus: panel.specs.flatMap(({ plus }) => plus), where: first.where, label: 'total' };
+  return several ? { specs: [total], total: 0 } : { specs: [...panel.specs, total], total: panel.specs.length };
+}
 
 interface Answer { frames: { frame: Frame; shown: Shown }[]; specs: Spec[]; total: number | null }
 
@@ -54,7 +56,6 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
     const { from, to } = view.value;
     if (!near.value || pixels < 2 || runs.length === 0) return null;
     const { specs, total } = asked(panel, runs.length > 1);
-    const query = buckets({ from, to }, pixels);
     const from_ = source.value;
     return async (abort) => ({
       specs,
@@ -62,7 +63,7 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
       frames: await Promise.all(
         runs.map(async (shown) => ({
           shown,
-          frame: await from_.frame(shown.id, { from: query.from - shown.offset, to: query.to - shown.offset, buckets: query.buckets, specs }, abort),
+          frame: await from_.frame(shown.id, { from: from - shown.offset, to: to - shown.offset, buckets: pixels, specs }, abort),
         })),
       ),
     });
@@ -72,10 +73,10 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
   return (
     <section ref={element} class={`panel ${panel.style}`} aria-label={panel.title} aria-busy={pending.value && !answer} data-panel={panel.id}>
       {answer ? (
-        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} />
+        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} visible={near.value} />
       ) : (
         <div class="chart">
-          <h3 class="chart-title">{panel.title}{tools}</h3>
+          <h3 class="chart-title" title={panel.help}><span class="chart-name">{panel.title}</span>{tools}</h3>
           <div class="gutter" />
           <Surface height={HEIGHT[panel.style]} class={error.value ? '' : 'skeleton'}>{error.value && <p class="surface-says">{error.value}</p>}</Surface>
           <div class="side" />
@@ -85,7 +86,7 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
   );
 }
 
-function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer; tools?: preact.ComponentChildren; error: string | null }) {
+function Drawing({ panel, answer, tools, error, visible }: { panel: Panel; answer: Answer; tools?: preact.ComponentChildren; error: string | null; visible: boolean }) {
   const isolated = useSignal<ReadonlySet<string>>(new Set());
   const highlighted = useSignal<string | null>(null);
   const axisTop = useRef<number | null>(null);
@@ -147,7 +148,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
   const needed = Math.max(range[1], ...near.map(({ value }) => value * 1.02));
   axisTop.current = steady(axisTop.current, needed, following.value);
   const scale = scaleFor(unit, axisTop.current);
-  const height = panel.style === 'heat' ? Math.min(Math.max(lines.length * 14, 28), 224) : HEIGHT[panel.style];
+  const height = panel.style === 'heat' ? Math.round(lines.length * Math.min(20, Math.max(4, 224 / Math.max(1, lines.length)))) : HEIGHT[panel.style];
   const scaled = axis([range[0], axisTop.current], scale, unit, panel.style === 'stack' ? 4 : 3);
 
   const picture = useMemo((): Picture => {
@@ -163,7 +164,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
     return {
       x: made.edges!.x,
       columns: made.edges!.columns,
-      traces: shown.flatMap((line) => [{ colour: paint(line), fill: 'none' as const, width: over === line.label ? 2 : 1.25, dash: DASHES[line.run % DASHES.length], faded: faded(line) }, null, null]),
+      traces: shown.flatMap((line) => [{ colour: paint(line), fill: 'none' as const, width: over === line.label ? 2 : 1.25, dash: several && line.identity !== line.label ? DASHES[line.run % DASHES.length] : undefined, faded: faded(line) }, null, null]),
       bands: shown.flatMap((line, at) => (line.line.min ? [{ low: at * 3 + 1, high: at * 3 + 2, colour: paint(line), faded: faded(line) }] : [])),
       low: scaled.low,
       high: scaled.high,
@@ -175,7 +176,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
     return [...whole, ...lines.map((line): Row => ({ label: line.label, colour: panel.style === 'heat' ? heatColour(line.line.summary.mean, unit, isDark) : paint(line), line, identity: line.identity, process: processOf(panel, line) }))];
   }, [lines, total, isDark, chosen.size]);
 
-  const heatHighest = unit === 'ratio' ? 1 : Math.max(1e-12, range[1]);
+  const heatHighest = unit === 'ratio' || unit === 'cores' ? 1 : Math.max(1e-12, range[1]);
   const fade = useCallback((identity: string) => over !== null && over !== identity, [over]);
   const gaps = answer.frames[0]?.frame.gaps ?? [];
   const isEmpty = lines.every(({ line }) => line.x.length === 0 || line.mean.every(Number.isNaN));
@@ -192,7 +193,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
       </div>
       <Surface height={height}>
         <Grid ticks={panel.style === 'heat' ? [] : scaled.ticks} low={scaled.low} high={scaled.high} />
-        {panel.style === 'heat' ? <Heat lines={lines} highest={heatHighest} height={height} faded={fade} /> : <Plot picture={picture} height={height} />}
+        {panel.style === 'heat' ? <Heat lines={lines} highest={heatHighest} height={height} faded={fade} visible={visible} /> : <Plot picture={picture} height={height} visible={visible} />}
         <Gaps gaps={gaps} offset={answer.frames[0]?.shown.offset ?? 0} />
         {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={bare(amount(value, unit))} />)}
         {isEmpty && <p class="surface-says">{error ?? 'Nothing was recorded of this here.'}</p>}
@@ -203,7 +204,7 @@ function Drawing({ panel, answer, tools, error }: { panel: Panel; answer: Answer
 }
 
 /** Of a row of cells the colour of its mean; a scale that is not of shares has none of its own. */
-const heatColour = (mean: number | null, unit: Panel['unit'], isDark: boolean): string => (unit === 'ratio' && mean !== null ? `rgb(${heat(mean, isDark).join(' ')})` : 'transparent');
+const heatColour = (mean: number | null, unit: Panel['unit'], isDark: boolean): string => ((unit === 'ratio' || unit === 'cores') && mean !== null ? `rgb(${heat(mean, isDark).join(' ')})` : 'transparent');
 
 /** Whose line it is, if it is a process's. */
 function processOf(panel: Panel, { line }: Drawn): { pid: number; startTicks: number } | null {

@@ -36,7 +36,7 @@ export function mix(one: string, other: string, part: number): string {
 /** The ground that colours are mixed with; as in page.css. */
 export const ground = (): string => (dark.value ? '#12151a' : '#ffffff');
 
-export function Plot({ picture, height }: { picture: Picture; height: number }) {
+export function Plot({ picture, height, visible }: { picture: Picture; height: number; visible: boolean }) {
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const now = useRef(picture);
@@ -88,18 +88,19 @@ export function Plot({ picture, height }: { picture: Picture; height: number }) 
     };
   }, [shape, height]);
 
+  const { from, to } = view.value;
+  // What is far from the screen is drawn when it comes near.
   useEffect(() => {
-    plot.current?.setData([picture.x, ...picture.columns] as uPlot.AlignedData, true);
-  }, [picture]);
+    if (visible) plot.current?.setData([picture.x, ...picture.columns] as uPlot.AlignedData, true);
+  }, [picture, visible]);
 
   useEffect(() => {
     if (wide > 0) plot.current?.setSize({ width: wide, height });
   }, [wide, height]);
 
-  const { from, to } = view.value;
   useEffect(() => {
-    plot.current?.setScale('x', { min: from, max: to });
-  }, [from, to]);
+    if (visible) plot.current?.setScale('x', { min: from, max: to });
+  }, [from, to, visible]);
 
   return <div ref={element} class="plot" aria-hidden="true" />;
 }

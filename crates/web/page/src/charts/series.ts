@@ -18,22 +18,6 @@ export interface Drawn {
   mean: Float64Array;
 }
 
-/** How wide buckets are for a stretch on so many pixels: a length that stays for a while as the stretch grows, so that live curves don't shimmer. */
-export function bucketWidth(length: number, pixels: number): number {
-  const least = length / Math.max(1, pixels);
-  const magnitude = 10 ** Math.floor(Math.log10(least));
-  return [1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.4, 8, 10].map((factor) => factor * magnitude).find((width) => width >= least * 0.9999) ?? least;
-}
-
-/** What to ask for: whole buckets that cover the stretch, no more of them than pixels. */
-export function buckets({ from, to }: Stretch, pixels: number): { from: number; to: number; buckets: number } {
-  // One bucket more than the stretch holds may be needed, as it begins within one.
-  const width = bucketWidth(to - from, Math.max(2, pixels - 2));
-  const first = Math.floor(from / width);
-  const end = Math.ceil(to / width);
-  return { from: first * width, to: end * width, buckets: end - first };
-}
-
 /** Means over so many points around each. Unknown points stay unknown, and count for nothing beside them. */
 export function smooth(values: Float64Array, points: number): Float64Array {
   if (points < 2) return values;
@@ -66,9 +50,10 @@ export function drawn(frame: Frame, { specs }: Pick<Panel, 'specs'>, samples: nu
   return frame.lines
     .filter(({ spec }) => spec < specs.length)
     .map((line): Drawn => {
-      const label = line.kind === 'others' ? 'others' : line.label;
-      const identity = line.kind === 'others' ? 'others' : label;
-      return { identity, label: runName ? `${label} · ${runName}` : label, line, offset, run, mean: smooth(line.mean, smoothingPoints(samples, intervalMs, line.x)) };
+      const label = line.kind === 'others' ? line.label || 'others' : /^\d+$/.test(line.label) ? `${(specs[line.spec]?.table ?? '').replace(/s$/, '')} ${line.label}` : line.label;
+      // Where a run has but one line, its colour is the run's.
+      const identity = line.kind === 'others' ? 'others' : runName && specs.length === 1 && specs[0]!.by !== true ? runName : label;
+      return { identity, label: !runName ? label : identity === runName ? runName : `${label} · ${runName}`, line, offset, run, mean: smooth(line.mean, smoothingPoints(samples, intervalMs, line.x)) };
     });
 }
 

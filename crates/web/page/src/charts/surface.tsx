@@ -89,6 +89,9 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
   const touches = new Map<number, Touch>();
   let pressed: { x: number; y: number; view: Stretch; kind: 'zoom' | 'select' | 'pan' } | null = null;
   let moved = false;
+  /** The moment as it was before a click took another. A double click is no such click. */
+  let momentBefore: number | null = null;
+  let pickedAt = -Infinity;
   let pinch: { distance: number; middle: number; view: Stretch } | null = null;
 
   const on = <K extends keyof HTMLElementEventMap>(name: K, act: (event: HTMLElementEventMap[K]) => void, options?: AddEventListenerOptions): void =>
@@ -149,7 +152,11 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
     pressed = null;
     drag.value = null;
     if (event.type === 'pointercancel') return;
-    if (!moved) pick(instantAt(part(event.clientX), seen), event);
+    if (!moved) {
+      if (event.timeStamp - pickedAt > 500) momentBefore = moment.peek();
+      pickedAt = event.timeStamp;
+      pick(instantAt(part(event.clientX), seen), event);
+    }
     else if (drawn && drawn.from !== drawn.to) {
       const stretch = { from: Math.min(drawn.from, drawn.to), to: Math.max(drawn.from, drawn.to) };
       if (kind === 'select') selection.value = stretch;
@@ -164,7 +171,9 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
     hovering.value = false;
   });
   on('dblclick', (event) => {
-    if (!(event.target as Element).closest('button, a')) resetView();
+    if ((event.target as Element).closest('button, a')) return;
+    moment.value = momentBefore;
+    resetView();
   });
   on(
     'wheel',

@@ -2,7 +2,6 @@
 import type { Card, Frame, Line } from '../api.ts';
 import { valueAt } from '../charts/legend.tsx';
 import { useFetched } from '../charts/fetch.ts';
-import { buckets } from '../charts/series.ts';
 import { amount } from '../numbers.ts';
 import { activeRange, dark, focus, live, panelChoice, panels, run, shownRuns, source, view, zoneName } from '../state.ts';
 import { MINUTE, clock } from '../time.ts';
@@ -17,7 +16,7 @@ export function Cards() {
     const { from, to } = view.value;
     if (!shown || shown.run.cards.length === 0) return null;
     const at = source.value;
-    const query = { ...buckets({ from: from - shown.offset, to: to - shown.offset }, POINTS), specs: shown.run.cards.map(({ spec }) => spec) };
+    const query = { from: from - shown.offset, to: to - shown.offset, buckets: POINTS, specs: shown.run.cards.map(({ spec }) => spec) };
     return (abort) => at.frame(shown.id, query, abort);
   }, [], 120);
   if (!run.value) return <section class="cards" aria-hidden="true">{Array.from({ length: 6 }, (_, at) => <div key={at} class="card skeleton" />)}</section>;
@@ -43,9 +42,10 @@ function One({ card, line, offset }: { card: Card; line: Line | null; offset: nu
   return (
     <button type="button" class="card" title={`${peak}. Click to see its chart.`} onClick={go}>
       <span class="card-title">{card.title}</span>
+      <span class="card-how"><How /></span>
       <Value line={line} unit={unit} offset={offset} />
       <Spark line={line} />
-      <span class="card-peak"><How />{short}</span>
+      <span class="card-peak">{short}</span>
     </button>
   );
 }
@@ -67,7 +67,7 @@ function Value({ line, unit, offset }: { line: Line | null; unit: Card['unit']; 
 
 /** What the large number is, where it is not the newest. */
 function How() {
-  return <>{focus.value !== null || (live.value && activeRange.value.kind !== 'free') ? '' : 'mean, '}</>;
+  return <>{focus.value !== null || (live.value && activeRange.value.kind !== 'free') ? '' : 'mean'}</>;
 }
 
 const WIDE = 120;

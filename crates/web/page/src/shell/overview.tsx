@@ -3,7 +3,6 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Frame } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
-import { buckets } from '../charts/series.ts';
 import { width } from '../charts/surface.tsx';
 import { cursor, dark, moment, resetView, run, selection, setView, shownRuns, source, view, whole, zoneName } from '../state.ts';
 import { SHORTEST, clock, dateAndClock, within, zoomed } from '../time.ts';
@@ -24,7 +23,7 @@ export function Overview() {
     if (before && before.from === now.from && now.to - before.to < (before.to - before.from) * STEP && value.peek()) return null;
     seen.value = now;
     const at = source.value;
-    const query = { ...buckets(now, pixels), specs: [shown.run.cards[0].spec] };
+    const query = { ...now, buckets: pixels, specs: [shown.run.cards[0].spec] };
     return (abort) => at.frame(shown.id, query, abort);
   }, [], 200);
   if (!run.value) return null;

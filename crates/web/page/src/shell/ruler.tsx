@@ -2,7 +2,7 @@
 import { timeTicks } from '../charts/panel.tsx';
 import { fraction, instantAt, width } from '../charts/surface.tsx';
 import { duration } from '../numbers.ts';
-import { comparedWith, cursor, follow, following, hovering, live, moment, range, resetView, view, whole, zoneName } from '../state.ts';
+import { comparedWith, cursor, follow, following, hovering, live, moment, range, resetView, smoothing, view, whole, zoneName } from '../state.ts';
 import { clock, date, offsetName } from '../time.ts';
 import { Icon, TimeRow } from '../ui/ui.tsx';
 
@@ -24,6 +24,7 @@ export function Ruler() {
         side={
           <div class="ruler-side">
             <span class="ruler-range" title="What is looked at">{date(from, zone)} · {duration((to - from) / 1000)}</span>
+            {smoothing.value > 1 && <span class="tag-soft" title="Curves, and values at the cursor, are means over so many samples; means and peaks are not">smoothed ×{smoothing.value}</span>}
             {live.value && !following.value && !(hovering.value && range.value?.kind !== 'free') && (
               <button type="button" class="primary small" onClick={follow}><Icon name="play" size={12} /> Follow</button>
             )}
@@ -35,7 +36,7 @@ export function Ruler() {
         {timeTicks.value.map(({ at, label, day }) => {
           const part = fraction(at);
           return (
-            <span key={at} class={`ruler-tick${part > 0.96 ? ' last' : ''}`} style={{ left: `${part * 100}%` }}>
+            <span key={at} class={`ruler-tick${part > 0.96 ? ' last' : part < 0.03 ? ' first' : ''}`} style={{ left: `${part * 100}%` }}>
               {day && day !== label ? <b>{day.slice(5)}</b> : null} {label}
             </span>
           );

@@ -10,7 +10,7 @@ interface Notice { key: string; kind: 'bad' | 'soft'; text: string; detail?: str
 /** Lines above everything: what a person should know before believing the picture. */
 export function Notices() {
   const notices: Notice[] = [];
-  if (!connected.value) {
+  if (!connected.value && failure.value === null) {
     notices.push({ key: 'lost', kind: 'bad', text: 'Barograph does not answer.', detail: live.value ? 'The recording goes on by itself, if its recorder lives; what is shown here is as it was. It is tried again by itself.' : 'What is shown here is as it was. It is tried again by itself.', act: { says: 'Try now', do: () => void refreshSession() } });
   }
   for (const { path, why } of session.value?.refused ?? []) notices.push({ key: `refused ${path}`, kind: 'bad', text: `${path} could not be opened.`, detail: why });

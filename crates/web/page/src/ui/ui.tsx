@@ -12,6 +12,8 @@ export function Dialog({ title, onClose, children, wide = false }: { title: stri
     const dialog = element.current!;
     const before = document.activeElement;
     if (!dialog.open) dialog.showModal();
+    // A dialog that has a field begins there; else nothing in it looks as if it were chosen.
+    if (!dialog.querySelector(':scope input:focus, :scope textarea:focus, :scope select:focus')) dialog.focus();
     return () => {
       dialog.close();
       if (before instanceof HTMLElement) before.focus();
@@ -21,6 +23,7 @@ export function Dialog({ title, onClose, children, wide = false }: { title: stri
     <dialog
       ref={element}
       class={wide ? 'dialog wide' : 'dialog'}
+      tabIndex={-1}
       aria-labelledby={heading}
       onCancel={(event) => {
         event.preventDefault();

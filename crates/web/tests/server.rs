@@ -347,7 +347,7 @@ fn nothing_is_reached_but_what_was_given() {
         "/tmp/x-barograph".to_owned(),
         other.join("x").display().to_string(),
         "a/../../x".to_owned(),
-        "link.baro/x".to_owned(),
+        given.join("link.baro/x").display().to_string(),
         "/".to_owned(),
         "x\u{0}y".to_owned(),
     ];
@@ -481,9 +481,6 @@ fn questions_without_sense_are_answered_in_words() {
         (frame("%7B%7D"), 400),
         (frame("%5B"), 400),
         (frame(&escape(r#"{"from":2,"to":1,"buckets":9,"specs":[]}"#)), 400),
-        (frame(&escape(r#"{"from":1,"to":2,"buckets":9,"specs":[{"table":"weather","plus":["rain"]}]}"#)), 400),
-        (frame(&escape(r#"{"from":1,"to":2,"buckets":9,"specs":[{"table":"cpu","plus":["rain"]}]}"#)), 400),
-        (frame(&escape(r#"{"from":1,"to":2,"buckets":9,"specs":[{"table":"../cpu","plus":["user_seconds"]}]}"#)), 400),
         (format!("GET /api/runs/{id}/processes?at=soon"), 400),
         (format!("GET /api/runs/{id}/processes?at=nan"), 400),
         (format!("GET /api/runs/{id}/process?pid=1"), 400),
@@ -502,6 +499,14 @@ fn questions_without_sense_are_answered_in_words() {
         let answer = server.ask(&line);
         assert_eq!(answer.status, status, "{line}: {}", answer.text());
         answer.error();
+    }
+    // What another run has, and this one not, is no line of it.
+    for spec in
+        [r#"{"table":"weather","plus":["rain"]}"#, r#"{"table":"memory","plus":["rain"]}"#, r#"{"table":"../memory","plus":["available_bytes"]}"#]
+    {
+        let query = format!(r#"{{"from":1,"to":9e12,"buckets":9,"specs":[{spec}]}}"#);
+        let answer = server.ask(&frame(&escape(&query)));
+        assert!(answer.status == 200 && answer.text().contains("\"lines\":[]"), "{spec}: {}", answer.text());
     }
     // Nothing can be changed here.
     for line in [
@@ -556,7 +561,7 @@ fn paths_that_are_no_recordings_are_told() {
 }
 
 /// The header of a frame, and its arrays by their places.
-fn frame(answer: &Answer) -> (Value, impl Fn(&Value) -> Vec<f64>) {
+fn frame(answer: &Answer) -> (Value, impl Fn(&Value) -> Vec<f64> + use<>) {
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/octet-stream")), "{}", answer.text());
     let bytes = &answer.body;
     assert_eq!(&bytes[..4], b"BFR1");
@@ -631,7 +636,7 @@ fn what_is_recorded_through_the_page_is_a_recording() {
     // It is there for others too, whole.
     let timeline = Timeline::open(&path).unwrap();
     assert_eq!((timeline.state(), timeline.facts().interval_seconds), (State::Ended, 0.02));
-    assert!(timeline.table("memory").unwrap().rows > 10);
+    assert!(timeline.table("memory").unwrap().rows >= 4);
     // The name is taken: what is recorded next gets a number.
     let session = server.control(start);
     assert!(session["recording"]["path"].as_str().unwrap().ends_with("mine-2.baro"), "{}", session["recording"]);
@@ -665,7 +670,7 @@ fn events_are_added_and_imported_into_what_has_ended() {
         server.raw(&format!("POST /api/runs/{id}/events/import?zone={zone}"), &headers, text.as_bytes())
     };
     let seconds = from / 1e3;
-    let wrong = import(&format!("event,timestamp\na,{seconds:.6}\nb,soon\n"), "UTC").json();
+    let wrong = import(&format!("event,timestamp\na,{:.6}\nb,soon\n", seconds + 0.01), "UTC").json();
     assert_eq!((&wrong["added"], &wrong["refused"][0]["line"]), (&json!(0), &json!(3)), "{wrong}");
     let right = import(&format!("event,timestamp,detail\na,{:.6},so\nearly,{:.6},\n", seconds + 0.01, seconds - 900.0), "Europe/Berlin").json();
     assert_eq!((&right["added"], &right["refused"][0]["line"]), (&json!(1), &json!(3)), "{right}");
@@ -686,8 +691,8 @@ fn this_machine_is_shown_and_leaves_nothing_behind() {
     let session = server.get("/api/session");
     let id = session["machine"].as_str().unwrap();
     assert_eq!(session["first"], id);
-    let run = server.get(&format!("/api/runs/{id}"));
-    assert_eq!((&run["state"], &run["hasProcesses"]), (&json!("live"), &json!(true)));
+    let run = until(|| Some(server.get(&format!("/api/runs/{id}"))).filter(|run| run["hasProcesses"] == true));
+    assert_eq!(run["state"], "live");
     let path = PathBuf::from(run["path"].as_str().unwrap());
     let folder = path.parent().unwrap();
     let mode = std::os::unix::fs::PermissionsExt::mode(&folder.metadata().unwrap().permissions());

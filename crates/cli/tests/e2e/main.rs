@@ -30,3 +30,5 @@ mod truth_bytes;
 mod truth_memory;
 mod truth_unprivileged;
 mod untouched;
+#[cfg(feature = "web")]
+mod view;

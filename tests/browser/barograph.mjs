@@ -18,7 +18,7 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 assert.ok(existsSync(CHROMIUM), `${CHROMIUM} is missing: apt install chromium, or say where it is by $CHROMIUM`);
 
 /** How long anything may take on a machine that is busy. Nothing is measured by it. */
-export const PATIENCE = 60_000;
+export const PATIENCE = Number(process.env.PATIENCE_SECONDS ?? 60) * 1000;
 
 export const JOB = ['python3', join(here, 'job.py')];
 
@@ -110,6 +110,13 @@ export async function until(look, what) {
     if (Date.now() > end) throw new Error(`never came: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+}
+
+/** Rows that have something in common. */
+export function groups(rows, key) {
+  const found = new Map();
+  for (const row of rows) found.set(key(row), [...(found.get(key(row)) ?? []), row]);
+  return found;
 }
 
 /** A number as the page writes it; null for what is absent. */

@@ -48,20 +48,21 @@ test('the header says what was run, where and how it ended', async () => {
 });
 
 test('numbers at a moment are those of the row: memory as it is, CPU as it grew', async () => {
-  const place = Math.floor(job.length / 2);
-  const [before_, row] = [job[place - 1], job[place]];
+  const row = job[Math.floor(job.length / 2)];
   const page = await show(`#at=${at(row)}`);
   const panels = await page.locator('[data-panel]').evaluateAll((all) => all.map((each) => each.dataset.panel));
   const memory = panels.find((id) => /memory/.test(id));
-  const cpu = panels.find((id) => /cpu/.test(id));
+  const cpu = panels.find((id) => id === 'cpu');
   assert.ok(memory && cpu, `there are panels of memory and CPU among ${panels}`);
   const sum = (said) => said.rows.find((each) => /^(total|job|the job|memory)/i.test(each.name)) ?? said.rows[0];
   const [m, c] = [await legend(page, memory), await legend(page, cpu)];
   assertShown(readAmount(sum(m).at, m.unit), row.resident_bytes, `memory of the job at ${row.time}`);
   assertShown(readAmount(sum(m).peak, m.unit), Math.max(...job.map((each) => each.resident_bytes ?? 0)), 'peak memory of the job');
-  const cores = (row.user_seconds + row.system_seconds - before_.user_seconds - before_.system_seconds) / ((row.monotonic_nanos - before_.monotonic_nanos) / 1e9);
-  // What is thinned is a mean of neighbours; at one row a point it is the row's own.
-  assertShown(readAmount(sum(c).at, c.unit), cores, `CPU of the job at ${row.time}`);
+  const machine = await table(run, 'cpu');
+  const place = machine.findIndex((each) => each.time === row.time);
+  const [last, now] = [machine[place - 1], machine[place]];
+  const cores = (now.system_seconds - last.system_seconds) / ((now.monotonic_nanos - last.monotonic_nanos) / 1e9);
+  assertShown(readAmount(c.rows.find((each) => each.name === 'system').at, c.unit), cores, `the kernel's cores at ${row.time}`);
   await page.done();
 });
 
@@ -135,9 +136,9 @@ test('the table is sorted, found in, drawn as a tree and as a graph, and walked 
   await page.keyboard.press('/');
   await page.keyboard.type(String(byMemory.at(-1)));
   await until(async () => (await grid.locator('.grid-body [role=row]:not(.dimmed)').count()) === 1, 'the one that was looked for');
-  await page.getByLabel('whole run').check();
+  await page.getByLabel('whole run', { exact: true }).check();
   await page.locator('.found li').first().waitFor();
-  await page.getByLabel('whole run').uncheck();
+  await page.getByLabel('whole run', { exact: true }).uncheck();
   await page.locator('.find input[type=search]').fill('');
   await page.getByRole('radio', { name: 'graph' }).click();
   await page.locator('.graph-node').first().waitFor();
@@ -157,6 +158,7 @@ test('a process has a life: who it was, when, how it ended, and charts of its ow
   assert.match(said, new RegExp(String(child.pid)));
   const ended = identities.find((row) => row.pid === child.pid && row.start_ticks === child.start_ticks && (row.exit_code !== null || row.exit_signal !== null));
   if (ended) assert.match(said, new RegExp(`exit ${ended.exit_code}`));
+  await life.locator('[data-panel]').first().scrollIntoViewIfNeeded();
   await life.locator('[data-panel] .legend tbody tr').first().waitFor();
   const begin = life.locator('header button.link').first();
   await begin.click();
@@ -382,6 +384,7 @@ test('where nothing can be written, events are kept in the browser: added, chang
   await outcome.waitFor();
   assert.match(await outcome.innerText(), /2 events were added, 1 refused[\s\S]*line 3/);
   await page.keyboard.press('Escape');
+  await outcome.waitFor({ state: 'detached' });
   await until(async () => (await count()) === before_ + 3, 'two more');
   const [download] = await Promise.all([
     page.waitForEvent('download'),

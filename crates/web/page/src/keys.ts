@@ -33,6 +33,8 @@ export function hear(): void {
 }
 
 function takesKeys(event: KeyboardEvent): boolean {
+  // What was focused in a dialog may be disabled by now: then keys come from the page, and Escape would be kept from closing it.
+  if (document.querySelector('dialog[open]')) return true;
   const { target } = event;
   if (!(target instanceof Element)) return false;
   if (target.closest('input, select, textarea, [contenteditable], dialog[open]')) return true;

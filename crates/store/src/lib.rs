@@ -5,6 +5,7 @@
 
 mod append;
 mod arrow;
+mod catalogue;
 mod cells;
 mod chunks;
 mod disk;
@@ -21,6 +22,7 @@ mod name;
 mod pages;
 mod part;
 mod parts;
+mod pieces;
 mod processes;
 mod query;
 mod repair;
@@ -43,10 +45,11 @@ pub use chunks::Chunks;
 pub use disk::Durability;
 pub use error::Error;
 pub use facts::{Clock, End, Exit, FACTS_FILE, FORMAT, Facts, Host, Limits, Notice, Process, Processes, Totals};
-pub use figures::{Figure, Gap, Peak, Point, Reading, Series, Stats, gaps, stale_nanos, sum_of_columns};
+pub use figures::{Figure, Gap, Peak, Point, Rates, Reading, Series, Stats, gaps, stale_nanos, sum_of_columns};
 pub use frame::Frame;
 pub use lines::{Growth, Line, LineCost, LineCosts};
 pub use name::free_name;
+pub use pieces::Piece;
 pub use processes::{Life, ProcessesAt};
 pub use query::Query;
 pub use repair::{Report, repair};

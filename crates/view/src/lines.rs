@@ -19,7 +19,7 @@ const LAST_NANOS: i64 = i64::MAX / 2;
 const MOST_BUCKETS: usize = 100_000;
 
 /// A peak must be so much higher than the one before, relatively: differences of sums that end in other bits are none.
-const SAME: f64 = 1e-9;
+pub(crate) const SAME: f64 = 1e-9;
 
 impl View {
     /// The lines of these specs in this window. A table or column that the recording does not have (yet) gives no line; [`View::check`] tells such from

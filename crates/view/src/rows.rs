@@ -181,7 +181,7 @@ fn keys_of(table: &TableInfo, frame: &Frame) -> Vec<Vec<Key>> {
 }
 
 /// The unit by its name in the file.
-fn kept_unit(name: &str) -> barograph_model::Unit {
+pub(crate) fn kept_unit(name: &str) -> barograph_model::Unit {
     use barograph_model::Unit;
     let units = [Unit::Bytes, Unit::Seconds, Unit::Hertz, Unit::Ratio, Unit::Count, Unit::Level, Unit::Number];
     units.into_iter().find(|unit| unit.name() == name).unwrap_or(Unit::None)

@@ -1,7 +1,7 @@
 //! An opened recording of any state: what is known of it now, and a second look when it grows.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use barograph_model::Described;
@@ -20,7 +20,6 @@ const ROWS_FOR_INTERVAL: u64 = 50_000;
 /// recording included that came since.
 #[derive(Debug)]
 pub struct View {
-    folder: PathBuf,
     known: RwLock<Arc<Known>>,
 }
 
@@ -38,12 +37,12 @@ pub(crate) struct Known {
 impl View {
     /// Opens a recording of any state.
     pub fn open(path: &Path) -> Result<View, Error> {
-        Ok(View { folder: path.to_owned(), known: RwLock::new(Arc::new(Known::read(path)?)) })
+        Ok(View { known: RwLock::new(Arc::new(Known::read(Timeline::open(path)?)?)) })
     }
 
     /// Looks again at a recording that may have grown. Says whether there is anything new: rows, facts, or another state.
     pub fn refresh(&self) -> Result<bool, Error> {
-        let new = Known::read(&self.folder)?;
+        let new = Known::read(self.timeline().reopened()?)?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = new.state != known.state || new.tables != known.tables || new.timeline.facts() != known.timeline.facts();
         *known = Arc::new(new);
@@ -98,8 +97,7 @@ impl View {
 }
 
 impl Known {
-    fn read(path: &Path) -> Result<Known, Error> {
-        let timeline = Timeline::open(path)?;
+    fn read(timeline: Timeline) -> Result<Known, Error> {
         let tables = timeline.tables()?.into_iter().map(|table| (table.name.clone(), table)).collect();
         let mut known = Known { state: timeline.state(), timeline: Arc::new(timeline), tables, clock: Clock::default(), stale: Mutex::default() };
         if let Some(ticks) = known.ticks(&Query::all())? {

@@ -37,7 +37,7 @@ impl Paint {
     }
 
     /// Whether there are any.
-    #[cfg(feature = "top")]
+    #[cfg(any(feature = "plot", feature = "top"))]
     pub(crate) fn has_colours(self) -> bool {
         self.colours
     }
@@ -46,12 +46,6 @@ impl Paint {
     #[cfg(test)]
     pub(crate) fn none() -> Paint {
         Paint { colours: false }
-    }
-
-    /// Whether there are any.
-    #[cfg(feature = "plot")]
-    pub(crate) fn has_colours(self) -> bool {
-        self.colours
     }
 
     /// The text in this ink.

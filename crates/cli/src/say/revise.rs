@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use super::moment_within;
 use crate::human;
 use crate::paint::{Ink, Paint, width};
-use crate::story;
 use crate::table::{Align, Table};
-use crate::words::{Window, shown};
+use crate::words::{Reference, Window, shown};
 
 fn column<T: Described, K>(field: Field<T, K>) -> String {
     T::TABLE.metrics[field.index()].column()
@@ -117,7 +116,7 @@ pub(super) fn edit(run: Option<&PathBuf>, key: &str, changes: &Changes<'_>, wind
         event.name = cut(name, NAME_BYTES).into_owned();
     }
     if let Some(when) = at {
-        let reference = story::reference(&timeline, &window.zone(&timeline.facts().clock.zone)?)?;
+        let reference = Reference::of(&timeline, &window.zone(&timeline.facts().clock.zone)?)?;
         let utc_nanos = moment_within(when, &reference).with_context(|| format!("--at {when:?}"))?;
         event.at = moment(timeline.facts(), utc_nanos);
     }

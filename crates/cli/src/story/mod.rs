@@ -5,7 +5,6 @@ mod notes;
 mod processes;
 pub(crate) mod program;
 
-use anyhow::Context;
 use barograph_model::{Described, Table};
 use barograph_sources::{Job, Memory, Own};
 use barograph_store::{Facts, Figure, Frame, Query, Series, State, Stats, Timeline};

@@ -18,8 +18,8 @@ use clap::Args;
 use jiff::tz::TimeZone;
 
 use crate::human;
+use crate::open::{FileZone, open, tell_notices};
 use crate::paint::{Ink, Paint, width};
-use crate::story;
 use crate::table::{Align, Table};
 use crate::words::{self, Window};
 
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Args, Debug)]
 #[command(after_help = after_help())]
 pub(crate) struct ExportArgs {
-    /// The recording, which may still be going on.
+    /// The recording, which may still be going on; or a file with a column of times, to be written in another format.
     run: PathBuf,
     /// The file to write; its suffix tells the format. `-` is standard output.
     #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
@@ -58,6 +58,8 @@ pub(crate) struct ExportArgs {
     list: bool,
     #[command(flatten)]
     window: Window,
+    #[command(flatten)]
+    file_zone: FileZone,
     /// Overwrite the file.
     #[arg(long)]
     force: bool,
@@ -89,13 +91,15 @@ fn format_named(name: &str) -> Result<Format, String> {
 }
 
 pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
-    let timeline = Timeline::open(&args.run)?;
+    let opened = open(&args.run, &args.file_zone)?;
+    tell_notices(&opened);
+    let timeline = Timeline::open(&opened)?;
     let Some(output) = args.output.as_ref().filter(|_| !args.list) else {
         list(&timeline)?;
         return Ok(ExitCode::SUCCESS);
     };
     let zone = args.window.zone(&timeline.facts().clock.zone)?;
-    let (from, to) = args.window.ends(&story::reference(&timeline, &zone)?)?;
+    let (from, to) = args.window.ends(&words::Reference::of(&timeline, &zone)?)?;
     let options = Options { zone: if args.window.tz.is_some() { zone } else { TimeZone::UTC } };
     let what = What { timeline: &timeline, table: args.table.as_deref(), columns: &args.columns, marks: args.marks, from, to };
     if output.as_os_str() == "-" {
@@ -303,7 +307,7 @@ fn check_columns(asked: &[String], known: &[&str], place: &str) -> anyhow::Resul
 }
 
 /// How many letters must be put in, left out or changed to make one word of the other.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);

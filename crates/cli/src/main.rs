@@ -8,15 +8,17 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
 mod control;
-mod curve;
 mod export;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod ls;
 mod metrics;
+mod open;
 mod options;
 mod paint;
+#[cfg(feature = "plot")]
+mod plot;
 mod record;
 mod recording;
 mod repair;
@@ -29,7 +31,11 @@ mod snapshot;
 mod story;
 mod summary;
 mod table;
+#[cfg(feature = "top")]
+mod top;
 mod tree;
+#[cfg(feature = "web")]
+mod view;
 mod words;
 
 /// A recorder that is out of memory still sees its job to the end.
@@ -52,10 +58,16 @@ enum Command {
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
     Control(control::ControlArgs),
+    #[cfg(feature = "web")]
+    View(view::ViewArgs),
+    #[cfg(feature = "top")]
+    Top(top::TopArgs),
     Mark(say::MarkArgs),
     Gauge(say::GaugeArgs),
     Span(say::SpanArgs),
     Report(report::ReportArgs),
+    #[cfg(feature = "plot")]
+    Plot(plot::PlotArgs),
     Export(export::ExportArgs),
     Ls(ls::LsArgs),
     Metrics(metrics::MetricsArgs),
@@ -85,10 +97,16 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
         Command::Control(args) => control::run(args),
+        #[cfg(feature = "web")]
+        Command::View(args) => view::run(args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(args),
         Command::Mark(args) => say::mark(args),
         Command::Gauge(args) => say::gauge(args),
         Command::Span(args) => say::span(args),
         Command::Report(args) => report::run(args),
+        #[cfg(feature = "plot")]
+        Command::Plot(args) => plot::run(args),
         Command::Export(args) => export::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Metrics(args) => metrics::run(args),

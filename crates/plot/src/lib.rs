@@ -1,1 +1,27 @@
 //! Recordings on paper: the figures of `barograph plot`, as SVG, PNG and PDF, and in the terminal.
+//!
+//! [`figure()`] lays out a [`Figure`] of lines, areas and text from what [`barograph_view`] gives; [`Figure::svg`], [`Figure::png`] and [`Figure::pdf`]
+//! write it. The same input gives the same bytes.
+
+mod clock;
+mod colours;
+mod figure;
+mod font;
+mod marks;
+mod panel;
+mod paper;
+mod scale;
+mod shape;
+mod size;
+mod spans;
+mod svg;
+mod terminal;
+
+pub use clock::Clock;
+pub use colours::{Rgb, Theme};
+pub use figure::{Look, Mark, Misfit, Run, Shown, figure, subjects};
+pub use paper::PaperError;
+pub use shape::{Anchor, Area, Figure, Part, Shape, Stroke, Text};
+pub use size::Size;
+pub use spans::Slice;
+pub use terminal::terminal;

@@ -33,6 +33,14 @@ impl Figure {
         Figure { table: T::TABLE, plus: vec![&T::TABLE.metrics[field.index()]], minus: Vec::new(), whole: None }
     }
 
+    /// One column of a table that only the running program knows.
+    ///
+    /// # Panics
+    /// If there is no such metric: that is a mistake in the caller.
+    pub fn of_metric(table: &'static Table, metric: usize) -> Figure {
+        Figure { table, plus: vec![&table.metrics[metric]], minus: Vec::new(), whole: None }
+    }
+
     /// And another one of the same table. It does not count where no row has it.
     #[must_use]
     pub fn plus<T: Described, K>(mut self, field: Field<T, K>) -> Figure {
@@ -108,11 +116,10 @@ impl Figure {
                 subjects.entry(keys.iter().map(|key| key[row].clone()).collect()).or_default().push(row);
             }
         }
-        let least = if self.is_counter() && self.unit() == Unit::Seconds { LEAST_NANOS_OF_TIMES } else { 0 };
         let of_one = |rows: &Vec<usize>| {
-            let at = |row: usize| Raw { utc_nanos: frame.times()[row], monotonic_nanos: frame.monotonic()[row], value: values[row] };
-            let raw = rows.iter().map(|&row| at(row));
-            if self.is_counter() { rates(raw, stale_nanos, least) } else { levels(raw, stale_nanos) }
+            let at = |row: usize| Reading { utc_nanos: frame.times()[row], monotonic_nanos: frame.monotonic()[row], value: values[row] };
+            let readings = rows.iter().map(|&row| at(row));
+            if self.is_counter() { Series::of_counter(readings, self.unit(), stale_nanos) } else { Series::of_level(readings, stale_nanos) }
         };
         let series = Series::sum(self.is_counter(), subjects.values().map(of_one).collect());
         match &self.whole {
@@ -156,25 +163,34 @@ impl Figure {
         self.table.key_metrics().iter().map(text).collect()
     }
 
-    /// The value of each row: absent where any of its columns is, unless that column is absent everywhere and merely adds.
     fn values(&self, frame: &Frame) -> Vec<Option<f64>> {
-        let read = |metric: &&'static Metric| frame.floats(&metric.column());
-        let plus: Vec<_> = self.plus.iter().map(read).filter(|column| column.iter().any(Option::is_some)).collect();
-        let minus: Vec<_> = self.minus.iter().map(read).collect();
-        let sum = |columns: &[Vec<Option<f64>>], row: usize| columns.iter().map(|column| column[row]).sum::<Option<f64>>();
-        let value = |row: usize| if plus.is_empty() { None } else { Some(sum(&plus, row)? - sum(&minus, row)?) };
-        (0..frame.len()).map(value).collect()
+        let names = |metrics: &[&'static Metric]| metrics.iter().map(|metric| metric.column()).collect::<Vec<_>>();
+        sum_of_columns(frame, &names(&self.plus), &names(&self.minus))
     }
 }
 
-#[derive(Clone, Copy)]
-struct Raw {
-    utc_nanos: i64,
-    monotonic_nanos: i64,
-    value: Option<f64>,
+/// Columns added and taken away, in each row: absent where any of them is, unless that column is absent everywhere and merely adds.
+pub fn sum_of_columns(frame: &Frame, plus: &[String], minus: &[String]) -> Vec<Option<f64>> {
+    let read = |column: &String| frame.floats(column);
+    let plus: Vec<_> = plus.iter().map(read).filter(|column| column.iter().any(Option::is_some)).collect();
+    let minus: Vec<_> = minus.iter().map(read).collect();
+    let sum = |columns: &[Vec<Option<f64>>], row: usize| columns.iter().map(|column| column[row]).sum::<Option<f64>>();
+    let value = |row: usize| if plus.is_empty() { None } else { Some(sum(&plus, row)? - sum(&minus, row)?) };
+    (0..frame.len()).map(value).collect()
 }
 
-impl Raw {
+/// What a row says of one subject: a counter or level, before anything is worked out of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// UTC time of the row.
+    pub utc_nanos: i64,
+    /// The same on the monotonic clock.
+    pub monotonic_nanos: i64,
+    /// The value, if it could be read.
+    pub value: Option<f64>,
+}
+
+impl Reading {
     fn sample(self) -> Option<Sample> {
         Some(Sample { monotonic_nanos: self.monotonic_nanos, value: self.value? })
     }
@@ -196,7 +212,8 @@ pub struct Point {
 }
 
 impl Point {
-    fn seconds(&self) -> f64 {
+    /// How long that time is.
+    pub fn seconds(&self) -> f64 {
         (self.monotonic_nanos - self.since_nanos) as f64 / 1e9
     }
 }
@@ -235,14 +252,25 @@ pub struct Stats {
 }
 
 impl Series {
+    /// The rates of one subject's counter, whose readings come in the order of time. Times are counted in ticks of the kernel: readings too near each
+    /// other are taken together.
+    pub fn of_counter(readings: impl IntoIterator<Item = Reading>, unit: Unit, stale_nanos: i64) -> Series {
+        Series { is_rate: true, points: rates(readings.into_iter(), stale_nanos, Rates::new(unit, stale_nanos).least) }
+    }
+
+    /// The levels of one subject, whose readings come in the order of time.
+    pub fn of_level(readings: impl IntoIterator<Item = Reading>, stale_nanos: i64) -> Series {
+        Series { is_rate: false, points: levels(readings.into_iter(), stale_nanos) }
+    }
+
     /// The sum of several series that were read at the same ticks. A subject that was not there before does not count at that tick; one that
     /// could not be read, or comes after a gap, leaves the tick without a value.
-    fn sum(is_rate: bool, mut series: Vec<Vec<Point>>) -> Series {
+    pub fn sum(is_rate: bool, mut series: Vec<Series>) -> Series {
         if series.len() < 2 {
-            return Series { is_rate, points: series.pop().unwrap_or_default() };
+            return Series { is_rate, points: series.pop().unwrap_or_default().points };
         }
         let mut ticks: BTreeMap<i64, Point> = BTreeMap::new();
-        for point in series.into_iter().flatten() {
+        for point in series.into_iter().flat_map(|series| series.points) {
             ticks.entry(point.monotonic_nanos).and_modify(|sum| *sum = add(*sum, point)).or_insert(point);
         }
         Series { is_rate, points: ticks.into_values().collect() }
@@ -307,27 +335,56 @@ fn add(sum: Point, point: Point) -> Point {
     Point { value, gain: sum.gain + point.gain, since_nanos: sum.since_nanos.min(point.since_nanos), ..sum }
 }
 
-/// Rates between rows that lie at least `least` apart; a shorter rest at the end lengthens the last of them.
-fn rates(rows: impl Iterator<Item = Raw>, stale_nanos: i64, least: i64) -> Vec<Point> {
-    let mut points: Vec<Point> = Vec::new();
-    // The row at which the next rate begins, that at which the last one began, and the last row too near for a rate of its own.
-    let (mut from, mut began, mut rest): (Option<Raw>, Option<Raw>, Option<Raw>) = (None, None, None);
-    for row in rows {
+/// Rates between readings that lie at least some time apart, worked out as the readings come.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    stale_nanos: i64,
+    least: i64,
+    /// The reading at which the next rate begins.
+    from: Option<Reading>,
+    /// That at which the last one began.
+    began: Option<Reading>,
+    /// The last reading that was too near for a rate of its own.
+    rest: Option<Reading>,
+}
+
+impl Rates {
+    /// Those of a counter in this unit. Times are counted in ticks of the kernel: readings too near each other are taken together.
+    pub fn new(unit: Unit, stale_nanos: i64) -> Rates {
+        Rates::apart(if unit == Unit::Seconds { LEAST_NANOS_OF_TIMES } else { 0 }, stale_nanos)
+    }
+
+    fn apart(least: i64, stale_nanos: i64) -> Rates {
+        Rates { stale_nanos, least, from: None, began: None, rest: None }
+    }
+
+    /// Takes the next reading, in the order of time, and says which points are known now. One too near the last waits for the next.
+    pub fn push(&mut self, row: Reading, mut say: impl FnMut(Point)) {
         if row.value.is_none() {
-            points.push(growth(from, row, stale_nanos));
-            continue;
+            say(growth(self.from, row, self.stale_nanos));
+            return;
         }
-        if let Some(held) = rest.filter(|held| row.monotonic_nanos - held.monotonic_nanos > stale_nanos) {
-            points.push(growth(from, held, stale_nanos));
-            from = Some(held);
+        if let Some(held) = self.rest.filter(|held| row.monotonic_nanos - held.monotonic_nanos > self.stale_nanos) {
+            say(growth(self.from, held, self.stale_nanos));
+            self.from = Some(held);
         }
-        if from.is_some_and(|from| row.monotonic_nanos - from.monotonic_nanos < least) {
-            rest = Some(row);
+        if self.from.is_some_and(|from| row.monotonic_nanos - from.monotonic_nanos < self.least) {
+            self.rest = Some(row);
         } else {
-            points.push(growth(from, row, stale_nanos));
-            (began, from, rest) = (from, Some(row), None);
+            say(growth(self.from, row, self.stale_nanos));
+            (self.began, self.from, self.rest) = (self.from, Some(row), None);
         }
     }
+}
+
+/// Rates between rows that lie at least `least` apart; a shorter rest at the end lengthens the last of them.
+fn rates(rows: impl Iterator<Item = Reading>, stale_nanos: i64, least: i64) -> Vec<Point> {
+    let mut points: Vec<Point> = Vec::new();
+    let mut rates = Rates::apart(least, stale_nanos);
+    for row in rows {
+        rates.push(row, |point| points.push(point));
+    }
+    let Rates { from, began, rest, .. } = rates;
     if let Some(rest) = rest {
         match began.filter(|_| points.last().is_some_and(|point| matches!(point.value, Rate::Value(_)))) {
             Some(began) => {
@@ -341,8 +398,8 @@ fn rates(rows: impl Iterator<Item = Raw>, stale_nanos: i64, least: i64) -> Vec<P
     points
 }
 
-fn growth(before: Option<Raw>, now: Raw, stale_nanos: i64) -> Point {
-    let value = rate(before.and_then(Raw::sample), now.sample(), stale_nanos);
+fn growth(before: Option<Reading>, now: Reading, stale_nanos: i64) -> Point {
+    let value = rate(before.and_then(Reading::sample), now.sample(), stale_nanos);
     let gain = match (before.and_then(|before| before.value), now.value, value) {
         (Some(before), Some(now), Rate::Value(_) | Rate::Stale) => now - before,
         _ => 0.0,
@@ -351,9 +408,9 @@ fn growth(before: Option<Raw>, now: Raw, stale_nanos: i64) -> Point {
     Point { utc_nanos: now.utc_nanos, monotonic_nanos: now.monotonic_nanos, since_nanos, value, gain }
 }
 
-fn levels(rows: impl Iterator<Item = Raw>, stale_nanos: i64) -> Vec<Point> {
+fn levels(rows: impl Iterator<Item = Reading>, stale_nanos: i64) -> Vec<Point> {
     let mut before: Option<i64> = None;
-    let point = |row: Raw| {
+    let point = |row: Reading| {
         let gap = before.is_none_or(|before| row.monotonic_nanos - before > stale_nanos || row.monotonic_nanos < before);
         let since_nanos = before.filter(|_| !gap).unwrap_or(row.monotonic_nanos);
         before = Some(row.monotonic_nanos);
@@ -412,12 +469,16 @@ mod tests {
     use super::*;
     use crate::{Facts, Options, Recording, Timeline};
 
-    fn row(millis: i64, value: impl Into<Option<f64>>) -> Raw {
-        Raw { utc_nanos: millis * 1_000_000, monotonic_nanos: millis * 1_000_000, value: value.into() }
+    fn row(millis: i64, value: impl Into<Option<f64>>) -> Reading {
+        Reading { utc_nanos: millis * 1_000_000, monotonic_nanos: millis * 1_000_000, value: value.into() }
     }
 
-    fn of(rows: &[Raw]) -> Series {
-        Series { is_rate: true, points: rates(rows.iter().copied(), 3_000_000_000, LEAST_NANOS_OF_TIMES) }
+    fn of(rows: &[Reading]) -> Series {
+        Series::of_counter(rows.iter().copied(), Unit::Seconds, 3_000_000_000)
+    }
+
+    fn of_points(points: &[Point]) -> Series {
+        Series { is_rate: true, points: points.to_vec() }
     }
 
     #[test]
@@ -455,7 +516,7 @@ mod tests {
     #[test]
     fn ticks_of_the_kernel_make_no_peak() {
         // One core all the time, counted in ticks of 10 ms and read every 10 ms or so: each single difference would be 0, 1 or 2 cores.
-        let rows: Vec<Raw> = (0..60).map(|tick| row(tick * 11, (tick as f64 * 1.1).floor() / 100.0)).collect();
+        let rows: Vec<Reading> = (0..60).map(|tick| row(tick * 11, (tick as f64 * 1.1).floor() / 100.0)).collect();
         let stats = of(&rows).stats().unwrap();
         assert!((0.9..1.1).contains(&stats.peak.unwrap().value), "{stats:?}");
         assert_eq!(stats.total, Some(0.64));
@@ -522,10 +583,10 @@ mod tests {
     fn a_device_that_was_plugged_in_adds_and_a_reset_leaves_no_value() {
         let one = rates([row(0, 0.0), row(1000, 1.0), row(2000, 2.0)].into_iter(), i64::MAX, 0);
         let two = rates([row(1000, 900.0), row(2000, 902.0)].into_iter(), i64::MAX, 0);
-        let sum = Series::sum(true, vec![one.clone(), two]);
+        let sum = Series::sum(true, vec![of_points(&one), of_points(&two)]);
         assert_eq!(sum.points.iter().map(|point| point.value).collect::<Vec<_>>(), [Rate::First, Rate::Value(1.0), Rate::Value(3.0)]);
         let reset = rates([row(0, 9.0), row(1000, 1.0), row(2000, 2.0)].into_iter(), i64::MAX, 0);
-        assert_eq!(Series::sum(true, vec![one, reset]).points[1].value, Rate::NoData);
+        assert_eq!(Series::sum(true, vec![of_points(&one), of_points(&reset)]).points[1].value, Rate::NoData);
     }
 
     #[test]
@@ -544,7 +605,7 @@ mod tests {
             stale in prop_oneof![Just(2000_i64), Just(1_000_000)],
         ) {
             let (mut millis, mut count) = (0, 0.0);
-            let rows: Vec<Raw> = steps.iter().map(|&(step, gain, reset)| {
+            let rows: Vec<Reading> = steps.iter().map(|&(step, gain, reset)| {
                 millis += step;
                 count = if reset { 0.0 } else { count + f64::from(gain.unwrap_or(0)) };
                 row(millis, gain.map(|_| count))

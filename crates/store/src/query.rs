@@ -32,7 +32,7 @@ impl Query {
 
     /// Of those, only the rows between these times of the monotonic clock, both ends included.
     #[must_use]
-    pub(crate) fn monotonic(mut self, from: i64, to: i64) -> Query {
+    pub fn monotonic(mut self, from: i64, to: i64) -> Query {
         self.monotonic = Some((from, to));
         self
     }

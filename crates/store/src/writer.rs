@@ -79,6 +79,8 @@ pub struct Recording {
     failing: bool,
     rows_lost: u64,
     bytes_written: u64,
+    /// What a write waits for.
+    durability: Durability,
     /// Held for as long as we write: how readers know that the recording is live.
     _lock: Option<File>,
 }
@@ -106,6 +108,7 @@ impl Recording {
             failing: false,
             rows_lost: 0,
             bytes_written: 0,
+            durability: Durability::PowerCut,
             _lock: lock,
         };
         if let Err(error) = recording.write_facts(Durability::Crash) {
@@ -116,6 +119,13 @@ impl Recording {
         // Nothing is worth a wait for the disk yet: the first publish writes them again, and syncs them.
         recording.facts_dirty = true;
         Ok(recording)
+    }
+
+    /// Waits for no disk: for a recording that nobody will miss after a power cut, as what it is made of is there.
+    #[must_use]
+    pub fn unsynced(mut self) -> Recording {
+        self.durability = Durability::Crash;
+        self
     }
 
     /// The folder, under the name that it got.
@@ -288,7 +298,7 @@ impl Sink for Recording {
         // While the disk fails, only publish tries it: a try at each batch would cost more than the sampling.
         let many = self.parts[index].group.len() >= 2 * MOST_ROWS;
         if (self.waiting() > BUDGET || many) && !self.failing {
-            result = self.close_groups(Durability::PowerCut);
+            result = self.close_groups(self.durability);
         }
         self.bound_memory();
         result

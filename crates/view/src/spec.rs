@@ -19,7 +19,7 @@ pub enum Key {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spec {
-    /// What it is called; without it, the help of its first column says.
+    /// What it is called; without it, the name of its first column in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The table.

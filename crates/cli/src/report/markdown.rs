@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use super::{figures, head, others, processes, program, title};
-use crate::curve::curve;
 use crate::human;
 use crate::story::Story;
 use crate::story::program::Instance;
 use crate::table::markdown;
 use crate::words::zoned;
+use barograph_view::curve::curve;
 
 /// Columns of the curves.
 const WIDTH: usize = 60;

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use super::{SEPARATOR, ending, figures, head, others, processes, program, title};
-use crate::curve::curve;
 use crate::human;
 use crate::paint::{Ink, Paint, columns, cut, wrapped};
 use crate::story::Story;
 use crate::table::Table;
 use crate::words::zoned;
+use barograph_view::curve::curve;
 
 const INDENT: &str = "  ";
 

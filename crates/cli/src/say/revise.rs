@@ -10,12 +10,12 @@ use barograph_session::{Order, moment, order, revise_events};
 use barograph_store::{EVENT_KEY, Event, Frame, Query, Revision, State, Timeline};
 use serde_json::{Value, json};
 
-use super::{attributes, mark::json_of, within};
+use super::moment_within;
 use crate::human;
 use crate::paint::{Ink, Paint, width};
 use crate::story;
 use crate::table::{Align, Table};
-use crate::words::{self, Window, shown};
+use crate::words::{Window, shown};
 
 fn column<T: Described, K>(field: Field<T, K>) -> String {
     T::TABLE.metrics[field.index()].column()
@@ -118,13 +118,15 @@ pub(super) fn edit(run: Option<&PathBuf>, key: &str, changes: &Changes<'_>, wind
     }
     if let Some(when) = at {
         let reference = story::reference(&timeline, &window.zone(&timeline.facts().clock.zone)?)?;
-        let utc_nanos = words::moment(when, &reference).and_then(|at| within(at, &reference)).with_context(|| format!("--at {when:?}"))?;
+        let utc_nanos = moment_within(when, &reference).with_context(|| format!("--at {when:?}"))?;
         event.at = moment(timeline.facts(), utc_nanos);
     }
     if !typed.is_empty() {
-        let mut all: serde_json::Map<String, Value> =
-            event.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        all.extend(attributes(typed).into_iter().map(|(name, value)| (cut(name, NAME_BYTES).into_owned(), json_of(value))));
+        let parse =
+            |text: Option<&str>| -> serde_json::Map<String, Value> { text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default() };
+        let typed = barograph_session::Event { attributes: typed.to_vec(), ..Default::default() }.at(event.at);
+        let mut all = parse(event.attributes.as_deref());
+        all.extend(parse(typed.attributes.as_deref()));
         event.attributes = Some(Value::Object(all).to_string()).filter(|text| text.len() <= ATTRIBUTES_BYTES);
     }
     Ok(revise_events(timeline.folder(), by, &[Revision { key: key.to_owned(), event: Some(event) }])?)

@@ -270,6 +270,10 @@ mod tests {
         assert_eq!((said.gauges.utc_nanos(), said.gauges.column("value").unwrap().float(0)), ([1500].as_slice(), Some(0.25)));
         let (said, _) = take(r#"{"gauge": "loss", "value": null}"#).unwrap();
         assert_eq!((said.gauges.len(), said.gauges.column("value").unwrap().float(0)), (1, None));
+        let (said, _) = take(r#"{"mark": "a", "duration": 1.5}"#).unwrap();
+        assert_eq!(said.events.column("duration_seconds").unwrap().float(0), Some(1.5));
+        let (said, _) = take(r#"{"mark": "a", "duration": -1}"#).unwrap();
+        assert_eq!(said.events.column("duration_seconds").unwrap().float(0), None);
         let (said, _) = take(r#"{"mark": "", "pid": -3, "t": 1e30, "attributes": [1]}"#).unwrap();
         let event = |name: &str| said.events.column(name).unwrap();
         assert_eq!((event("name").text(0), event("pid").int(0), event("attributes").text(0)), (Some(""), Some(42), None));

@@ -3,7 +3,7 @@
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The curve in so many lines of text, the upper one first; `top` is the value that fills it.
-pub(crate) fn curve(values: &[Option<f64>], top: f64, lines: usize) -> Vec<String> {
+pub fn curve(values: &[Option<f64>], top: f64, lines: usize) -> Vec<String> {
     let steps = lines * BLOCKS.len();
     let height = |value: f64| {
         let share = if top > 0.0 { (value / top).clamp(0.0, 1.0) } else { 0.0 };

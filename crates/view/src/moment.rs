@@ -1,0 +1,253 @@
+//! Processes: those of a moment, those with a name, and the life of one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use barograph_model::{Described, Rate};
+use barograph_sources::{Process, Processes};
+use barograph_store::{Frame, Query, Reading, Series, sum_of_columns};
+use serde::Serialize;
+
+use crate::clock::millis;
+use crate::columns::{column, columns};
+use crate::view::Known;
+use crate::{Error, Panel, ProcessRow, View, panels};
+
+/// A process: pid and start.
+type Id = (i64, i64);
+
+/// No more processes are found than this.
+const MOST_FOUND: usize = 200;
+
+/// One process's life.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Life {
+    /// Its pid.
+    pub pid: i64,
+    /// When it began, in clock ticks since boot.
+    pub start_ticks: i64,
+    /// Its first row, UTC milliseconds.
+    pub from: f64,
+    /// Its last row, UTC milliseconds.
+    pub to: f64,
+    /// Its exit status, if the recorder collected it.
+    pub exit_code: Option<i64>,
+    /// The signal that killed it, if the recorder collected it.
+    pub exit_signal: Option<i64>,
+    /// Who it was, an entry for each change.
+    pub identities: Vec<Identity>,
+    /// What it used.
+    pub panels: Vec<Panel>,
+}
+
+/// Who a process was from a moment on. What is not known is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// When this was seen, UTC milliseconds.
+    pub at: f64,
+    /// Why it was looked at: `seen`, `changed`, `exited`, `gone`.
+    pub change: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its command line.
+    pub command: Option<String>,
+    /// The file of its program.
+    pub executable: Option<String>,
+    /// Whose it is.
+    pub user: Option<String>,
+    /// The pid of its parent.
+    pub parent_pid: Option<i64>,
+    /// Its control group.
+    pub cgroup: Option<String>,
+    /// Its container.
+    pub container: Option<String>,
+}
+
+impl View {
+    /// The processes of a moment: those with a row in the two intervals, at least two seconds, that end there, less those that were known to have ended
+    /// before its tick. In the order of pids.
+    pub fn processes_at(&self, utc_nanos: i64) -> Result<Vec<ProcessRow>, Error> {
+        let known = self.known();
+        let reach = known.reach();
+        let Some(samples) = known.samples(Query::all(), utc_nanos.saturating_sub(2 * reach), utc_nanos)? else { return Ok(Vec::new()) };
+        let shown = known.clock.shown_times(&samples);
+        let since = utc_nanos.saturating_sub(reach);
+        let monotonic = samples.monotonic();
+        let latest = monotonic.last().copied();
+        let identities = known.identities(latest)?;
+        let has_ended = |id: &Id, last: usize| identities.get(id).is_some_and(|who| who.is_gone) && Some(monotonic[last]) < latest;
+        let rows = rows_of(&samples).into_iter().filter(|(id, rows)| rows.last().is_some_and(|&last| shown[last] >= since && !has_ended(id, last)));
+        Ok(rows.map(|(id, rows)| known.row(id, &samples, &rows, identities.get(&id))).collect())
+    }
+
+    /// Processes of the whole recording whose pid is this, or whose name or command have this text in them, whatever its case: as they were last.
+    pub fn find_processes(&self, text: &str) -> Result<Vec<ProcessRow>, Error> {
+        let known = self.known();
+        let wanted = text.trim().to_lowercase();
+        let has = |said: &Option<String>| said.as_ref().is_some_and(|said| said.to_lowercase().contains(&wanted));
+        let is_found = |id: &Id, who: &Who| wanted.parse() == Ok(id.0) || has(&who.row.name) || has(&who.row.command);
+        let mut found: Vec<(Id, Who)> = known.identities(None)?.into_iter().filter(|(id, who)| !wanted.is_empty() && is_found(id, who)).collect();
+        found.sort_by_key(|(id, _)| *id);
+        found.truncate(MOST_FOUND);
+        let (_, end) = self.range();
+        let reach = known.reach();
+        let mut rows = Vec::with_capacity(found.len());
+        for (id, who) in found {
+            let to = if who.is_gone { who.shown } else { end };
+            let one = Query::all().equal(column(Process::pid), id.0).equal(column(Process::start_ticks), id.1);
+            let samples = known.samples(one, to.saturating_sub(3 * reach), to)?;
+            let row = match &samples {
+                Some(samples) => known.row(id, samples, &(0..samples.len()).collect::<Vec<_>>(), Some(&who)),
+                None => ProcessRow { pid: id.0, start_ticks: id.1, ..who.row },
+            };
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// One process's life; `None` for one that the recording does not know.
+    pub fn life(&self, pid: i64, start_ticks: i64) -> Result<Option<Life>, Error> {
+        let known = self.known();
+        let life = known.timeline.process_life(pid, start_ticks)?;
+        let (identity, samples) = (&life.identity, &life.samples);
+        let mut shown = known.clock.shown_times(identity);
+        let texts = |name: String| identity.texts(&name).into_iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>();
+        let (change, name, command) = (texts(column(Processes::change)), texts(column(Processes::name)), texts(column(Processes::command_line)));
+        let (executable, user) = (texts(column(Processes::executable)), texts(column(Processes::user)));
+        let (cgroup, container) = (texts(column(Processes::cgroup)), texts(column(Processes::container)));
+        let parents = identity.ints(&column(Processes::parent_pid));
+        let of_row = |row: usize| Identity {
+            at: millis(shown[row]),
+            change: change[row].clone(),
+            name: name[row].clone(),
+            command: command[row].clone(),
+            executable: executable[row].clone(),
+            user: user[row].clone(),
+            parent_pid: parents[row],
+            cgroup: cgroup[row].clone(),
+            container: container[row].clone(),
+        };
+        let identities: Vec<Identity> = (0..identity.len()).map(of_row).collect();
+        let last = |name: String| identity.ints(&name).into_iter().flatten().next_back();
+        let (exit_code, exit_signal) = (last(column(Processes::exit_code)), last(column(Processes::exit_signal)));
+        shown.extend(known.clock.shown_times(samples));
+        let (Some(&from), Some(&to)) = (shown.iter().min(), shown.iter().max()) else { return Ok(None) };
+        let panels = panels::of_process(&known, pid, start_ticks);
+        Ok(Some(Life { pid, start_ticks, from: millis(from), to: millis(to), exit_code, exit_signal, identities, panels }))
+    }
+}
+
+/// The latest that is known of who a process is.
+pub(crate) struct Who {
+    row: ProcessRow,
+    is_gone: bool,
+    started_seconds: Option<f64>,
+    shown: i64,
+}
+
+/// The last names of all processes.
+pub(crate) fn names(known: &Known) -> Result<HashMap<Id, String>, Error> {
+    let identities = known.identities(None)?;
+    Ok(identities.into_iter().filter_map(|(id, who)| Some((id, who.row.name?))).collect())
+}
+
+impl Known {
+    /// How long a process's last row counts as the present.
+    fn reach(&self) -> i64 {
+        ((2.0 * self.timeline.facts().interval_seconds).max(2.0) * 1e9) as i64
+    }
+
+    /// Rows of processes between two shown times.
+    fn samples(&self, query: Query, from: i64, to: i64) -> Result<Option<Frame>, Error> {
+        let mut wanted = columns([Process::pid, Process::start_ticks]);
+        wanted.push(column(Process::state));
+        wanted.extend(columns([Process::user, Process::system, Process::run_delay]));
+        wanted.extend(columns([Process::read, Process::written]));
+        wanted.push(column(Process::resident));
+        wanted.extend(columns([Process::threads, Process::open_files]));
+        self.frame(Process::TABLE.name, &self.clock.between(query.columns(wanted), from, to))
+    }
+
+    /// Who the processes are, by what was known at a time of the monotonic clock, or at the end. Later words add to earlier ones.
+    pub(crate) fn identities(&self, until: Option<i64>) -> Result<HashMap<Id, Who>, Error> {
+        let mut wanted = columns([Processes::pid, Processes::start_ticks, Processes::parent_pid]);
+        wanted.extend(columns([Processes::change, Processes::name, Processes::command_line, Processes::user]));
+        wanted.push(column(Processes::in_job));
+        wanted.push(column(Processes::started));
+        let query = Query::all().columns(wanted).monotonic(i64::MIN, until.unwrap_or(i64::MAX));
+        let mut all: HashMap<Id, Who> = HashMap::new();
+        let Some(frame) = self.frame(Processes::TABLE.name, &query)? else { return Ok(all) };
+        let shown = self.clock.shown_times(&frame);
+        let ints = |name: String| frame.ints(&name);
+        let (pids, starts) = (ints(column(Processes::pid)), ints(column(Processes::start_ticks)));
+        let (parents, members) = (ints(column(Processes::parent_pid)), ints(column(Processes::in_job)));
+        let started = frame.floats(&column(Processes::started));
+        let names = [Processes::name, Processes::command_line, Processes::user, Processes::change].map(column);
+        let [name, command, user, change] = names.each_ref().map(|name| frame.texts(name));
+        for row in 0..frame.len() {
+            let Some(id) = pids[row].zip(starts[row]) else { continue };
+            let nobody = || Who { row: ProcessRow::default(), is_gone: false, started_seconds: None, shown: 0 };
+            let who = all.entry(id).or_insert_with(nobody);
+            let learn = |known: &mut Option<String>, said: Option<&str>| {
+                if let Some(said) = said.filter(|said| !said.is_empty() && known.as_deref() != Some(said)) {
+                    *known = Some(said.to_owned());
+                }
+            };
+            learn(&mut who.row.name, name[row]);
+            learn(&mut who.row.command, command[row]);
+            learn(&mut who.row.user, user[row]);
+            who.row.parent_pid = parents[row].or(who.row.parent_pid);
+            who.row.in_job = members[row].map_or(who.row.in_job, |member| member == 1);
+            who.started_seconds = started[row].or(who.started_seconds);
+            who.is_gone = matches!(change[row], Some("gone" | "exited"));
+            who.shown = shown[row];
+        }
+        Ok(all)
+    }
+
+    /// A process by its last row of these.
+    fn row(&self, id: Id, samples: &Frame, rows: &[usize], who: Option<&Who>) -> ProcessRow {
+        let known = who.map(|who| who.row.clone()).unwrap_or_default();
+        let Some(&last) = rows.last() else { return ProcessRow { pid: id.0, start_ticks: id.1, ..known } };
+        let stale = barograph_store::stale_nanos(self.timeline.facts().interval_seconds);
+        let rate = |unit: barograph_model::Unit, names: Vec<String>| {
+            let values = sum_of_columns(samples, &names, &[]);
+            let reading = |&row: &usize| Reading { utc_nanos: samples.times()[row], monotonic_nanos: samples.monotonic()[row], value: values[row] };
+            let points = Series::of_counter(rows.iter().map(reading), unit, stale).points;
+            points.last().filter(|point| matches!(point.value, Rate::Value(_))).and_then(|point| point.value.value())
+        };
+        let level = |name: String| rows.iter().rev().find_map(|&row| samples.floats(&name)[row]);
+        let seconds = barograph_model::Unit::Seconds;
+        let bytes = barograph_model::Unit::Bytes;
+        let at = samples.monotonic()[last] as f64 / 1e9;
+        let ticks = self.timeline.facts().host.ticks_per_second;
+        let started = who.and_then(|who| who.started_seconds).or((ticks > 0).then(|| id.1 as f64 / ticks as f64));
+        ProcessRow {
+            pid: id.0,
+            start_ticks: id.1,
+            state: samples.texts(&column(Process::state))[last].map(str::to_owned),
+            cores: rate(seconds, columns([Process::user, Process::system])),
+            resident_bytes: level(column(Process::resident)),
+            read: rate(bytes, columns([Process::read])),
+            written: rate(bytes, columns([Process::written])),
+            threads: level(column(Process::threads)),
+            open_files: level(column(Process::open_files)),
+            waiting: rate(seconds, columns([Process::run_delay])),
+            age_seconds: started.map(|started| (at - started).max(0.0)),
+            ..known
+        }
+    }
+}
+
+/// The rows of each process, in the order of time.
+fn rows_of(samples: &Frame) -> BTreeMap<Id, Vec<usize>> {
+    let mut rows: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
+    let keys = samples.ints(&column(Process::pid)).into_iter().zip(samples.ints(&column(Process::start_ticks)));
+    for (row, key) in keys.enumerate() {
+        if let (Some(pid), Some(start)) = key {
+            rows.entry((pid, start)).or_default().push(row);
+        }
+    }
+    rows
+}

@@ -69,29 +69,29 @@ pub struct Ink {
 }
 
 const LIGHT_HUES: [Rgb; 10] = [
-    Rgb::hex(0x2f6fb3),
-    Rgb::hex(0xd8921a),
-    Rgb::hex(0x1b9a84),
-    Rgb::hex(0x8a5fbf),
-    Rgb::hex(0x6fb4de),
-    Rgb::hex(0x8c8b1f),
-    Rgb::hex(0xc978a9),
-    Rgb::hex(0x86603a),
-    Rgb::hex(0x3d4494),
-    Rgb::hex(0x5a9e3f),
+    Rgb::hex(0x3a5798),
+    Rgb::hex(0xc3b61d),
+    Rgb::hex(0x0e8282),
+    Rgb::hex(0x895ae1),
+    Rgb::hex(0x76b9f6),
+    Rgb::hex(0x956a15),
+    Rgb::hex(0xef83b0),
+    Rgb::hex(0x7a4435),
+    Rgb::hex(0x2a2c88),
+    Rgb::hex(0x72a15e),
 ];
 
 const DARK_HUES: [Rgb; 10] = [
-    Rgb::hex(0x5b9be0),
-    Rgb::hex(0xe5a63c),
-    Rgb::hex(0x2fb8a0),
-    Rgb::hex(0xa98ae0),
-    Rgb::hex(0x93cdf0),
-    Rgb::hex(0xb5b344),
-    Rgb::hex(0xdd98c2),
-    Rgb::hex(0xb58c62),
-    Rgb::hex(0x7a83d8),
-    Rgb::hex(0x7fc062),
+    Rgb::hex(0x5da4e3),
+    Rgb::hex(0xfca825),
+    Rgb::hex(0x319394),
+    Rgb::hex(0x9775ff),
+    Rgb::hex(0x99eaee),
+    Rgb::hex(0xb59846),
+    Rgb::hex(0xd1afc6),
+    Rgb::hex(0xb3705b),
+    Rgb::hex(0x7364cb),
+    Rgb::hex(0x7ecf7e),
 ];
 
 const LIGHT_HEAT: [Rgb; 5] = [Rgb(240, 244, 248), Rgb(190, 215, 234), Rgb(107, 170, 214), Rgb(43, 110, 178), Rgb(16, 54, 112)];
@@ -231,7 +231,7 @@ mod tests {
             for hues in [LIGHT_HUES, DARK_HUES] {
                 for (place, a) in hues.iter().enumerate() {
                     for b in &hues[..place] {
-                        assert!(distance(*a, *b, &eyes) > 0.015, "{name}: {a:?} and {b:?} are {:.3} apart", distance(*a, *b, &eyes));
+                        assert!(distance(*a, *b, &eyes) > 0.08, "{name}: {a:?} and {b:?} are {:.3} apart", distance(*a, *b, &eyes));
                     }
                 }
             }

@@ -147,6 +147,8 @@ pub struct Message<'a> {
     pub by: Option<&'a str>,
     /// More about a mark, in words.
     pub detail: Option<&'a str>,
+    /// How many seconds it lasted that a mark names; `None` for a moment.
+    pub duration: Option<f64>,
     /// What else there is to say of a mark, or of the begin of a span. Of two with the same name, readers take the latter.
     pub attributes: &'a [(&'a str, Value<'a>)],
     /// What the sender has used so far, at an edge of a span.
@@ -156,7 +158,7 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// A message that says just this.
     pub fn new(what: What<'a>) -> Message<'a> {
-        Message { what, at: None, pid: None, thread: None, by: None, detail: None, attributes: &[], readings: Readings::default() }
+        Message { what, at: None, pid: None, thread: None, by: None, detail: None, duration: None, attributes: &[], readings: Readings::default() }
     }
 
     /// Writes it as a line, with the newline.
@@ -192,6 +194,10 @@ impl<'a> Message<'a> {
         }
         if let Some(detail) = self.detail {
             text(line, b",\"detail\":", detail, NAME_BYTES);
+        }
+        if let Some(duration) = self.duration {
+            line.extend_from_slice(b",\"duration\":");
+            float(line, duration);
         }
         self.readings.write(line);
         self.write_attributes(line);

@@ -18,8 +18,8 @@ use clap::Args;
 use jiff::tz::TimeZone;
 
 use crate::human;
+use crate::open::{FileZone, open, tell_notices};
 use crate::paint::{Ink, Paint, width};
-use crate::story;
 use crate::table::{Align, Table};
 use crate::words::{self, Window};
 
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Args, Debug)]
 #[command(after_help = after_help())]
 pub(crate) struct ExportArgs {
-    /// The recording, which may still be going on.
+    /// The recording, which may still be going on; or a file with a column of times, to be written in another format.
     run: PathBuf,
     /// The file to write; its suffix tells the format. `-` is standard output.
     #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
@@ -58,6 +58,8 @@ pub(crate) struct ExportArgs {
     list: bool,
     #[command(flatten)]
     window: Window,
+    #[command(flatten)]
+    file_zone: FileZone,
     /// Overwrite the file.
     #[arg(long)]
     force: bool,
@@ -89,13 +91,15 @@ fn format_named(name: &str) -> Result<Format, String> {
 }
 
 pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
-    let timeline = Timeline::open(&args.run)?;
+    let opened = open(&args.run, &args.file_zone)?;
+    tell_notices(&opened);
+    let timeline = Timeline::open(&opened)?;
     let Some(output) = args.output.as_ref().filter(|_| !args.list) else {
         list(&timeline)?;
         return Ok(ExitCode::SUCCESS);
     };
     let zone = args.window.zone(&timeline.facts().clock.zone)?;
-    let (from, to) = args.window.ends(&story::reference(&timeline, &zone)?)?;
+    let (from, to) = args.window.ends(&words::Reference::of(&timeline, &zone)?)?;
     let options = Options { zone: if args.window.tz.is_some() { zone } else { TimeZone::UTC } };
     let what = What { timeline: &timeline, table: args.table.as_deref(), columns: &args.columns, marks: args.marks, from, to };
     if output.as_os_str() == "-" {
@@ -176,9 +180,7 @@ impl What<'_> {
         match self.table {
             _ if self.marks => self.write_marks(&mut target)?,
             Some(table) if table == SpanTable::TABLE.name => self.write_spans(&mut target, &mut progress)?,
-            Some(table) if table == Events::TABLE.name && !self.timeline.has_table(table) => {
-                target.write(self.timeline.events(&Query::all())?.batch())?;
-            }
+            Some(table) if table == Events::TABLE.name => self.write_events(&mut target)?,
             Some(table) => self.write_table(table, &mut target, &mut progress)?,
             None => self.write_wide(&mut target, &mut progress)?,
         }
@@ -202,6 +204,26 @@ impl What<'_> {
         }
         if target.exporter.is_none() {
             target.write(self.timeline.frame(table, &query)?.batch())?;
+        }
+        Ok(())
+    }
+
+    /// Those of this time, as they were last edited.
+    fn write_events(&self, target: &mut Target<'_>) -> anyhow::Result<()> {
+        let table = Events::TABLE.name;
+        let columns: Vec<String> = self.columns.iter().map(|column| plain(column, table)).filter(|column| !is_time(column)).collect();
+        let none = self.timeline.events(&Query::all().between(Some(i64::MAX), None))?;
+        let known = none.columns();
+        check_columns(&columns, &known.iter().map(String::as_str).collect::<Vec<_>>(), table)?;
+        let mut query = Query::all().between(self.from, self.to);
+        if !self.columns.is_empty() {
+            query = query.columns(columns);
+        }
+        for frame in self.timeline.event_chunks(&query, CHUNK_ROWS)? {
+            target.write(frame?.batch())?;
+        }
+        if target.exporter.is_none() {
+            target.write(self.timeline.events(&query)?.batch())?;
         }
         Ok(())
     }
@@ -232,10 +254,7 @@ impl What<'_> {
         let timestamp = Field::new("timestamp", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false);
         let schema = SchemaRef::new(Schema::new(vec![Field::new("event", DataType::Utf8, true), timestamp]));
         target.open(&schema)?;
-        if !self.timeline.has_table(Events::TABLE.name) {
-            return Ok(());
-        }
-        let frame = self.timeline.frame(Events::TABLE.name, &Query::all().between(self.from, self.to).columns([&name, &by]))?;
+        let frame = self.timeline.events(&Query::all().between(self.from, self.to).columns([&name, &by]))?;
         let (names, by) = (frame.texts(&name), frame.texts(&by));
         let said = |row: &usize| by[*row] != Some("recorder");
         let rows: Vec<usize> = (0..frame.times().len()).filter(said).collect();

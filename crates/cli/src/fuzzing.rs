@@ -10,13 +10,14 @@ use std::path::Path;
 
 use barograph_formats::{Format, Options};
 use barograph_model::{Described, Events, Field, Gauge, Gauges, Level, Moment, Physical, Row, Rows, Seconds, Sink, SpanEdges, Text};
+use barograph_session::time::duration;
 use barograph_sources::{Choice, Cores, Cpu, Disk, Job, Memory, Network, Own, Pressure, Process, ProcessMemory, Processes};
 use barograph_store::{FACTS_FILE, Facts, Recording, SpanQuery, Timeline};
 use clap::Parser;
 use jiff::tz::TimeZone;
 
 use crate::options::{UntilOption, parse_duration};
-use crate::words::{Reference, Window, duration, moment, shown};
+use crate::words::{Reference, Window, moment, shown};
 use crate::{export, ls, report};
 
 /// Lines of text: the name of a zone, two moments that a recording may have begun and ended at, and what was typed: as a time, a length of time, an

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use barograph_model::Described;
 use barograph_sources::Job;
-use barograph_store::{End, FACTS_FILE, Facts, Figure, Query, State, Timeline, stale_nanos};
+use barograph_store::{End, FACTS_FILE, Facts, Figure, Query, State, Timeline};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -133,7 +133,7 @@ fn so_far(timeline: &Timeline) -> anyhow::Result<(Option<f64>, Option<f64>, Opti
     let (cpu, memory) = (Figure::of(Job::user).plus(Job::system), Figure::of(Job::resident));
     let query: Query = Figure::query([&cpu, &memory], None, None);
     let frame = timeline.frame(Job::TABLE.name, &query)?;
-    let stale = stale_nanos(facts.interval_seconds);
+    let stale = facts.stale_nanos();
     let cpu = cpu.series(&frame, stale).stats().and_then(|stats| stats.total);
     let peak = memory.series(&frame, stale).stats().and_then(|stats| stats.peak).map(|peak| peak.value as u64);
     Ok((wall, cpu, peak))

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod attach;
+mod control;
 mod export;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod ls;
 mod metrics;
+mod open;
 mod options;
 mod paint;
 #[cfg(feature = "plot")]
@@ -29,7 +31,11 @@ mod snapshot;
 mod story;
 mod summary;
 mod table;
+#[cfg(feature = "top")]
+mod top;
 mod tree;
+#[cfg(feature = "web")]
+mod view;
 mod words;
 
 /// A recorder that is out of memory still sees its job to the end.
@@ -51,6 +57,11 @@ enum Command {
     Record(record::RecordArgs),
     Snapshot(snapshot::SnapshotArgs),
     Tree(tree::TreeArgs),
+    Control(control::ControlArgs),
+    #[cfg(feature = "web")]
+    View(view::ViewArgs),
+    #[cfg(feature = "top")]
+    Top(top::TopArgs),
     Mark(say::MarkArgs),
     Gauge(say::GaugeArgs),
     Span(say::SpanArgs),
@@ -85,6 +96,11 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Tree(args) => tree::run(args),
+        Command::Control(args) => control::run(args),
+        #[cfg(feature = "web")]
+        Command::View(args) => view::run(args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(args),
         Command::Mark(args) => say::mark(args),
         Command::Gauge(args) => say::gauge(args),
         Command::Span(args) => say::span(args),

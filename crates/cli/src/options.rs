@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barograph_record::Until;
+use barograph_record::{Condition, Until};
 use barograph_sources::{Choice, Machine, Roots};
 use clap::{Args, ValueEnum};
 
@@ -69,9 +69,19 @@ pub(crate) struct RecordingOptions {
     /// Leave out memory with shared pages told apart (PSS, USS), which the kernel counts page by page.
     #[arg(long)]
     pub(crate) no_pss: bool,
+    /// Leave out these sources of the machine, such as disk or network; `barograph metrics` tells their tables. More than one has commas between.
+    #[arg(long, value_name = "SOURCES", value_delimiter = ',')]
+    pub(crate) without: Vec<String>,
     /// Don't listen to what programs say of themselves: marks, spans and gauges.
     #[arg(long)]
     pub(crate) no_beacon: bool,
+    /// Mark the moments at which this begins and ends to hold, such as 'memory > 2 GiB for 10s'. May be given more than once.
+    ///
+    /// METRIC > THRESHOLD [for TIME], with >, >=, < or <=. cpu (in cores), memory, threads and processes are those of the job, or of the machine where there
+    /// is none. Others are the ids that `barograph metrics` lists, counters as what they grow by in a second; those of several disks or the like are added up,
+    /// unless one is named in brackets behind, such as [sda] or [/home]. It must hold for that TIME, and then not hold for as long.
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) mark_when: Vec<Condition>,
     /// What recording may cost: a share of one core, such as 1% or 0.5%.
     ///
     /// Above it, PSS is read less often and then not at all, processes outside the job likewise, and then ticks are twice as far apart. The recording says so.
@@ -179,7 +189,7 @@ fn parse_rate(text: &str) -> Result<u32, String> {
     number.parse().ok().filter(|rate| (1..=1000).contains(rate)).ok_or_else(|| "expected how many times a second, from 1 to 1000".to_owned())
 }
 
-fn parse_interval(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
     if interval < Duration::from_millis(1) {
         return Err("the shortest is 1ms".to_owned());

@@ -36,16 +36,16 @@ impl Paint {
         Paint { colours: io::stdout().is_terminal() && !refused }
     }
 
+    /// Whether there are any.
+    #[cfg(any(feature = "plot", feature = "top"))]
+    pub(crate) fn has_colours(self) -> bool {
+        self.colours
+    }
+
     /// No colours.
     #[cfg(test)]
     pub(crate) fn none() -> Paint {
         Paint { colours: false }
-    }
-
-    /// Whether there are any.
-    #[cfg(feature = "plot")]
-    pub(crate) fn has_colours(self) -> bool {
-        self.colours
     }
 
     /// The text in this ink.

@@ -165,7 +165,7 @@ impl Opened {
         let view = View::open(path)?;
         let facts = view.facts();
         let zone = window.zone(&facts.clock.zone)?;
-        let reference = story::reference(&view.timeline(), &zone)?;
+        let reference = words::Reference::of(&view.timeline(), &zone)?;
         let (from, to) = window.ends(&reference)?;
         let (first, last) = view.range();
         let start = facts.clock.utc_nanos;

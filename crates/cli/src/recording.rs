@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use barograph_model::{Batch, Sink};
+use barograph_model::{Batch, Setup, Sink};
 use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, Until};
 use barograph_session::{
     LINES_FAILED, Subject, default_path, end_recording, facts, folder_name, line_notices, listen, open_beacon, totals, watch_lines,
@@ -47,7 +47,12 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let beacon = open_beacon(!options.no_beacon);
     let listener = rules.and_then(|rules| listen_to_lines(rules, beacon.as_ref()));
     let watch = subject.watch(options.processes.as_ref());
-    let panel_options = PanelOptions { watch, process_memory: subject.has_job() && !options.no_pss, fast: options.fast == FastOption::Auto };
+    let panel_options = PanelOptions {
+        watch,
+        process_memory: subject.has_job() && !options.no_pss,
+        fast: options.fast == FastOption::Auto,
+        without: options.without.clone(),
+    };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| match fault.kind {
         FaultKind::Other => anyhow::anyhow!(fault),
         _ => Unrecordable::at_processes(&fault).into(),
@@ -69,6 +74,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
         max_overhead: options.max_overhead,
     };
     let mut recorder = Recorder::new(panel, record_options).map_err(|error| Unrecordable(format!("can't hear signals: {error}")))?;
+    recorder.mark_when(&options.mark_when).map_err(|why| anyhow::anyhow!("--mark-when: {why}"))?;
     if let Some(listener) = listener {
         recorder.listen_to_lines(listener);
     }
@@ -94,6 +100,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     // Who asked for lines and has none should not have to look for the reason.
     let missing = of_lines.iter().filter(|notice| notice.name != LINES_FAILED);
     kept.complaints.extend(missing.map(|notice| format!("{}: {}", notice.name.replace('_', " "), notice.detail)));
+    recorder.hang_up();
     let outcome = Outcome { job_end: recorder.wait_for_command(), ..outcome };
     say(options, &outcome, subject.has_job(), &kept);
     Ok(outcome)
@@ -162,6 +169,12 @@ impl Sink for Target {
 
     fn publish(&mut self) -> Result<(), store::Error> {
         self.recording_mut().map_or(Ok(()), Recording::publish)
+    }
+
+    fn set_up(&mut self, setup: &Setup) {
+        if let Some(recording) = self.recording_mut() {
+            recording.set_up(setup);
+        }
     }
 
     fn bytes_written(&self) -> u64 {

@@ -192,7 +192,7 @@ impl Rule {
         let groups = groups(Some(&self.regex), &found);
         let name = found.name(NAME).map_or(&found[0], |name| name.as_str());
         let attributes: Vec<(&str, Value<'_>)> =
-            groups.iter().filter(|(name, _)| name != NAME).map(|(name, value)| (name.as_str(), crate::say::value(value))).collect();
+            groups.iter().filter(|(name, _)| name != NAME).map(|(name, value)| (name.as_str(), barograph_session::value(value))).collect();
         if self.end.is_none() {
             let detail = Some(line).filter(|line| *line != name);
             beacon.send(&Message { attributes: &attributes, detail, ..message(What::Mark(name)) });

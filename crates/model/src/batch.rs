@@ -152,6 +152,32 @@ impl Batch {
         self.columns.iter_mut().for_each(Column::clear);
     }
 
+    /// Begins a row in which every cell is absent until it is set: for tables that no compiler knows, such as those made of somebody's file. Where
+    /// one does, [`Rows`] is what to use.
+    pub fn begin_row(&mut self, at: Moment) {
+        self.push_row(at);
+    }
+
+    /// Sets the number of the metric at this position, in the last row. A value that no cell can hold leaves it absent.
+    ///
+    /// # Panics
+    /// If that metric does not take such numbers.
+    pub fn set_number<V: Cell>(&mut self, index: usize, value: V) {
+        assert_eq!(self.table.metrics[index].physical, V::PHYSICAL, "{} takes other cells", self.table.metrics[index].name);
+        self.columns[index].set_last(value.to_bits());
+    }
+
+    /// Sets the text of the metric at this position, in the last row.
+    ///
+    /// # Panics
+    /// If that metric takes no text.
+    pub fn set_text(&mut self, index: usize, text: &[u8]) {
+        assert_eq!(self.table.metrics[index].physical, Physical::Text, "{} takes no text", self.table.metrics[index].name);
+        let column = &mut self.columns[index];
+        let number = column.words.intern(text);
+        column.set_last(Some(i64::from(number)));
+    }
+
     fn push_row(&mut self, at: Moment) {
         self.utc_nanos.push(at.utc_nanos);
         self.monotonic_nanos.push(at.monotonic_nanos);
@@ -266,6 +292,19 @@ mod tests {
         assert_eq!(rows.column("busy_seconds").unwrap().float(0), Some(1.5));
         assert_eq!(rows.column("busy_seconds").unwrap().float(1), None, "not a number is no value");
         assert_eq!(rows.column("size_bytes").unwrap().int(2), None, "more than 2^63 can't be right");
+    }
+
+    #[test]
+    fn cells_by_position_are_those_by_name() {
+        let mut rows = Batch::new(Sample::TABLE);
+        rows.begin_row(NOON);
+        rows.set_text(Sample::name.index(), b"a");
+        rows.set_number(Sample::size.index(), 7_i64);
+        rows.set_number(Sample::busy.index(), f64::INFINITY);
+        rows.begin_row(NOON);
+        let cells = |row| (rows.columns()[0].text(row), rows.columns()[1].int(row), rows.columns()[2].float(row));
+        assert_eq!([cells(0), cells(1)], [(Some("a"), Some(7), None), (None, None, None)]);
+        assert!(std::panic::catch_unwind(|| Batch::new(Sample::TABLE).set_number(Sample::size.index(), 0.5)).is_err());
     }
 
     #[test]

@@ -5,9 +5,9 @@ use crate::{Bytes, Count, Counter, Gauge, Id, Moment, Number, Rows, Seconds, Tex
 table! {
     /// Moments that a program, a person, a rule or the recorder named.
     pub Events = "events" in "the program, a person or the recorder" {
-        /// Who said it: `recorder`, `program`, `person`, or `rule` for a line of output that matched.
+        /// Who said it: `recorder`, `program`, `person`, or `rule` for a line of output that matched, or a condition that began or ended.
         by: Text = "the sender",
-        /// What it is called, such as `started`, `gap` or a program's own word.
+        /// What it is called, such as `started`, `gap` or a program's own word; absent in a row that deletes an event.
         name: Text = "the sender",
         /// More about it, in words.
         detail: Text = "the sender",
@@ -19,6 +19,10 @@ table! {
         thread: Id = "the sender",
         /// What else it said: a JSON object.
         attributes: Text = "the sender",
+        /// The key of the event that this row edits or deletes; absent in one that is an event of its own.
+        revises: Text = "the sender",
+        /// Number of this revision among all of the recording: of an event the highest counts.
+        revision: Id = "the recorder, or who added it",
     }
 }
 
@@ -86,8 +90,8 @@ pub struct EventRow<'a> {
     pub at: Moment,
     /// Who said it.
     pub by: &'a str,
-    /// What it is called.
-    pub name: &'a str,
+    /// What it is called; `None` for one that is deleted.
+    pub name: Option<&'a str>,
     /// More about it.
     pub detail: Option<&'a str>,
     /// The process that it concerns.
@@ -98,6 +102,10 @@ pub struct EventRow<'a> {
     pub thread: Option<u64>,
     /// What else it said: a JSON object.
     pub attributes: Option<&'a str>,
+    /// The key of the event that it revises.
+    pub revises: Option<&'a str>,
+    /// Number of the revision, if it is one.
+    pub revision: Option<u64>,
 }
 
 impl Rows<Events> {
@@ -105,11 +113,13 @@ impl Rows<Events> {
     pub fn add(&mut self, event: EventRow<'_>) {
         self.row(event.at)
             .text(Events::by, event.by.as_bytes())
-            .text(Events::name, event.name.as_bytes())
+            .text(Events::name, event.name.map(str::as_bytes))
             .text(Events::detail, event.detail.map(str::as_bytes))
             .set(Events::pid, event.pid)
             .set(Events::duration, event.duration_seconds)
             .set(Events::thread, event.thread)
-            .text(Events::attributes, event.attributes.map(str::as_bytes));
+            .text(Events::attributes, event.attributes.map(str::as_bytes))
+            .text(Events::revises, event.revises.map(str::as_bytes))
+            .set(Events::revision, event.revision);
     }
 }

@@ -10,6 +10,7 @@ mod line;
 mod moment;
 mod rate;
 mod schema;
+mod setup;
 mod sink;
 mod table;
 mod words;
@@ -21,6 +22,7 @@ pub use line::{LineCounters, LineRow, Lines, RUNNING, StackFrame, WAITING, stack
 pub use moment::Moment;
 pub use rate::{Rate, Sample, rate};
 pub use schema::{markdown, schema_text};
+pub use setup::Setup;
 pub use sink::Sink;
 pub use table::{Described, Metric, Table};
 pub use words::Words;

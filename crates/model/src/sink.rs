@@ -1,6 +1,6 @@
 //! Where batches go: a recording, a file, a server.
 
-use crate::Batch;
+use crate::{Batch, Setup};
 
 /// Takes batches. Events are rows of the table `events`, and travel as batches too.
 pub trait Sink {
@@ -9,6 +9,11 @@ pub trait Sink {
 
     /// Takes the rows of this batch; the caller keeps the batch and empties it.
     fn take(&mut self, batch: &Batch) -> Result<(), Self::Error>;
+
+    /// From here on it is recorded so: somebody has changed it.
+    fn set_up(&mut self, setup: &Setup) {
+        let _ = setup;
+    }
 
     /// Makes what was taken visible to readers.
     fn publish(&mut self) -> Result<(), Self::Error>;

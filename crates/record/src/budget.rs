@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What is done without. Each step contains those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Saving {
     /// Memory with shared pages told apart is read a quarter as often.
     RarePss,
@@ -55,7 +55,7 @@ pub(crate) struct Budget {
     /// What can be saved here, in this order; `level` of them are.
     steps: Vec<Saving>,
     level: usize,
-    deepest: usize,
+    deepest: Option<Saving>,
     calm: u32,
     /// Time and CPU time at the last look, in nanoseconds.
     before: Option<(i64, i64)>,
@@ -64,21 +64,22 @@ pub(crate) struct Budget {
 impl Budget {
     /// A limit in cores. The cost is judged over whole write intervals, as writing is part of it.
     pub(crate) fn new(limit: f64, write_interval: Duration, has_pss: bool, has_others: bool) -> Budget {
+        let mut budget = Budget { limit, window: 0, steps: Vec::new(), level: 0, deepest: None, calm: 0, before: None };
+        budget.begin_anew(write_interval, has_pss, has_others);
+        budget
+    }
+
+    /// What is recorded has been changed: nothing is done without, and what it costs now is to be seen.
+    pub(crate) fn begin_anew(&mut self, write_interval: Duration, has_pss: bool, has_others: bool) {
         let possible = |saving: &Saving| match saving {
             Saving::RarePss | Saving::NoPss => has_pss,
             Saving::RareOthers | Saving::NoOthers => has_others,
             Saving::RareTicks => true,
         };
         let all = [Saving::RarePss, Saving::NoPss, Saving::RareOthers, Saving::NoOthers, Saving::RareTicks];
-        Budget {
-            limit,
-            window: crate::clock::nanos(write_interval).max(2_000_000_000),
-            steps: all.into_iter().filter(possible).collect(),
-            level: 0,
-            deepest: 0,
-            calm: 0,
-            before: None,
-        }
+        self.window = crate::clock::nanos(write_interval).max(2_000_000_000);
+        self.steps = all.into_iter().filter(possible).collect();
+        (self.level, self.calm, self.before) = (0, 0, None);
     }
 
     /// What is done without now.
@@ -88,7 +89,7 @@ impl Budget {
 
     /// The most that had to be done without so far.
     pub(crate) fn deepest(&self) -> Option<Saving> {
-        self.steps[..self.deepest].last().copied()
+        self.deepest
     }
 
     /// Looks at the CPU time that was used up to this moment, and says whether to change something.
@@ -105,7 +106,7 @@ impl Budget {
         let share = (cpu - cpu_then) as f64 / (now - then) as f64;
         let level = self.level_after(share);
         let is_new = std::mem::replace(&mut self.level, level) != level;
-        self.deepest = self.deepest.max(level);
+        self.deepest = self.deepest.max(self.saving());
         is_new.then(|| Change { share, saving: self.saving() })
     }
 

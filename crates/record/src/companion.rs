@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::job::{JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
+use crate::job::{JobEnd, Signals, SpawnError, has_reached_the_group, pause_with};
 use crate::last_stand;
-use crate::system_call::{self, Arrived, Children, Collected, Pause};
+use crate::system_call::{self, Arrived, Children, Collected};
 
 /// What a command and all that it collected used, and how it ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,29 +55,16 @@ struct Companion {
 impl Companion {
     fn heed(&mut self, arrived: Arrived) {
         match arrived.signal {
-            libc::SIGCHLD => self.pause_with_it(),
+            libc::SIGCHLD => pause_with(self.pid, &mut self.continued),
             libc::SIGXFSZ => {}
             libc::SIGCONT => {
-                self.pause_with_it();
+                pause_with(self.pid, &mut self.continued);
                 if !std::mem::take(&mut self.continued) {
                     system_call::send(self.pid, libc::SIGCONT);
                 }
             }
             signal if !has_reached_the_group(arrived) => system_call::send(self.pid, signal),
             _ => {}
-        }
-    }
-
-    fn pause_with_it(&mut self) {
-        match system_call::paused_or_continued(self.pid) {
-            Some(Pause::Stopped(signal)) => {
-                self.continued = false;
-                if STOPS.contains(&signal) {
-                    system_call::stop_by(signal);
-                }
-            }
-            Some(Pause::Continued) => self.continued = true,
-            None => {}
         }
     }
 

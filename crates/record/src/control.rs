@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::job::Signals;
-use crate::writer::Told;
+use crate::order::{Answer, Change, Order, Ordered};
 
 /// Whose the process is that a recorder runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,27 +19,19 @@ pub(crate) enum Process {
     Theirs,
 }
 
-/// What a handle can ask for.
-pub(crate) enum Order {
-    /// To end the recording, for this reason.
-    Stop(String),
-    /// To read everything now, and to say when that is published.
-    Read(Told),
-}
-
 /// Where orders arrive.
 pub(crate) struct Orders {
     wake: Arc<OwnedFd>,
-    orders: Receiver<Order>,
+    orders: Receiver<Ordered>,
 }
 
 impl Orders {
     /// The next order. A recorder whose handle is gone stops.
-    fn next(&self) -> Option<Order> {
+    fn next(&self) -> Option<Ordered> {
         match self.orders.try_recv() {
             Ok(order) => Some(order),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Order::Stop("stopped".to_owned())),
+            Err(TryRecvError::Disconnected) => Some(Ordered { order: Order::Stop("stopped".to_owned()), by: "program", answer: Answer::nobody() }),
         }
     }
 }
@@ -51,21 +43,42 @@ pub struct Handle {
     /// The process that the recorder runs in.
     pid: u32,
     wake: Arc<OwnedFd>,
-    orders: Option<Sender<Order>>,
+    orders: Option<Sender<Ordered>>,
 }
 
 impl Handle {
     /// Ends the recording: the recorder reads everything once more and returns from its run.
     pub fn stop(&self, why: &str) {
-        self.order(Order::Stop(why.to_owned()));
+        self.order(Order::Stop(why.to_owned()), Answer::nobody());
     }
 
     /// Has everything read now, and waits until readers can see it. The answer is an error of writing, if there was one; `None` if the recorder has stopped.
     pub fn read_now(&self) -> Option<Result<(), String>> {
+        self.ask(Order::Read)
+    }
+
+    /// Somebody looks at the recording: for the next ten seconds it is published every second.
+    pub fn watched(&self) {
+        self.order(Order::Watched, Answer::nobody());
+    }
+
+    /// Has it recorded otherwise from now on. The answer is why that can't be, if it can't; `None` if the recorder has stopped.
+    pub fn set(&self, change: Change) -> Option<Result<(), String>> {
+        self.ask(Order::Set(change))
+    }
+
+    /// Waits for what became of it.
+    fn ask(&self, order: Order) -> Option<Result<(), String>> {
         let (told, answer) = channel();
-        self.order(Order::Read(told));
+        // Who does not wait any more needs no answer.
+        self.order(
+            order,
+            Answer::to(move |outcome| {
+                let _ = told.send(outcome);
+            }),
+        );
         // Where nobody has taken the order, it has gone with its sender.
-        answer.recv().ok().map(|error| error.map_or(Ok(()), Err))
+        answer.recv().ok().flatten()
     }
 
     /// Whether this is the process of the recorder, and not a child that was forked from it.
@@ -73,10 +86,10 @@ impl Handle {
         self.pid == std::process::id()
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: Order, answer: Answer) {
         if let Some(orders) = self.orders.as_ref().filter(|_| self.is_in_its_process()) {
             // Who is not there any more needs no orders.
-            let _ = orders.send(order);
+            let _ = orders.send(Ordered { order, by: "program", answer });
             self.wake();
         }
     }
@@ -138,7 +151,7 @@ impl Control {
     }
 
     /// The next order, if they come by a handle.
-    pub(crate) fn next_order(&self) -> Option<Order> {
+    pub(crate) fn next_order(&self) -> Option<Ordered> {
         let Control::Handle(orders) = self else { return None };
         // What comes after this makes it readable again.
         let _ = rustix::io::read(&orders.wake, &mut [0_u8; 8]);

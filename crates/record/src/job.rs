@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, getpid, getsid, pidfd_open, test_kill_process};
 
 use crate::last_stand;
-use crate::system_call::{self, Arrived, Command, Mask};
+use crate::system_call::{self, Arrived, Command, Mask, Pause};
 
 /// Signals that are left as they are: those that can't be blocked, those of our own faults, and two that do nothing unless asked for.
 const LEFT: [i32; 11] = [
@@ -177,6 +177,21 @@ impl Drop for Signals {
         // Signals that arrived at the very end would otherwise be delivered now, and end us before we can say how the job ended.
         while self.next().is_some() {}
         self.found.give_back();
+    }
+}
+
+/// Stops when the command is stopped from the terminal, so that a shell sees that and takes the terminal back. Notes whether somebody has continued the command,
+/// perhaps with us.
+pub(crate) fn pause_with(pid: u32, continued: &mut bool) {
+    match system_call::paused_or_continued(pid) {
+        Some(Pause::Stopped(signal)) => {
+            *continued = false;
+            if STOPS.contains(&signal) {
+                system_call::stop_by(signal);
+            }
+        }
+        Some(Pause::Continued) => *continued = true,
+        None => {}
     }
 }
 

@@ -8,12 +8,14 @@ mod beacon;
 mod budget;
 mod clock;
 mod companion;
+mod condition;
 mod control;
 mod job;
 mod last_stand;
 #[cfg(feature = "lines")]
 mod lines;
 mod listener;
+mod order;
 mod panel;
 mod recorder;
 mod schedule;
@@ -24,11 +26,13 @@ mod writer;
 pub use beacon::{Beacon, Heard};
 pub use clock::now;
 pub use companion::{Used, accompany};
+pub use condition::Condition;
 pub use control::Handle;
 pub use job::{JobEnd, SpawnError, become_command, care_for};
 #[cfg(feature = "lines")]
 pub use lines::{LINES_SHARE, LineOptions};
 pub use listener::{Ear, Heard as HeardLine, ListenTo, Listener};
+pub use order::{Change, Order};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;

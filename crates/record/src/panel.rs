@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use barograph_model::{Batch, Moment};
 use barograph_sources::{
-    Cadence, Cost, Entry, Fault, Faults, Machine, OwnSource, PROCESS_MEMORY_PERIOD, ProcessMemorySource, ProcessSource, SOURCES, Source, SourceCost,
-    Targets, Watch,
+    Cadence, Cost, Entry, Fault, FaultKind, Faults, Machine, OwnSource, PROCESS_MEMORY_PERIOD, ProcessMemorySource, ProcessSource, SOURCES, Source,
+    SourceCost, Targets, Watch,
 };
 
 use crate::budget::Saving;
@@ -21,6 +21,9 @@ const PROCESSES: &str = "process";
 /// How the source of memory with shared pages told apart is called.
 const PROCESS_MEMORY: &str = "process_memory";
 
+/// The status of a source that somebody does not want.
+const LEFT_OUT: &str = "left out";
+
 /// How the source of lines is called among the others.
 #[cfg(feature = "lines")]
 const LINES: &str = "lines";
@@ -34,6 +37,8 @@ pub struct PanelOptions {
     pub process_memory: bool,
     /// Whether many processes may be read at once by a BPF iterator, where there is one.
     pub fast: bool,
+    /// Sources of the machine that are not read, by name.
+    pub without: Vec<String>,
 }
 
 struct Open {
@@ -43,12 +48,14 @@ struct Open {
     /// In nanoseconds; 0 for at every tick.
     period: i64,
     due: i64,
+    /// Somebody does not want it any more.
+    left_out: bool,
 }
 
 impl Open {
     /// Whether it is to be read at this tick.
     fn is_due(&mut self, at: Moment) -> bool {
-        if at.monotonic_nanos < self.due {
+        if self.left_out || at.monotonic_nanos < self.due {
             return false;
         }
         // A little early, so that a tick that is a little early too is not passed over.
@@ -59,6 +66,7 @@ impl Open {
 
 /// The sources of a recording.
 pub struct Panel {
+    machine: Arc<Machine>,
     processes: ProcessSource,
     process_cost: SourceCost,
     targets: Option<Targets>,
@@ -73,11 +81,13 @@ pub struct Panel {
 impl Panel {
     /// Opens every source. One that fails is left out and named in [`Panel::status`]; only processes must be there.
     pub fn open(machine: &Arc<Machine>, options: PanelOptions) -> Result<Panel, Fault> {
+        check_sources(&options.without).map_err(|why| Fault { kind: FaultKind::Other, what: "sources".into(), why: why.into() })?;
         let mut processes = ProcessSource::open(machine, options.watch)?;
         if options.fast {
             processes.allow_fast();
         }
         let mut panel = Panel {
+            machine: Arc::clone(machine),
             processes,
             process_cost: SourceCost::default(),
             targets: None,
@@ -88,22 +98,66 @@ impl Panel {
             own: OwnSource::open(machine),
             status: vec![(PROCESSES.to_owned(), "ok".to_owned())],
         };
-        for entry in SOURCES {
-            panel.add(machine, entry);
-        }
+        panel.leave_out(&options.without);
         if options.process_memory {
-            let targets = Targets::default();
-            let source = ProcessMemorySource::new(machine, targets.clone());
-            panel.slow.push(Slow::new(PROCESS_MEMORY, Box::new(source), PROCESS_MEMORY_PERIOD, Duration::from_secs(1)));
-            panel.targets = Some(targets);
+            panel.read_process_memory(true);
         }
         Ok(panel)
     }
 
-    fn add(&mut self, machine: &Arc<Machine>, entry: &Entry) {
-        let status = match (entry.open)(machine) {
+    /// From now on these sources of the machine are not read, and all others are. One that was never opened is opened now.
+    pub(crate) fn leave_out(&mut self, without: &[String]) {
+        for entry in SOURCES {
+            let is_out = without.iter().any(|name| name == entry.name);
+            let opened = self.open.iter_mut().filter(|open| open.name == entry.name).map(|open| &mut open.left_out);
+            let mut all = opened.chain(self.slow.iter_mut().filter(|slow| slow.name == entry.name).map(|slow| &mut slow.left_out)).peekable();
+            if all.peek().is_some() {
+                all.for_each(|left_out| *left_out = is_out);
+                self.say(entry.name, if is_out { LEFT_OUT } else { "ok" }.to_owned());
+            } else if is_out {
+                self.say(entry.name, LEFT_OUT.to_owned());
+            } else if self.status_of(entry.name).is_none_or(|status| status == LEFT_OUT) {
+                self.add(entry);
+            }
+        }
+    }
+
+    /// The sources of the machine that are not read.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        self.status.iter().filter(|(_, status)| status == LEFT_OUT).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether memory with shared pages told apart is read from now on.
+    pub(crate) fn read_process_memory(&mut self, wanted: bool) {
+        match self.slow.iter_mut().find(|slow| slow.name == PROCESS_MEMORY) {
+            Some(slow) => slow.left_out = !wanted,
+            None if wanted => {
+                let targets = Targets::default();
+                let source = ProcessMemorySource::new(&self.machine, targets.clone());
+                self.slow.push(Slow::new(PROCESS_MEMORY, Box::new(source), PROCESS_MEMORY_PERIOD, Duration::from_secs(1)));
+                self.targets = Some(targets);
+            }
+            None => {}
+        }
+    }
+
+    fn status_of(&self, name: &str) -> Option<&str> {
+        self.status.iter().find(|(known, _)| known == name).map(|(_, status)| status.as_str())
+    }
+
+    fn say(&mut self, name: &str, status: String) {
+        match self.status.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = status,
+            None => self.status.push((name.to_owned(), status)),
+        }
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let status = match (entry.open)(&self.machine) {
             Ok(Some(source)) => {
-                let mut open = |source, period| self.open.push(Open { name: entry.name, source, cost: SourceCost::default(), period, due: i64::MIN });
+                let mut open = |source, period| {
+                    self.open.push(Open { name: entry.name, source, cost: SourceCost::default(), period, due: i64::MIN, left_out: false });
+                };
                 match entry.cadence {
                     Cadence::EachTick => open(source, 0),
                     Cadence::AtMost(period) => open(source, nanos(period)),
@@ -114,7 +168,7 @@ impl Panel {
             Ok(None) => "not on this machine".to_owned(),
             Err(fault) => fault.to_string(),
         };
-        self.status.push((entry.name.to_owned(), status));
+        self.say(entry.name, status);
     }
 
     /// From now on, looks at the lines of the job's Python programs, on a thread of its own. If that can't be, [`Panel::status`] says why.
@@ -166,7 +220,7 @@ impl Panel {
 
     /// Whether memory with shared pages told apart is read.
     pub(crate) fn has_process_memory(&self) -> bool {
-        self.targets.is_some()
+        self.slow.iter().any(|slow| slow.name == PROCESS_MEMORY && !slow.left_out)
     }
 
     /// Does without this from now on.
@@ -264,6 +318,18 @@ impl Panel {
         self.lines.iter_mut().for_each(|lines| lines.each_batch(visit));
         self.own.each_batch(visit);
     }
+}
+
+/// Says which of these names are those of no source of the machine.
+pub(crate) fn check_sources(names: &[String]) -> Result<(), String> {
+    let Some(wrong) = names.iter().find(|name| SOURCES.iter().all(|entry| entry.name != name.as_str())) else { return Ok(()) };
+    let known: Vec<&str> = SOURCES.iter().map(|entry| entry.name).collect();
+    let instead = match wrong.as_str() {
+        PROCESSES => "; rows of processes are left out by the choice of processes, none".to_owned(),
+        PROCESS_MEMORY => "; that of PSS is left out by that name".to_owned(),
+        _ => String::new(),
+    };
+    Err(format!("there is no source of the machine called {wrong:?}; there are {}{instead}", known.join(", ")))
 }
 
 /// The same tick, and when its next source is read: on a busy machine that may be as long after the tick began as ticks lie apart, and rates are worked

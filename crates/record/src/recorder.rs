@@ -5,21 +5,23 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use barograph_model::{EventRow, Events, Moment, Rows, Sink};
+use barograph_model::{EventRow, Events, Moment, Rows, Setup, Sink};
 use barograph_sources::{Cost, Exit, Faults, JobTotals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::beacon::{Beacon, Heard, Said};
 use crate::budget::{Budget, Saving};
 use crate::clock::{deadline_nanos, nanos, now, own_cpu_nanos, suspended, thread_cpu_nanos};
-use crate::control::{Control, Handle, Order, Process};
-use crate::job::{Attached, JobEnd, STOPS, Signals, SpawnError, has_reached_the_group};
+use crate::condition::{Condition, Conditions};
+use crate::control::{Control, Handle, Process};
+use crate::job::{Attached, JobEnd, Signals, SpawnError, has_reached_the_group, pause_with};
 use crate::last_stand;
 use crate::listener::Listener;
-use crate::panel::Panel;
+use crate::order::{Answer, Change, Order, Ordered};
+use crate::panel::{Panel, check_sources};
 use crate::schedule::Schedule;
-use crate::system_call::{self, Arrived, Children, Pause};
-use crate::writer::{Told, Writer};
+use crate::system_call::{self, Arrived, Children};
+use crate::writer::Writer;
 
 /// poll(2) refuses times that its kernel can't count; after an hour we look around and go on.
 const LONGEST_WAIT: i64 = 3_600_000_000_000;
@@ -32,6 +34,13 @@ const LAST_WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where somebody waits for the sink, which was busy, it is asked again so soon.
 const SINK_ASKED_AGAIN: i64 = 10_000_000;
+
+/// While somebody looks, it is published so often; and that is believed for so long after he last said so.
+const WATCHED_WRITE_INTERVAL: Duration = Duration::from_secs(1);
+const WATCHED_FOR: i64 = 10_000_000_000;
+
+/// Readings that other processes ask for lie at least so far apart. Who asks sooner gets the next one.
+const LEAST_BETWEEN_READINGS: i64 = 100_000_000;
 
 /// When a recording ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,8 +141,19 @@ pub struct Recorder {
     /// Whether somebody has continued the command, perhaps with us.
     continued: bool,
     publish_now: bool,
-    /// Who waits for a reading to be published.
-    waiting: Vec<Told>,
+    /// When it was last published, and until when somebody looks at it, on the clock of the deadlines.
+    published: i64,
+    watched_until: i64,
+    /// Who waits for a reading, and who for one to be published.
+    waiting: Vec<Answer>,
+    read_for: Vec<Answer>,
+    /// When other processes can have one again.
+    next_reading: i64,
+    /// The longest interval that there was, and the one that the next tick may be late by.
+    longest_interval: Duration,
+    slowest: Duration,
+    /// How it is recorded was changed, and that is to be published.
+    is_changed: bool,
     last_tick: Moment,
     cost: Cost,
     /// CPU time of the sink's thread, in nanoseconds.
@@ -142,6 +162,7 @@ pub struct Recorder {
     beacon: Option<Beacon>,
     listener: Option<Listener>,
     said: Said,
+    conditions: Conditions,
     budget: Option<Budget>,
 }
 
@@ -184,7 +205,14 @@ impl Recorder {
             asked_the_rest: false,
             continued: false,
             publish_now: false,
+            published: deadline_nanos(),
+            watched_until: i64::MIN,
             waiting: Vec::new(),
+            read_for: Vec::new(),
+            next_reading: i64::MIN,
+            longest_interval: options.interval,
+            slowest: options.interval,
+            is_changed: false,
             last_tick: began,
             cost: Cost { ticks: 1, ..Cost::default() },
             sink_cpu: 0,
@@ -192,11 +220,24 @@ impl Recorder {
             beacon: None,
             listener: None,
             said: Said::default(),
+            conditions: Conditions::default(),
             budget,
         };
         recorder.cost.threads_cpu = recorder.threads_cpu();
         recorder.panel.read_own(began, recorder.cost);
         recorder
+    }
+
+    /// Marks the moments at which these begin to hold, and at which they do so no more. An error changes nothing.
+    pub fn mark_when(&mut self, conditions: &[Condition]) -> Result<(), String> {
+        let new = Conditions::new(conditions, self.panel.processes().has_job())?;
+        self.conditions.replace(new);
+        Ok(())
+    }
+
+    /// The conditions that are marked, as they were typed.
+    pub fn conditions(&self) -> Vec<String> {
+        self.conditions.texts()
     }
 
     /// Programs can be heard here from now on; a job that is started later is told where.
@@ -212,6 +253,13 @@ impl Recorder {
     /// Where programs can be heard.
     pub fn beacon(&self) -> Option<&Beacon> {
         self.beacon.as_ref()
+    }
+
+    /// Programs are heard no more: the recording is complete. Who gave an order that nobody could follow any more is told.
+    pub fn hang_up(&mut self) {
+        self.waiting.clear();
+        self.read_for.clear();
+        self.beacon = None;
     }
 
     /// Starts the job. Its orphans become our children, so that none of them is lost.
@@ -273,12 +321,14 @@ impl Recorder {
         // The first rows let the sink make its preparations while the job runs, and not at the end, when someone waits for us.
         self.gather(&mut writer);
         writer.hand_over();
-        let mut publish_due = deadline_nanos().saturating_add(self.write_interval());
+        self.published = deadline_nanos();
         while self.stop.is_none() {
             let tick_due = self.schedule.deadline();
             let retry = if writer.is_awaited() { deadline_nanos() + SINK_ASKED_AGAIN } else { i64::MAX };
             let rows_due = if self.panel.has_lines() { deadline_nanos().saturating_add(LONGEST_GATHERING) } else { i64::MAX };
-            self.wait(end.map_or(tick_due, |end| end.min(tick_due)).min(retry).min(rows_due));
+            let look_due = if self.is_watched() && writer.has_rows() { self.publish_due() } else { i64::MAX };
+            let reading_due = if self.waiting.is_empty() { i64::MAX } else { self.next_reading };
+            self.wait(end.map_or(tick_due, |end| end.min(tick_due)).min(retry).min(rows_due).min(look_due).min(reading_due));
             self.hear_signals();
             self.hear_programs();
             self.hear_orders();
@@ -288,6 +338,8 @@ impl Recorder {
                 self.stop.get_or_insert(Reason::Duration);
             }
             let mut last_in_time = false;
+            // An order may have moved it.
+            let tick_due = self.schedule.deadline();
             if moment >= tick_due && self.stop.is_none() {
                 self.cost.lateness = Duration::from_nanos((moment - tick_due).cast_unsigned());
                 self.tick();
@@ -298,12 +350,12 @@ impl Recorder {
                 }
                 self.cost.missed_ticks += self.schedule.advance(deadline_nanos());
                 // The next tick would publish too late, and a crash until then lose more than a write interval.
-                last_in_time = self.schedule.deadline() > publish_due;
+                last_in_time = self.schedule.deadline() > self.publish_due();
             }
             self.gather(&mut writer);
-            if moment >= publish_due || last_in_time || self.publish_now {
+            if moment >= self.publish_due() || last_in_time || self.publish_now {
                 self.publish(&mut writer);
-                publish_due = moment.saturating_add(self.write_interval());
+                self.published = moment;
             }
         }
         self.end(writer)
@@ -311,7 +363,17 @@ impl Recorder {
 
     fn write_interval(&self) -> i64 {
         let interval = self.options.write_interval;
-        nanos(if self.asked.is_some() { interval.min(LAST_WRITE_INTERVAL) } else { interval })
+        let interval = if self.asked.is_some() { interval.min(LAST_WRITE_INTERVAL) } else { interval };
+        nanos(if self.is_watched() { interval.min(WATCHED_WRITE_INTERVAL) } else { interval })
+    }
+
+    fn publish_due(&self) -> i64 {
+        self.published.saturating_add(self.write_interval())
+    }
+
+    /// Whether somebody looks at what is published.
+    fn is_watched(&self) -> bool {
+        deadline_nanos() < self.watched_until
     }
 
     fn end<S: Sink + Send + 'static>(&mut self, mut writer: Writer<S>) -> (Outcome, Option<S>) {
@@ -416,9 +478,10 @@ impl Recorder {
         let at = now();
         let begin = deadline_nanos();
         let since_last = at.monotonic_nanos - self.last_tick.monotonic_nanos;
-        if since_last > nanos(self.options.interval).saturating_mul(3).max(2_000_000_000) {
+        if since_last > nanos(self.slowest).saturating_mul(3).max(2_000_000_000) {
             self.event(self.last_tick, "gap", Some("no ticks: stopped, suspended or starved"), None, Some(since_last as f64 / 1e9));
         }
+        self.slowest = self.options.interval;
         self.cost.ticks += 1;
         self.cost.suspended = suspended();
         self.panel.read(at);
@@ -427,6 +490,9 @@ impl Recorder {
         }
         self.cost.threads_cpu = self.threads_cpu();
         self.panel.read_own(at, self.cost);
+        if !self.conditions.is_empty() {
+            self.panel.each_batch(&mut |batch| self.conditions.look(batch, &mut self.events));
+        }
         self.last_tick = at;
         self.cost.tick_duration = Some(Duration::from_nanos((deadline_nanos() - begin).cast_unsigned()));
     }
@@ -462,7 +528,10 @@ impl Recorder {
 
     fn publish<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
         self.publish_now = false;
-        self.waiting.drain(..).for_each(|who| writer.tell(who));
+        self.read_for.drain(..).for_each(|who| writer.tell(who));
+        if std::mem::take(&mut self.is_changed) {
+            writer.set_up(self.setup());
+        }
         self.panel.read_own_sources(self.last_tick);
         self.panel.each_batch(&mut |batch| writer.gather(batch));
         writer.publish();
@@ -499,25 +568,112 @@ impl Recorder {
     }
 
     fn hear_orders(&mut self) {
-        while let Some(order) = self.control.next_order() {
-            match order {
-                Order::Stop(why) => {
-                    self.stop.get_or_insert(Reason::Asked(why));
-                    break;
-                }
-                Order::Read(who) => {
-                    self.waiting.push(who);
-                    self.publish_now = true;
-                }
+        while self.stop.is_none()
+            && let Some(ordered) = self.control.next_order()
+        {
+            if matches!(ordered.order, Order::Read) {
+                // Who is part of this program knows what he does.
+                self.next_reading = i64::MIN;
             }
+            self.follow(ordered);
         }
-        if !self.waiting.is_empty() {
+        while self.stop.is_none()
+            && let Some(ordered) = self.beacon.as_mut().and_then(Beacon::next_order)
+        {
+            self.follow(ordered);
+        }
+        if !self.waiting.is_empty() && deadline_nanos() >= self.next_reading {
+            self.next_reading = deadline_nanos().saturating_add(LEAST_BETWEEN_READINGS);
+            self.publish_now = true;
+            self.read_for.append(&mut self.waiting);
             // What was said before somebody asked is to be seen by him.
             if let Some(beacon) = &mut self.beacon {
                 beacon.hear_rest(&mut self.said);
             }
             self.panel.all_due();
             self.tick_with_new_listing();
+        }
+    }
+
+    fn follow(&mut self, ordered: Ordered) {
+        let Ordered { order, by, answer } = ordered;
+        match order {
+            Order::Stop(why) => {
+                self.stop.get_or_insert(Reason::Asked(why));
+                answer.give(Ok(()));
+            }
+            Order::Read => self.waiting.push(answer),
+            Order::Watched => {
+                self.watched_until = deadline_nanos().saturating_add(WATCHED_FOR);
+                answer.give(Ok(()));
+            }
+            Order::Set(change) => match self.change(&change, by) {
+                // When it is answered, the facts have it. That nothing can be written just now is no reason to say that it doesn't hold.
+                Ok(true) => self.read_for.push(Answer::to(move |outcome| {
+                    if outcome.is_some() {
+                        answer.give(Ok(()));
+                    }
+                })),
+                Ok(false) => answer.give(Ok(())),
+                Err(why) => answer.give(Err(why)),
+            },
+        }
+    }
+
+    /// Records otherwise from now on. Says whether that is anything else; an error changes nothing.
+    fn change(&mut self, change: &Change, by: &'static str) -> Result<bool, String> {
+        change.check()?;
+        check_sources(change.without.as_deref().unwrap_or_default())?;
+        if change.process_memory == Some(true) && !self.panel.processes().has_job() {
+            return Err("there is no job whose PSS could be read: the machine is recorded".to_owned());
+        }
+        let conditions = change.mark_when.as_ref().map(|all| Conditions::new(all, self.panel.processes().has_job())).transpose()?;
+        let now = Wanted::of(self);
+        if let Some(choice) = &change.processes {
+            self.panel.processes().choose(choice).map_err(|fault| fault.to_string())?;
+        }
+        if let Some(conditions) = conditions {
+            self.conditions.replace(conditions);
+        }
+        if let Some(without) = &change.without {
+            self.panel.leave_out(without);
+        }
+        if let Some(wanted) = change.process_memory {
+            self.panel.read_process_memory(wanted);
+        }
+        self.options.write_interval = change.write_interval.unwrap_or(self.options.write_interval);
+        self.options.interval = change.interval.unwrap_or(self.options.interval);
+        let then = Wanted::of(self);
+        if now == then {
+            return Ok(false);
+        }
+        self.longest_interval = self.longest_interval.max(self.options.interval);
+        self.slowest = self.slowest.max(self.options.interval);
+        let (has_pss, has_others) = (self.panel.has_process_memory(), self.panel.processes().watches_others());
+        if let Some(budget) = &mut self.budget {
+            budget.begin_anew(self.options.write_interval, has_pss, has_others);
+            self.panel.save(None);
+        }
+        self.schedule.change_interval(deadline_nanos(), self.options.interval);
+        for (what, before, after) in now.differences(&then) {
+            let (name, attributes) =
+                (format!("{what} {before} → {after}"), serde_json::json!({ "set": what, "from": before, "to": after }).to_string());
+            self.events.add(EventRow { at: crate::clock::now(), by, name: Some(&name), attributes: Some(&attributes), ..EventRow::default() });
+        }
+        // Who reads the next rows is to know at what pace they came.
+        (self.is_changed, self.publish_now) = (true, true);
+        Ok(true)
+    }
+
+    fn setup(&mut self) -> Setup {
+        Setup {
+            interval_seconds: self.options.interval.as_secs_f64(),
+            longest_interval_seconds: self.longest_interval.as_secs_f64(),
+            write_interval_seconds: self.options.write_interval.as_secs_f64(),
+            processes: self.panel.processes().choice().to_string(),
+            left_out: self.panel.processes().without(),
+            sources: self.panel.status().to_vec(),
+            mark_when: self.conditions.texts(),
         }
     }
 
@@ -544,17 +700,10 @@ impl Recorder {
         has_reached_the_group(arrived) || arrived.sender != 0 && self.panel.processes().members().any(|pid| pid == arrived.sender)
     }
 
-    /// Stops when the command is stopped from the terminal, so that a shell sees that and takes the terminal back; nobody records what does not run.
+    /// Stops with the command: nobody records what does not run.
     fn pause_with_command(&mut self) {
-        match self.command().and_then(system_call::paused_or_continued) {
-            Some(Pause::Stopped(signal)) => {
-                self.continued = false;
-                if STOPS.contains(&signal) {
-                    system_call::stop_by(signal);
-                }
-            }
-            Some(Pause::Continued) => self.continued = true,
-            None => {}
+        if let Some(pid) = self.command() {
+            pause_with(pid, &mut self.continued);
         }
     }
 
@@ -729,8 +878,37 @@ impl Recorder {
     }
 
     fn event(&mut self, at: Moment, name: &str, detail: Option<&str>, pid: Option<u32>, duration_seconds: Option<f64>) {
-        self.events.add(EventRow { at, by: "recorder", name, detail, pid: pid.map(u64::from), duration_seconds, ..EventRow::default() });
+        self.events.add(EventRow { at, by: "recorder", name: Some(name), detail, pid: pid.map(u64::from), duration_seconds, ..EventRow::default() });
     }
+}
+
+/// What can be changed of a recording, in words.
+#[derive(PartialEq)]
+struct Wanted([(&'static str, String); 6]);
+
+impl Wanted {
+    fn of(recorder: &mut Recorder) -> Wanted {
+        let some = |texts: Vec<String>, between: &str| if texts.is_empty() { "nothing".to_owned() } else { texts.join(between) };
+        Wanted([
+            ("interval", words(recorder.options.interval)),
+            ("write interval", words(recorder.options.write_interval)),
+            ("processes", recorder.panel.processes().choice().to_string()),
+            ("without", some(recorder.panel.left_out(), ", ")),
+            ("mark when", some(recorder.conditions.texts(), "; ")),
+            ("PSS", if recorder.panel.has_process_memory() { "on" } else { "off" }.to_owned()),
+        ])
+    }
+
+    /// What is otherwise in the other: its name, what it is here, and what there.
+    fn differences<'a>(&'a self, other: &'a Wanted) -> impl Iterator<Item = (&'static str, &'a str, &'a str)> {
+        let pairs = self.0.iter().zip(&other.0).filter(|((_, before), (_, after))| before != after);
+        pairs.map(|((what, before), (_, after))| (*what, before.as_str(), after.as_str()))
+    }
+}
+
+/// A time for people: `100 ms`, `1.5 s`.
+fn words(time: Duration) -> String {
+    if time < Duration::from_secs(1) { format!("{} ms", time.as_nanos() as f64 / 1e6) } else { format!("{} s", time.as_secs_f64()) }
 }
 
 #[cfg(test)]
@@ -783,8 +961,11 @@ mod tests {
     #[test]
     fn a_publish_comes_at_the_last_tick_within_the_write_interval() {
         let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
-        let panel =
-            Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false, fast: false }).unwrap();
+        let panel = Panel::open(
+            &Arc::new(Machine::open(Roots::default()).unwrap()),
+            PanelOptions { watch, process_memory: false, fast: false, without: Vec::new() },
+        )
+        .unwrap();
         let interval = Duration::from_millis(20);
         let options =
             Options { interval, dense_start: false, write_interval: interval * 5 / 2, until: Until::Stopped, duration: None, max_overhead: None };
@@ -801,6 +982,30 @@ mod tests {
         assert!(ticks[ticks.len() / 2] <= 2, "{ticks:?}");
     }
 
+    #[test]
+    fn once_nobody_looks_any_more_it_is_published_as_before() {
+        let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
+        let without = vec![];
+        let panel =
+            Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false, fast: false, without });
+        let hour = Duration::from_secs(3600);
+        let options = Options {
+            interval: Duration::from_millis(50),
+            dense_start: false,
+            write_interval: hour,
+            until: Until::Stopped,
+            duration: Some(Duration::from_millis(2_600)),
+            max_overhead: None,
+        };
+        let (mut recorder, _handle) = Recorder::within(panel.unwrap(), options).unwrap();
+        recorder.watched_until = deadline_nanos() + 1_300_000_000;
+        let kept = Kept::default();
+        recorder.run(kept.clone(), || None);
+        // Each publish brings the rows of what sources cost, and so does the end.
+        let publishes = kept.0.lock().unwrap().iter().filter(|batch| batch.table().is(barograph_sources::OwnSources::TABLE)).count();
+        assert!(publishes <= 2, "{publishes}");
+    }
+
     fn steps(times: &[i64]) -> Vec<i64> {
         times.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
@@ -808,8 +1013,11 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_and_a_machine_that_sleeps_hold_up_no_tick_and_make_no_burst() {
         let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
-        let panel =
-            Panel::open(&Arc::new(Machine::open(Roots::default()).unwrap()), PanelOptions { watch, process_memory: false, fast: false }).unwrap();
+        let panel = Panel::open(
+            &Arc::new(Machine::open(Roots::default()).unwrap()),
+            PanelOptions { watch, process_memory: false, fast: false, without: Vec::new() },
+        )
+        .unwrap();
         let interval = Duration::from_millis(10);
         let options =
             Options { interval, dense_start: false, write_interval: interval * 5, until: Until::Stopped, duration: None, max_overhead: None };

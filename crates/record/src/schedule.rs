@@ -35,6 +35,13 @@ impl Schedule {
         self.interval = nanos(interval).max(1);
     }
 
+    /// From `now` on, ticks are so far apart: the next one is due at the next multiple. A dense start that is over does not begin again.
+    pub fn change_interval(&mut self, now: i64, interval: Duration) {
+        self.dense &= now - self.start < self.interval;
+        self.set_interval(interval);
+        self.deadline = self.after(now);
+    }
+
     /// The tick that was due is done, and it is `now`. Chooses the next deadline in the future; returns how many regular ones have passed unused.
     pub fn advance(&mut self, now: i64) -> u64 {
         let done = self.deadline.max(self.start);
@@ -86,6 +93,33 @@ mod tests {
             assert_eq!(schedule.deadline(), tick * 100 * MILLI);
             assert_eq!(schedule.advance(schedule.deadline() + 99 * MILLI), 0);
         }
+    }
+
+    #[test]
+    fn a_change_holds_from_now_on() {
+        let (start, hour) = (5 * MILLI, Duration::from_secs(3600));
+        let mut schedule = Schedule::new(start, hour, false);
+        assert_eq!(schedule.deadline(), start + 3_600_000 * MILLI);
+        schedule.change_interval(start + 1_234 * MILLI, Duration::from_millis(100));
+        assert_eq!(schedule.deadline(), start + 1_300 * MILLI, "nobody waits for the hour");
+        assert_eq!(schedule.advance(schedule.deadline() + 1), 0, "ticks that were never due are not missed");
+        assert_eq!(schedule.deadline(), start + 1_400 * MILLI);
+        schedule.change_interval(start + 1_350 * MILLI, hour);
+        assert_eq!(schedule.deadline(), start + 3_600_000 * MILLI);
+    }
+
+    #[test]
+    fn a_dense_start_is_one() {
+        let mut schedule = Schedule::new(0, Duration::from_secs(60), true);
+        schedule.change_interval(300 * MILLI, Duration::from_secs(2));
+        let mut found = Vec::new();
+        for _ in 0..4 {
+            found.push(schedule.deadline() / MILLI);
+            assert_eq!(schedule.advance(schedule.deadline()), 0);
+        }
+        assert_eq!(found, [500, 1000, 2000, 4000], "it goes on while it lasts");
+        schedule.change_interval(4_500 * MILLI, Duration::from_secs(60));
+        assert_eq!(schedule.deadline(), 60_000 * MILLI, "it does not begin anew");
     }
 
     #[test]

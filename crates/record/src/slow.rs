@@ -28,6 +28,8 @@ pub(crate) struct Slow {
     period: i64,
     /// Asked so many times more seldom; 0 is never.
     thinned: i64,
+    /// Somebody does not want it.
+    pub(crate) left_out: bool,
     due: i64,
     /// `None` while the thread has it.
     source: Option<Box<dyn Source>>,
@@ -45,6 +47,7 @@ impl Slow {
             cost: SourceCost::default(),
             period: nanos(period),
             thinned: 1,
+            left_out: false,
             // Becomes a time at the first tick.
             due: -nanos(delay),
             source: Some(source),
@@ -66,7 +69,7 @@ impl Slow {
         if self.due <= 0 {
             self.due = at.monotonic_nanos.saturating_sub(self.due).max(1);
         }
-        if at.monotonic_nanos < self.due || self.failed_to_start || self.thinned == 0 {
+        if at.monotonic_nanos < self.due || self.failed_to_start || self.thinned == 0 || self.left_out {
             return;
         }
         let Some(source) = self.source.take() else { return };
@@ -88,7 +91,7 @@ impl Slow {
 
     /// Reads on the caller's thread: for one reading of everything, where waiting is right.
     pub(crate) fn read_here(&mut self, at: Moment) {
-        if let Some(source) = &mut self.source {
+        if let Some(source) = self.source.as_mut().filter(|_| !self.left_out) {
             let begin = Instant::now();
             let failed = source.read(at).is_err();
             self.note(failed, begin.elapsed());

@@ -8,10 +8,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use barograph_model::{Batch, Sink};
+use barograph_model::{Batch, Setup, Sink};
 
 use crate::clock::thread_cpu_nanos;
 use crate::control::Process;
+use crate::order::Answer;
 use crate::system_call::release_memory;
 
 /// Rows that wait for a sink which does not answer; beyond, they are dropped and counted. About 64 MB of process rows.
@@ -32,16 +33,15 @@ pub(crate) struct Progress {
     pub(crate) thread_cpu_nanos: i64,
 }
 
-/// Who waits to hear that the sink has what was read, and with which error if with one.
-pub(crate) type Told = Sender<Option<String>>;
-
 #[derive(Default)]
 struct Bundle {
     batches: Vec<Batch>,
     /// To be published once the sink has taken it. Not so the last: whoever gets the sink back writes the end together with it.
     publish: bool,
+    /// How it is recorded from here on, if that was changed.
+    setup: Option<Setup>,
     /// Whom to tell.
-    told: Vec<Told>,
+    told: Vec<Answer>,
 }
 
 impl Bundle {
@@ -66,7 +66,7 @@ pub(crate) struct Writer<S> {
     bundle: Bundle,
     spare: Option<Bundle>,
     publish_due: bool,
-    to_tell: Vec<Told>,
+    to_tell: Vec<Answer>,
     hand: Hand<S>,
     process: Process,
     progress: Arc<Mutex<Progress>>,
@@ -105,8 +105,18 @@ impl<S: Sink + Send + 'static> Writer<S> {
     }
 
     /// Whom to tell once what is gathered now has been published.
-    pub(crate) fn tell(&mut self, who: Told) {
+    pub(crate) fn tell(&mut self, who: Answer) {
         self.to_tell.push(who);
+    }
+
+    /// Tells the sink with the next publish how it is recorded from now on.
+    pub(crate) fn set_up(&mut self, setup: Setup) {
+        self.bundle.setup = Some(setup);
+    }
+
+    /// Whether anything waits to be published.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.bundle.rows() > 0
     }
 
     /// Whether somebody waits to be told, and the sink was too busy to take what he waits for.
@@ -197,6 +207,9 @@ fn start<S: Sink + Send + 'static>(sink: S, progress: Arc<Mutex<Progress>>, proc
 
 fn put<S: Sink>(sink: &mut S, bundle: &mut Bundle, progress: &Mutex<Progress>, process: Process) {
     let mut outcome = Ok(());
+    if let Some(setup) = bundle.setup.take() {
+        sink.set_up(&setup);
+    }
     for batch in bundle.batches.iter_mut().filter(|batch| !batch.is_empty()) {
         outcome = outcome.and(sink.take(batch));
         batch.clear();
@@ -208,8 +221,7 @@ fn put<S: Sink>(sink: &mut S, bundle: &mut Bundle, progress: &Mutex<Progress>, p
     }
     let error = outcome.err().map(|error| error.to_string());
     for who in bundle.told.drain(..) {
-        // Who does not wait any more needs no answer.
-        let _ = who.send(error.clone());
+        who.give(error.clone().map_or(Ok(()), Err));
     }
     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
     progress.written_bytes = sink.bytes_written();
@@ -274,7 +286,7 @@ mod tests {
     fn gather(writer: &mut Writer<Counting>, count: usize) {
         let mut rows = Rows::<Events>::new();
         for _ in 0..count {
-            rows.add(EventRow { name: "tick", ..EventRow::default() });
+            rows.add(EventRow { name: Some("tick"), ..EventRow::default() });
         }
         writer.gather(&mut rows);
         writer.relieve();

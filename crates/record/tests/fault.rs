@@ -37,7 +37,7 @@ impl Sink for Nowhere {
 fn record(job: &str) {
     let machine = Arc::new(Machine::open(Roots::default()).unwrap());
     let watch = Watch { roots: Vec::new(), adopts: true, scope: Scope::Tree, select: Select::Everyone };
-    let panel = Panel::open(&machine, PanelOptions { watch, process_memory: false, fast: false }).unwrap();
+    let panel = Panel::open(&machine, PanelOptions { watch, process_memory: false, fast: false, without: Vec::new() }).unwrap();
     let (interval, write_interval) = (Duration::from_millis(10), Duration::from_secs(1));
     let options = Options { interval, dense_start: false, write_interval, until: Until::Tree, duration: None, max_overhead: None };
     let mut recorder = Recorder::new(panel, options).unwrap();

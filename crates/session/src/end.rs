@@ -66,6 +66,7 @@ fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
     add("beacon_malformed", heard.malformed, "lines at the beacon that could not be understood".to_owned());
     add("beacon_oversized", heard.oversized, "datagrams at the beacon that were too large".to_owned());
     add("beacon_foreign", heard.foreign, "datagrams at the beacon from other users".to_owned());
+    add("orders_refused", heard.refused, "orders that were not followed: not understood, from another user, or too many".to_owned());
     if let Some(error) = &outcome.write_error {
         add("write_error", 1, error.clone());
     }

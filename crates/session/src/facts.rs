@@ -63,6 +63,7 @@ pub fn facts(
             left_out: subject.watch(choice).left_out(),
             fast: None,
         },
+        mark_when: recorder.conditions(),
         sources: recorder.panel().status().iter().cloned().collect(),
         ..Facts::default()
     }

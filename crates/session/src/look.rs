@@ -12,7 +12,7 @@ use barograph_sources::{Fault, Machine, Process, ProcessSource, Processes, Scope
 /// Reads every source once, the slow ones too: a batch for each table.
 pub fn snapshot(machine: &Arc<Machine>, processes: Select) -> Result<Vec<Batch>, Fault> {
     let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: processes };
-    let mut panel = Panel::open(machine, PanelOptions { watch, process_memory: false, fast: false })?;
+    let mut panel = Panel::open(machine, PanelOptions { watch, process_memory: false, fast: false, without: Vec::new() })?;
     let at = now();
     panel.read(at);
     panel.read_slow(at);

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{io, mem};
 
-use barograph_record::{Handle, Options, Outcome, Panel, PanelOptions, Recorder, Until};
+use barograph_record::{Change, Condition, Handle, Options, Outcome, Panel, PanelOptions, Recorder, Until};
 use barograph_sources::{Choice, Machine, Roots};
 use barograph_store::{self as store, Recording, Totals};
 
@@ -43,6 +43,10 @@ pub struct Settings {
     pub options: Options,
     /// Which processes get rows of their own; without it, those of the job, or for the machine all.
     pub processes: Option<Choice>,
+    /// Sources of the machine that are not read, by name, such as `disk`.
+    pub without: Vec<String>,
+    /// Conditions whose begin and end are marked.
+    pub mark_when: Vec<Condition>,
     /// Whether to listen to what programs say of themselves: marks, spans and gauges.
     pub beacon: bool,
     /// Whether memory with shared pages told apart (PSS) is read for the job, now and then.
@@ -68,6 +72,8 @@ impl Default for Settings {
             force: false,
             options,
             processes: None,
+            without: Vec::new(),
+            mark_when: Vec::new(),
             beacon: true,
             process_memory: true,
             lines: None,
@@ -89,6 +95,9 @@ pub enum Error {
         /// What went wrong.
         why: String,
     },
+    /// It can't be recorded so.
+    #[error("{0}")]
+    Refused(String),
     /// It has ended, and can read nothing more.
     #[error("the recording has ended")]
     Ended,
@@ -189,10 +198,25 @@ impl Session {
         }
     }
 
+    /// Records otherwise from now on: faster, slower, more or less. The recording says so.
+    pub fn set(&self, change: Change) -> Result<(), Error> {
+        self.inner()?.handle.set(change).ok_or(Error::Ended)?.map_err(Error::Refused)
+    }
+
+    /// Somebody looks at the recording: for the next ten seconds it is published every second.
+    pub fn watched(&self) -> Result<(), Error> {
+        self.inner()?.handle.watched();
+        Ok(())
+    }
+
     /// Reads everything once more, writes the end and waits until all is on disk. Asked again, it says the same again.
     pub fn stop(&self) -> Result<Ended, Error> {
-        let inner = self.inner()?;
-        inner.handle.stop("stopped");
+        self.stop_because("stopped")
+    }
+
+    /// The same, for a reason that the recording then gives.
+    pub fn stop_because(&self, why: &str) -> Result<Ended, Error> {
+        self.inner()?.handle.stop(why);
         self.wait()
     }
 
@@ -238,7 +262,7 @@ fn see_end(thread: JoinHandle<Result<Ended, Error>>) -> Result<Ended, Error> {
 
 /// The work of the session's thread, from the first reading to the end of the recording.
 fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
-    let Settings { watched, path, force, options, processes, beacon, process_memory, lines } = settings;
+    let Settings { watched, path, force, options, processes, without, mark_when, beacon, process_memory, lines } = settings;
     let failed = |error: &dyn std::error::Error| Error::NotStarted(error.to_string());
     let machine = Arc::new(Machine::open(Roots::default()).map_err(|fault| failed(&fault))?);
     let subject = match &watched {
@@ -247,9 +271,10 @@ fn record(settings: Settings, ready: &Sender<Begun>) -> Result<Ended, Error> {
         Watched::Machine => Subject::Machine { until_exit: &[] },
     };
     let watch = subject.watch(processes.as_ref());
-    let panel_options = PanelOptions { watch, process_memory: process_memory && subject.has_job(), fast: false };
+    let panel_options = PanelOptions { watch, process_memory: process_memory && subject.has_job(), fast: false, without };
     let panel = Panel::open(&machine, panel_options).map_err(|fault| failed(&fault))?;
     let (mut recorder, handle) = Recorder::within(panel, options).map_err(|error| failed(&error))?;
+    recorder.mark_when(&mark_when).map_err(Error::NotStarted)?;
     let heard = listen(&mut recorder, open_beacon(beacon));
     let root = subject.attach(&mut recorder);
     watch_lines(&mut recorder, &machine, lines);

@@ -1,6 +1,7 @@
 //! Rows that are added to a recording after its end: as a further part of a table, beside those that are there.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use barograph_model::Batch;
 
@@ -13,6 +14,24 @@ use crate::{Error, Facts, State, parts, state};
 ///
 /// The part takes its own name when it is whole and synced. Of two who add at the same time, one is refused by the lock of the other.
 pub fn append(folder: &Path, rows: &Batch) -> Result<(), Error> {
+    put(&claim(folder)?, rows)
+}
+
+/// A recording that nobody writes, and that nobody else can add to meanwhile.
+pub(crate) struct Claim {
+    folder: PathBuf,
+    facts: Facts,
+    _lock: Option<File>,
+}
+
+impl Claim {
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// Makes sure that nobody else writes to this recording.
+pub(crate) fn claim(folder: &Path) -> Result<Claim, Error> {
     let facts = Facts::read(folder)?;
     let is_live = state::state(folder, &facts) == State::Live;
     let lock = state::lock(folder);
@@ -20,6 +39,12 @@ pub fn append(folder: &Path, rows: &Batch) -> Result<(), Error> {
     if is_live || lock.is_none() && state::is_locked(folder) {
         return Err(Error::Live { path: folder.to_owned(), pid: facts.recorder.pid });
     }
+    Ok(Claim { folder: folder.to_owned(), facts, _lock: lock })
+}
+
+/// Adds these rows.
+pub(crate) fn put(claim: &Claim, rows: &Batch) -> Result<(), Error> {
+    let Claim { folder, facts, .. } = claim;
     if rows.is_empty() {
         return Ok(());
     }
@@ -51,7 +76,7 @@ mod tests {
     fn events(times: &[i64]) -> Rows<Events> {
         let mut rows = Rows::<Events>::new();
         for &time in times {
-            rows.add(EventRow { at: Moment { utc_nanos: time, monotonic_nanos: time }, by: "person", name: "said", ..EventRow::default() });
+            rows.add(EventRow { at: Moment { utc_nanos: time, monotonic_nanos: time }, by: "person", name: Some("said"), ..EventRow::default() });
         }
         rows
     }

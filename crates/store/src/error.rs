@@ -93,6 +93,18 @@ pub enum Error {
         /// The columns that there are.
         known: Vec<String>,
     },
+    /// There is no such event.
+    #[error("there is no event {key:?}; `barograph mark --list` tells those that there are, with their keys")]
+    NoEvent {
+        /// The key that was asked for.
+        key: String,
+    },
+    /// The recorder itself said it.
+    #[error("the event {key:?} is what the recorder said, which can't be changed")]
+    NotRevisable {
+        /// Its key.
+        key: String,
+    },
     /// The column holds no numbers, and numbers were asked for.
     #[error("column {column:?} of table {table:?} holds no numbers")]
     NotNumeric {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::disk::{self, Durability};
+use crate::figures::stale_nanos;
 use crate::guard::are_possible;
 
 /// The format that this crate writes, and the newest that it reads.
@@ -47,8 +48,11 @@ pub struct Facts {
     pub root: Option<Process>,
     /// When the recording began.
     pub clock: Clock,
-    /// Seconds between two ticks.
+    /// Seconds between two ticks, as it was set last.
     pub interval_seconds: f64,
+    /// The longest that ever lay between two ticks, if that was changed while the recording went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_interval_seconds: Option<f64>,
     /// Seconds between two writes to disk: the most that a crash can lose.
     pub write_interval_seconds: f64,
     /// Whether the first ticks came faster than the interval.
@@ -57,6 +61,9 @@ pub struct Facts {
     pub until: String,
     /// Which processes have rows.
     pub processes: Processes,
+    /// The conditions whose begin and end are events, such as `memory > 2 GiB for 10s`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mark_when: Vec<String>,
     /// Where programs can say what they are doing, see docs/beacon.md; absent if nowhere.
     pub beacon: Option<String>,
     /// Each source by name: `ok`, or why it gave nothing.
@@ -86,10 +93,12 @@ impl Default for Facts {
             root: None,
             clock: Clock::default(),
             interval_seconds: 1.0,
+            longest_interval_seconds: None,
             write_interval_seconds: 10.0,
             dense_start: false,
             until: String::new(),
             processes: Processes::default(),
+            mark_when: Vec::new(),
             beacon: None,
             sources: BTreeMap::new(),
             notices: Vec::new(),
@@ -253,6 +262,12 @@ impl Facts {
         text.push(b'\n');
         disk::replace(&path, &text, durability)?;
         Ok(text.len() as u64)
+    }
+
+    /// The age at which the row before is too old for a rate: three intervals, at least two seconds. Where the interval was changed, three of the longest:
+    /// what was read at a slower pace is no gap.
+    pub fn stale_nanos(&self) -> i64 {
+        stale_nanos(self.longest_interval_seconds.map_or(self.interval_seconds, |longest| longest.max(self.interval_seconds)))
     }
 
     /// Seconds from the start to this moment of the monotonic clock.

@@ -33,6 +33,14 @@ impl Figure {
         Figure { table: T::TABLE, plus: vec![&T::TABLE.metrics[field.index()]], minus: Vec::new(), whole: None }
     }
 
+    /// One column of a table that only the running program knows.
+    ///
+    /// # Panics
+    /// If there is no such metric: that is a mistake in the caller.
+    pub fn of_metric(table: &'static Table, metric: usize) -> Figure {
+        Figure { table, plus: vec![&table.metrics[metric]], minus: Vec::new(), whole: None }
+    }
+
     /// And another one of the same table. It does not count where no row has it.
     #[must_use]
     pub fn plus<T: Described, K>(mut self, field: Field<T, K>) -> Figure {
@@ -247,8 +255,7 @@ impl Series {
     /// The rates of one subject's counter, whose readings come in the order of time. Times are counted in ticks of the kernel: readings too near each
     /// other are taken together.
     pub fn of_counter(readings: impl IntoIterator<Item = Reading>, unit: Unit, stale_nanos: i64) -> Series {
-        let least = if unit == Unit::Seconds { LEAST_NANOS_OF_TIMES } else { 0 };
-        Series { is_rate: true, points: rates(readings.into_iter(), stale_nanos, least) }
+        Series { is_rate: true, points: rates(readings.into_iter(), stale_nanos, Rates::new(unit, stale_nanos).least) }
     }
 
     /// The levels of one subject, whose readings come in the order of time.
@@ -328,27 +335,56 @@ fn add(sum: Point, point: Point) -> Point {
     Point { value, gain: sum.gain + point.gain, since_nanos: sum.since_nanos.min(point.since_nanos), ..sum }
 }
 
+/// Rates between readings that lie at least some time apart, worked out as the readings come.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    stale_nanos: i64,
+    least: i64,
+    /// The reading at which the next rate begins.
+    from: Option<Reading>,
+    /// That at which the last one began.
+    began: Option<Reading>,
+    /// The last reading that was too near for a rate of its own.
+    rest: Option<Reading>,
+}
+
+impl Rates {
+    /// Those of a counter in this unit. Times are counted in ticks of the kernel: readings too near each other are taken together.
+    pub fn new(unit: Unit, stale_nanos: i64) -> Rates {
+        Rates::apart(if unit == Unit::Seconds { LEAST_NANOS_OF_TIMES } else { 0 }, stale_nanos)
+    }
+
+    fn apart(least: i64, stale_nanos: i64) -> Rates {
+        Rates { stale_nanos, least, from: None, began: None, rest: None }
+    }
+
+    /// Takes the next reading, in the order of time, and says which points are known now. One too near the last waits for the next.
+    pub fn push(&mut self, row: Reading, mut say: impl FnMut(Point)) {
+        if row.value.is_none() {
+            say(growth(self.from, row, self.stale_nanos));
+            return;
+        }
+        if let Some(held) = self.rest.filter(|held| row.monotonic_nanos - held.monotonic_nanos > self.stale_nanos) {
+            say(growth(self.from, held, self.stale_nanos));
+            self.from = Some(held);
+        }
+        if self.from.is_some_and(|from| row.monotonic_nanos - from.monotonic_nanos < self.least) {
+            self.rest = Some(row);
+        } else {
+            say(growth(self.from, row, self.stale_nanos));
+            (self.began, self.from, self.rest) = (self.from, Some(row), None);
+        }
+    }
+}
+
 /// Rates between rows that lie at least `least` apart; a shorter rest at the end lengthens the last of them.
 fn rates(rows: impl Iterator<Item = Reading>, stale_nanos: i64, least: i64) -> Vec<Point> {
     let mut points: Vec<Point> = Vec::new();
-    // The row at which the next rate begins, that at which the last one began, and the last row too near for a rate of its own.
-    let (mut from, mut began, mut rest): (Option<Reading>, Option<Reading>, Option<Reading>) = (None, None, None);
+    let mut rates = Rates::apart(least, stale_nanos);
     for row in rows {
-        if row.value.is_none() {
-            points.push(growth(from, row, stale_nanos));
-            continue;
-        }
-        if let Some(held) = rest.filter(|held| row.monotonic_nanos - held.monotonic_nanos > stale_nanos) {
-            points.push(growth(from, held, stale_nanos));
-            from = Some(held);
-        }
-        if from.is_some_and(|from| row.monotonic_nanos - from.monotonic_nanos < least) {
-            rest = Some(row);
-        } else {
-            points.push(growth(from, row, stale_nanos));
-            (began, from, rest) = (from, Some(row), None);
-        }
+        rates.push(row, |point| points.push(point));
     }
+    let Rates { from, began, rest, .. } = rates;
     if let Some(rest) = rest {
         match began.filter(|_| points.last().is_some_and(|point| matches!(point.value, Rate::Value(_)))) {
             Some(began) => {

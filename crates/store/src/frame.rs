@@ -92,6 +92,26 @@ impl Frame {
         }
     }
 
+    /// The same with NaN where there is none: no column holds a NaN.
+    pub fn numbers(&self, column: &str) -> Vec<f64> {
+        let Some(array) = self.array(column) else { return vec![f64::NAN; self.len()] };
+        let mut numbers: Vec<f64> = match array.data_type() {
+            DataType::Float64 => array.as_primitive::<Float64Type>().values().to_vec(),
+            DataType::Int64 => array.as_primitive::<Int64Type>().values().iter().map(|&value| value as f64).collect(),
+            _ => return vec![f64::NAN; self.len()],
+        };
+        if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+            numbers.iter_mut().zip(nulls).filter(|(_, present)| !present).for_each(|(number, _)| *number = f64::NAN);
+        }
+        numbers
+    }
+
+    /// The whole numbers of this column, if it is there and every row has one.
+    pub fn all_ints(&self, column: &str) -> Option<&[i64]> {
+        let array = self.array(column)?.as_primitive_opt::<Int64Type>()?;
+        (array.null_count() == 0).then(|| &array.values()[..])
+    }
+
     /// The text of each row in this column; all absent if there is no such column or it holds no texts.
     pub fn texts(&self, column: &str) -> Vec<Option<&str>> {
         match self.array(column).and_then(|array| array.as_string_opt::<i32>()) {

@@ -37,8 +37,8 @@ thread_local! {
     static WITHIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lets the parquet crate read. A panic in it is an error, and is not shown.
-pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Lets a reader of other people's bytes read, such as that of the parquet crate. A panic in it is an error, and is not shown.
+pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     silence();
     let outer = WITHIN.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(read));
@@ -65,7 +65,8 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 
 /// A file whose end is an error for who reads beyond it. The parquet crate passes over the rest of a page's head without looking whether there is any: where
 /// a head speaks of a billion things, it would ask for each.
-pub(crate) struct Finite(pub(crate) File);
+#[derive(Debug)]
+pub struct Finite(pub File);
 
 impl Length for Finite {
     fn len(&self) -> u64 {
@@ -86,7 +87,8 @@ impl ChunkReader for Finite {
 }
 
 /// What reads a [`Finite`] file.
-pub(crate) struct FiniteReader(BufReader<File>);
+#[derive(Debug)]
+pub struct FiniteReader(BufReader<File>);
 
 impl Read for FiniteReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

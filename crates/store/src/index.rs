@@ -23,7 +23,7 @@ const LONGEST: u64 = 16 << 20;
 const TAIL: u64 = 8;
 
 /// Refuses a file whose columns are not flat.
-pub(crate) fn check_flat(file: &File) -> Result<()> {
+pub fn check_flat(file: &File) -> Result<()> {
     let refuse = |why: &str| Err(ParquetError::General(why.to_owned()));
     let size = file.metadata()?.len();
     let mut tail = [0; TAIL as usize];

@@ -42,11 +42,15 @@ pub(crate) type Collected<T> = (Vec<T>, Vec<Damage>);
 /// A part is replaced by a rename, so the file that was opened is whole whatever happens to its name. When a part is gone, its rows may stand
 /// elsewhere: what was read so far is thrown away and the listing begins anew. A part that appears after the listing holds only later rows.
 pub(crate) fn collect<T>(folder: &Path, mut read: impl FnMut(&Part) -> Result<T, Error>) -> Result<Collected<T>, Error> {
+    collect_paths(folder, |path| Part::open(path).and_then(|part| read(&part)))
+}
+
+/// The same for a reader that opens the parts itself, if it must.
+pub(crate) fn collect_paths<T>(folder: &Path, mut read: impl FnMut(&Path) -> Result<T, Error>) -> Result<Collected<T>, Error> {
     'listing: for _ in 0..TRIES {
         let (mut found, mut damaged) = (Vec::new(), Vec::new());
         for path in list(folder)? {
-            let whole = Part::open(&path).and_then(|part| read(&part));
-            match whole {
+            match read(&path) {
                 Ok(value) => found.push(value),
                 Err(Error::Disk { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue 'listing,
                 Err(Error::Part { source, .. }) => damaged.push(Damage { path, why: source.to_string() }),
@@ -128,6 +132,23 @@ impl Part {
         Ok(batches)
     }
 
+    /// The same, a batch for each row group that has any.
+    pub(crate) fn read_groups(&self, query: &Query) -> Result<Vec<RecordBatch>, Error> {
+        let mut batches = Vec::new();
+        for (index, group) in self.groups().enumerate().filter(|(_, group)| self.may_match(group, query)) {
+            let rows = usize::try_from(group.num_rows()).unwrap_or(0).max(1);
+            let file = self.file.try_clone().map_err(|source| Error::disk(&self.path, source))?;
+            let mut of_group = Vec::new();
+            let take = |batch| {
+                of_group.push(batch);
+                Ok(())
+            };
+            guarded(|| self.decode_groups(Finite(file), query, vec![index], rows, take)).map_err(|source| Error::part(&self.path, source))?;
+            batches.append(&mut of_group);
+        }
+        Ok(batches)
+    }
+
     /// How many rows there are, by reading every cell.
     pub(crate) fn read_through(&self) -> Result<u64, Error> {
         let mut rows = 0;
@@ -143,13 +164,24 @@ impl Part {
         guarded(|| self.decode(Finite(file), query, take)).map_err(|source| Error::part(&self.path, source))
     }
 
-    fn decode(&self, file: Finite, query: &Query, mut take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> ParquetResult<()> {
+    fn decode(&self, file: Finite, query: &Query, take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> ParquetResult<()> {
         let groups: Vec<usize> = self.groups().enumerate().filter(|(_, group)| self.may_match(group, query)).map(|(index, _)| index).collect();
         if groups.is_empty() {
             return Ok(());
         }
+        self.decode_groups(file, query, groups, BATCH_ROWS, take)
+    }
+
+    fn decode_groups(
+        &self,
+        file: Finite,
+        query: &Query,
+        groups: Vec<usize>,
+        batch_rows: usize,
+        mut take: impl FnMut(RecordBatch) -> ParquetResult<()>,
+    ) -> ParquetResult<()> {
         let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_batch_size(BATCH_ROWS).with_row_groups(groups);
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_batch_size(batch_rows).with_row_groups(groups);
         if let Some(columns) = &query.columns {
             builder = builder.with_projection(self.projection([TIME, MONOTONIC].into_iter().chain(columns.iter().map(String::as_str))));
         }

@@ -11,8 +11,9 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use parquet::errors::ParquetError;
 
-use crate::parts::{self, Part};
-use crate::schema::{FieldInfo, MONOTONIC, TIME, time_fields};
+use crate::catalogue::{Catalogue, Listed};
+use crate::parts;
+use crate::schema::{FieldInfo, time_fields};
 use crate::{Bucket, Error, Facts, Frame, Query, State, state, thin};
 
 /// Where `repair` puts what can't be read.
@@ -24,6 +25,7 @@ pub struct Timeline {
     folder: PathBuf,
     facts: Facts,
     damaged: Mutex<BTreeMap<PathBuf, String>>,
+    catalogue: Arc<Catalogue>,
 }
 
 /// A table of a recording.
@@ -65,12 +67,12 @@ impl Timeline {
     pub fn open(path: impl AsRef<Path>) -> Result<Timeline, Error> {
         let folder = path.as_ref().to_owned();
         let facts = Facts::read(&folder)?;
-        Ok(Timeline { folder, facts, damaged: Mutex::default() })
+        Ok(Timeline { folder, facts, damaged: Mutex::default(), catalogue: Arc::default() })
     }
 
     /// The tables of a folder whose facts come from elsewhere.
     pub(crate) fn with_facts(folder: &Path, facts: Facts) -> Timeline {
-        Timeline { folder: folder.to_owned(), facts, damaged: Mutex::default() }
+        Timeline { folder: folder.to_owned(), facts, damaged: Mutex::default(), catalogue: Arc::default() }
     }
 
     /// Its folder.
@@ -87,6 +89,12 @@ impl Timeline {
     pub fn refresh(&mut self) -> Result<(), Error> {
         self.facts = Facts::read(&self.folder)?;
         Ok(())
+    }
+
+    /// The same recording opened again, as it is now. What is known of parts that have not changed is kept, so that this is cheap however long it is.
+    pub fn reopened(&self) -> Result<Timeline, Error> {
+        let again = Timeline::open(&self.folder)?;
+        Ok(Timeline { catalogue: self.catalogue.clone(), ..again })
     }
 
     /// Whether it is being written, by the facts as they were when it was opened or last refreshed.
@@ -113,37 +121,33 @@ impl Timeline {
             monotonic_range: None,
             fields: Vec::new(),
         };
-        let parts = self.collect(name, |part| {
-            let said = |key: &str| part.said(key).filter(|said| !said.is_empty());
-            Ok((
-                part.rows(),
-                part.bytes,
-                [TIME, MONOTONIC].map(|clock| part.range(clock)),
-                FieldInfo::of_schema(part.schema()),
-                said("help"),
-                said("keys"),
-                said("counted"),
-            ))
-        })?;
+        let parts = self.collect(name, |listed| Ok(listed.outline.clone()))?;
         let join = |all: Option<(i64, i64)>, one: Option<(i64, i64)>| [all, one].into_iter().flatten().reduce(parts::wider);
-        for (rows, bytes, [range, monotonic_range], fields, help, keys, counted) in parts {
-            info.rows += rows;
-            info.bytes += bytes;
+        let mut schema: Option<&Arc<Schema>> = None;
+        for part in &parts {
+            info.rows += part.rows;
+            info.bytes += part.bytes;
             info.parts += 1;
-            info.range = join(info.range, range);
-            info.monotonic_range = join(info.monotonic_range, monotonic_range);
+            info.range = join(info.range, part.range);
+            info.monotonic_range = join(info.monotonic_range, part.monotonic_range);
+            info.help = part.help.clone().unwrap_or(info.help);
+            info.keys = part.keys.as_ref().map_or(info.keys, |keys| keys.split(',').map(str::to_owned).collect());
+            info.counted = part.counted.clone().or(info.counted);
+            if schema.is_some_and(|known| Arc::ptr_eq(known, &part.schema)) {
+                continue;
+            }
+            schema = Some(&part.schema);
+            let fields = FieldInfo::of_schema(&part.schema);
             let new: Vec<FieldInfo> = fields.into_iter().filter(|field| info.fields.iter().all(|known| known.name != field.name)).collect();
             info.fields.extend(new);
-            info.help = help.unwrap_or(info.help);
-            info.keys = keys.map_or(info.keys, |keys| keys.split(',').map(str::to_owned).collect());
-            info.counted = counted.or(info.counted);
         }
         Ok(info)
     }
 
     /// How many rows of a table the query can find at most, and the monotonic times between which they lie.
     pub(crate) fn extent(&self, table: &str, query: &Query) -> Result<(u64, Option<(i64, i64)>), Error> {
-        let parts = self.collect(table, |part| Ok(part.extent(query)))?;
+        let extent = |listed: &Listed| if listed.outline.may_match(query) { Ok(listed.part()?.extent(query)) } else { Ok((0, None)) };
+        let parts = self.collect(table, extent)?;
         let rows = parts.iter().map(|(rows, _)| rows).sum();
         Ok((rows, parts.into_iter().filter_map(|(_, range)| range).reduce(parts::wider)))
     }
@@ -156,9 +160,9 @@ impl Timeline {
     /// The rows that are asked for, in the order of time, which is that of the monotonic clock: somebody may have set the other one back. Rows of the
     /// same time come in the order in which they were written.
     pub fn frame(&self, table: &str, query: &Query) -> Result<Frame, Error> {
-        let parts = self.collect(table, |part| {
-            let batches = part.read(query)?;
-            Ok((part.schema().clone(), batches))
+        let parts = self.collect(table, |listed| {
+            let batches = if listed.outline.may_match(query) { listed.part()?.read(query)? } else { Vec::new() };
+            Ok((listed.outline.schema.clone(), batches))
         })?;
         let schema = common_schema(parts.iter().map(|(schema, _)| schema), query);
         let folder = self.folder.join(table);
@@ -204,14 +208,29 @@ impl Timeline {
         table_names(&self.folder)
     }
 
-    fn collect<T>(&self, table: &str, read: impl FnMut(&Part) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+    /// The parts of a table.
+    pub(crate) fn listed(&self, table: &str) -> Result<Vec<Listed>, Error> {
         let known = self.table_names()?;
         if !known.iter().any(|name| name == table) {
             return Err(Error::NoTable { path: self.folder.clone(), table: table.to_owned(), known });
         }
-        let (found, damaged) = parts::collect(&self.folder.join(table), read)?;
+        let (found, damaged) = parts::collect_paths(&self.folder.join(table), |path| Ok(self.catalogue.listed(path)?.closed()))?;
+        self.remember(damaged);
+        Ok(found)
+    }
+
+    fn remember(&self, damaged: Vec<Damage>) {
         let mut known = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(damaged.into_iter().map(|damage| (damage.path, damage.why)));
+    }
+
+    fn collect<T>(&self, table: &str, mut read: impl FnMut(&Listed) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        let known = self.table_names()?;
+        if !known.iter().any(|name| name == table) {
+            return Err(Error::NoTable { path: self.folder.clone(), table: table.to_owned(), known });
+        }
+        let (found, damaged) = parts::collect_paths(&self.folder.join(table), |path| read(&self.catalogue.listed(path)?))?;
+        self.remember(damaged);
         Ok(found)
     }
 }

@@ -22,7 +22,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use barograph_model::{Batch, Sink};
+use barograph_model::{Batch, Setup, Sink};
 
 use crate::disk::{self, Durability};
 use crate::encode::Encoder;
@@ -71,12 +71,16 @@ pub struct Recording {
     facts_dirty: bool,
     /// Whether the names of the recording and of its tables are safe from a power cut.
     names_synced: bool,
+    /// Whether anything was ever published, and so promised to a reader.
+    published: bool,
     reserved: bool,
     parts: Vec<OpenPart>,
     taken: usize,
     failing: bool,
     rows_lost: u64,
     bytes_written: u64,
+    /// What a write waits for.
+    durability: Durability,
     /// Held for as long as we write: how readers know that the recording is live.
     _lock: Option<File>,
 }
@@ -97,12 +101,14 @@ impl Recording {
             facts,
             facts_dirty: true,
             names_synced: false,
+            published: false,
             reserved: false,
             parts: Vec::new(),
             taken: 0,
             failing: false,
             rows_lost: 0,
             bytes_written: 0,
+            durability: Durability::PowerCut,
             _lock: lock,
         };
         if let Err(error) = recording.write_facts(Durability::Crash) {
@@ -113,6 +119,13 @@ impl Recording {
         // Nothing is worth a wait for the disk yet: the first publish writes them again, and syncs them.
         recording.facts_dirty = true;
         Ok(recording)
+    }
+
+    /// Waits for no disk: for a recording that nobody will miss after a power cut, as what it is made of is there.
+    #[must_use]
+    pub fn unsynced(mut self) -> Recording {
+        self.durability = Durability::Crash;
+        self
     }
 
     /// The folder, under the name that it got.
@@ -151,7 +164,7 @@ impl Recording {
     /// What a recording that ends at this moment of the monotonic clock owes its reader.
     pub fn durability_of(&self, end: &End) -> Durability {
         let young = self.facts.seconds_until(end.monotonic_nanos) < self.facts.write_interval_seconds;
-        if young { Durability::Crash } else { Durability::PowerCut }
+        if young && !self.published { Durability::Crash } else { Durability::PowerCut }
     }
 
     /// At the end, rows that no file has are lost as well.
@@ -285,15 +298,27 @@ impl Sink for Recording {
         // While the disk fails, only publish tries it: a try at each batch would cost more than the sampling.
         let many = self.parts[index].group.len() >= 2 * MOST_ROWS;
         if (self.waiting() > BUDGET || many) && !self.failing {
-            result = self.close_groups(Durability::PowerCut);
+            result = self.close_groups(self.durability);
         }
         self.bound_memory();
         result
     }
 
+    fn set_up(&mut self, setup: &Setup) {
+        let facts = self.facts_mut();
+        facts.interval_seconds = setup.interval_seconds;
+        facts.longest_interval_seconds = Some(setup.longest_interval_seconds);
+        facts.write_interval_seconds = setup.write_interval_seconds;
+        facts.processes.selection.clone_from(&setup.processes);
+        facts.processes.left_out.clone_from(&setup.left_out);
+        facts.mark_when.clone_from(&setup.mark_when);
+        facts.sources.extend(setup.sources.iter().cloned());
+    }
+
     /// Writes the rows that no file holds yet, and syncs them.
     fn publish(&mut self) -> Result<(), Error> {
         self.put_reserve_aside();
+        self.published = true;
         // If as much comes again, will it fit?
         let full = self.waiting() + std::mem::take(&mut self.taken) > BUDGET;
         let tables = self.write(Durability::PowerCut, |part| {

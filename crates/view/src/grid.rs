@@ -2,9 +2,6 @@
 
 use crate::Window;
 
-/// The narrowest bucket: 2⁻⁹ s, a whole number of nanoseconds.
-const LEAST_NANOS: i64 = 1_000_000_000 >> 9;
-
 /// Buckets of equal width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
@@ -17,12 +14,15 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
+    /// The narrowest bucket: 2⁻⁹ s, a whole number of nanoseconds.
+    pub(crate) const LEAST_NANOS: i64 = 1_000_000_000 >> 9;
+
     /// The finest grid that covers the window with no more buckets than it allows, but for the two that any window may touch. Widths are seconds times
     /// powers of two, and the same for every window of that length.
     pub(crate) fn of(window: Window) -> Grid {
         let span = window.to.saturating_sub(window.from).max(1);
         let most = i64::try_from(window.buckets).unwrap_or(i64::MAX).max(2);
-        let mut width = LEAST_NANOS;
+        let mut width = Grid::LEAST_NANOS;
         while span / width + 2 > most && width < i64::MAX / 4 {
             width *= 2;
         }
@@ -81,8 +81,8 @@ mod tests {
             let grid = Grid::of(Window { from, to: from + length, buckets });
             prop_assert!(grid.count <= buckets);
             prop_assert!(grid.from <= from && grid.from + grid.width * grid.count as i64 >= from + length);
-            prop_assert!(grid.width == LEAST_NANOS || grid.count * 2 + 4 > buckets, "{grid:?} is too coarse for {buckets}");
-            prop_assert!(grid.from % grid.width == 0 && (grid.width / LEAST_NANOS).count_ones() == 1);
+            prop_assert!(grid.width == Grid::LEAST_NANOS || grid.count * 2 + 4 > buckets, "{grid:?} is too coarse for {buckets}");
+            prop_assert!(grid.from % grid.width == 0 && (grid.width / Grid::LEAST_NANOS).count_ones() == 1);
             let mut seconds = 0.0;
             grid.spread(from, from + length, |_, part| seconds += part);
             prop_assert!((seconds - length as f64 / 1e9).abs() < seconds * 1e-9);

@@ -12,10 +12,13 @@ pub mod human;
 mod lines;
 mod moment;
 mod panels;
+mod pyramid;
 mod rows;
 mod spec;
 pub mod text;
+mod ticks;
 mod view;
+mod wide;
 
 pub use error::Error;
 pub use moment::{Identity, Life};

@@ -19,7 +19,7 @@ const LAST_NANOS: i64 = i64::MAX / 2;
 const MOST_BUCKETS: usize = 100_000;
 
 /// A peak must be so much higher than the one before, relatively: differences of sums that end in other bits are none.
-const SAME: f64 = 1e-9;
+pub(crate) const SAME: f64 = 1e-9;
 
 impl View {
     /// The lines of these specs in this window. A table or column that the recording does not have (yet) gives no line; [`View::check`] tells such from
@@ -40,8 +40,15 @@ impl View {
         for ((table, filter), places) in read {
             let Some(table) = known.tables.get(table) else { continue };
             let places: Vec<usize> = places.into_iter().filter(|&place| check(&specs[place], table).is_ok()).collect();
+            if known.is_wide(table, window)? {
+                let wanted: Vec<(usize, &Spec)> = places.iter().map(|&place| (place, &specs[place])).collect();
+                if let Some(found) = known.wide(&self.small, table, &wanted, window)? {
+                    found.into_iter().for_each(|(place, line)| lines[place] = line);
+                    continue;
+                }
+            }
             let Some(rows) = known.rows(table, filter, places.iter().map(|&place| &specs[place]), window)? else { continue };
-            let thinner = Thinner::new(&rows.ticks, window);
+            let thinner = Thinner::new(&rows.ticks, window, rows.stale_nanos);
             for place in places {
                 lines[place] = known.lines_of(table, &rows, &thinner, place, &specs[place])?;
             }
@@ -87,12 +94,12 @@ impl Known {
 
     fn lines_of(&self, table: &TableInfo, rows: &Rows<'_>, thinner: &Thinner<'_>, place: usize, spec: &Spec) -> Result<Vec<Line>, Error> {
         let subjects = rows.subjects(spec);
-        let unit = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name)).map_or(Unit::Number, |field| unit_of(&table.name, field));
-        let name = || spec.label.clone().unwrap_or_else(|| self.name_of(table, spec));
+        let labels = Labels::new(self, table, spec)?;
+        let unit = labels.unit;
         let line = |cells: &Cells, kind: Kind, label: String| {
             let (points, summary) = if is_said(&table.name) {
                 let (ticks, cells) = rows.own_times(cells);
-                let thinner = Thinner::new(&ticks, thinner.window);
+                let thinner = Thinner::new(&ticks, thinner.window, rows.stale_nanos);
                 (thinner.points(&cells), thinner.summary(&cells))
             } else {
                 (thinner.points(cells), thinner.summary(cells))
@@ -101,43 +108,25 @@ impl Known {
         };
         if !spec.by || table.keys.is_empty() {
             let whole = rows.sum(&subjects);
-            return Ok(vec![line(&whole, Kind::Whole, name())]);
+            return Ok(vec![line(&whole, Kind::Whole, labels.name.clone())]);
         }
-        let names = if has_passing_subjects(table) { moment::names(self)? } else { HashMap::new() };
-        let label = |key: &[Key]| {
-            let subject = match key {
-                [Key::Number(pid), Key::Number(start)] if has_passing_subjects(table) => match names.get(&(*pid, *start)) {
-                    Some(name) => format!("{name} ({pid})"),
-                    None => format!("({pid})"),
-                },
-                key => key.iter().map(shown).collect::<Vec<_>>().join(" "),
-            };
-            spec.label.as_ref().map_or(subject.clone(), |label| format!("{subject} {label}"))
-        };
         let mut ranked: Vec<(Summary, &Cells)> = subjects.iter().map(|cells| (thinner.summary(cells), cells)).collect();
         // Who has nothing in this window has no line in it.
         ranked.retain(|(summary, _)| summary.last.is_some());
         let height = |value: Option<f64>| value.unwrap_or(f64::NEG_INFINITY);
         ranked.sort_by(|(a, _), (b, _)| height(b.mean).total_cmp(&height(a.mean)).then(height(b.peak).total_cmp(&height(a.peak))));
         let rest = ranked.split_off(spec.top.unwrap_or(usize::MAX).min(ranked.len()));
-        let mut lines: Vec<Line> = ranked.iter().map(|(_, cells)| line(cells, Kind::Subject, label(&cells.key))).collect();
+        let mut lines: Vec<Line> = ranked.iter().map(|(_, cells)| line(cells, Kind::Subject, labels.of(&cells.key))).collect();
         if !rest.is_empty() {
             let others = rows.sum(rest.into_iter().map(|(_, cells)| cells));
-            let label = spec.label.as_ref().map_or("others".to_owned(), |label| format!("others {label}"));
-            lines.push(line(&others, Kind::Others, label));
+            lines.push(line(&others, Kind::Others, labels.others()));
         }
         Ok(lines)
     }
 
-    /// What a line without a label is called: its first column in words.
-    fn name_of(&self, table: &TableInfo, spec: &Spec) -> String {
-        let field = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name));
-        field.map_or_else(String::new, words)
-    }
-
     /// Where ticks are missing.
     fn gaps(&self, window: Window) -> Result<Vec<Gap>, Error> {
-        let stale = barograph_store::stale_nanos(self.timeline.facts().interval_seconds);
+        let stale = self.timeline.facts().stale_nanos();
         let Some(ticks) = self.ticks(&Query::all())? else { return Ok(Vec::new()) };
         let shown = self.clock.shown_times(&ticks);
         let suspended = ticks.floats(&crate::columns::column(barograph_sources::Own::suspended));
@@ -151,6 +140,48 @@ impl Known {
             touches.then(|| Gap { from: millis(shown[before]), to: millis(shown[after]), why: why.to_owned() })
         };
         Ok(barograph_store::gaps(&ticks, stale).into_iter().filter_map(gap).collect())
+    }
+}
+
+/// What the lines of a spec are called, and the unit of their values.
+pub(crate) struct Labels {
+    /// The line of all together.
+    pub(crate) name: String,
+    pub(crate) unit: Unit,
+    label: Option<String>,
+    names: HashMap<(i64, i64), String>,
+    are_processes: bool,
+}
+
+impl Labels {
+    pub(crate) fn new(known: &Known, table: &TableInfo, spec: &Spec) -> Result<Labels, Error> {
+        let field = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name));
+        let are_processes = has_passing_subjects(table);
+        let names = if spec.by && are_processes { moment::names(known)? } else { HashMap::new() };
+        Ok(Labels {
+            name: spec.label.clone().or_else(|| field.map(words)).unwrap_or_default(),
+            unit: field.map_or(Unit::Number, |field| unit_of(&table.name, field)),
+            label: spec.label.clone(),
+            names,
+            are_processes,
+        })
+    }
+
+    /// That of one subject.
+    pub(crate) fn of(&self, key: &[Key]) -> String {
+        let subject = match key {
+            [Key::Number(pid), Key::Number(start)] if self.are_processes => match self.names.get(&(*pid, *start)) {
+                Some(name) => format!("{name} ({pid})"),
+                None => format!("({pid})"),
+            },
+            key => key.iter().map(shown).collect::<Vec<_>>().join(" "),
+        };
+        self.label.as_ref().map_or(subject.clone(), |label| format!("{subject} {label}"))
+    }
+
+    /// That of all others.
+    pub(crate) fn others(&self) -> String {
+        self.label.as_ref().map_or("others".to_owned(), |label| format!("others {label}"))
     }
 }
 
@@ -176,9 +207,13 @@ struct Thinner<'a> {
 }
 
 impl<'a> Thinner<'a> {
-    fn new(ticks: &'a [Tick], window: Window) -> Thinner<'a> {
+    fn new(ticks: &'a [Tick], window: Window, stale_nanos: i64) -> Thinner<'a> {
         let inside = ticks.partition_point(|tick| tick.shown < window.from)..ticks.partition_point(|tick| tick.shown <= window.to);
-        let near = inside.start.saturating_sub(1)..(inside.end + 1).min(ticks.len());
+        // One that is farther off lies beyond a gap, and no line leads to it.
+        let is_near = |tick: &Tick| window.from - tick.shown <= stale_nanos && tick.shown - window.to <= stale_nanos;
+        let before = inside.start.checked_sub(1).filter(|&tick| is_near(&ticks[tick])).unwrap_or(inside.start);
+        let after = ticks.get(inside.end).filter(|tick| is_near(tick)).map_or(inside.end, |_| inside.end + 1);
+        let near = before..after;
         if inside.len() <= window.buckets {
             let breaks: Vec<usize> = near.clone().skip(1).filter(|&tick| ticks[tick].nanos == 0).collect();
             let mut x = Vec::with_capacity(near.len() + breaks.len());
@@ -302,7 +337,7 @@ impl<'a> Thinner<'a> {
 }
 
 /// The smallest value that this share of the time does not exceed.
-fn quantile(mut values: Vec<(f64, f64)>, share: f64) -> Option<f64> {
+pub(crate) fn quantile(mut values: Vec<(f64, f64)>, share: f64) -> Option<f64> {
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     let all: f64 = values.iter().map(|(_, seconds)| seconds).sum();
     let mut below = 0.0;

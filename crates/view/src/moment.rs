@@ -65,15 +65,19 @@ pub struct Identity {
 }
 
 impl View {
-    /// The processes of a moment: those with a row in the two intervals, at least two seconds, that end there. In the order of pids.
+    /// The processes of a moment: those with a row in the two intervals, at least two seconds, that end there, less those that were known to have ended
+    /// before its tick. In the order of pids.
     pub fn processes_at(&self, utc_nanos: i64) -> Result<Vec<ProcessRow>, Error> {
         let known = self.known();
         let reach = known.reach();
         let Some(samples) = known.samples(Query::all(), utc_nanos.saturating_sub(2 * reach), utc_nanos)? else { return Ok(Vec::new()) };
         let shown = known.clock.shown_times(&samples);
         let since = utc_nanos.saturating_sub(reach);
-        let rows = rows_of(&samples).into_iter().filter(|(_, rows)| rows.last().is_some_and(|&last| shown[last] >= since));
-        let identities = known.identities(samples.monotonic().last().copied())?;
+        let monotonic = samples.monotonic();
+        let latest = monotonic.last().copied();
+        let identities = known.identities(latest)?;
+        let has_ended = |id: &Id, last: usize| identities.get(id).is_some_and(|who| who.is_gone) && Some(monotonic[last]) < latest;
+        let rows = rows_of(&samples).into_iter().filter(|(id, rows)| rows.last().is_some_and(|&last| shown[last] >= since && !has_ended(id, last)));
         Ok(rows.map(|(id, rows)| known.row(id, &samples, &rows, identities.get(&id))).collect())
     }
 
@@ -206,7 +210,7 @@ impl Known {
     fn row(&self, id: Id, samples: &Frame, rows: &[usize], who: Option<&Who>) -> ProcessRow {
         let known = who.map(|who| who.row.clone()).unwrap_or_default();
         let Some(&last) = rows.last() else { return ProcessRow { pid: id.0, start_ticks: id.1, ..known } };
-        let stale = barograph_store::stale_nanos(self.timeline.facts().interval_seconds);
+        let stale = self.timeline.facts().stale_nanos();
         let rate = |unit: barograph_model::Unit, names: Vec<String>| {
             let values = sum_of_columns(samples, &names, &[]);
             let reading = |&row: &usize| Reading { utc_nanos: samples.times()[row], monotonic_nanos: samples.monotonic()[row], value: values[row] };

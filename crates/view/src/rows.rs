@@ -56,7 +56,7 @@ pub(crate) struct Cells {
 pub(crate) struct Rows<'a> {
     table: &'a TableInfo,
     frame: Frame,
-    stale_nanos: i64,
+    pub(crate) stale_nanos: i64,
     pub(crate) ticks: Vec<Tick>,
     /// For each row its tick.
     tick_of: Vec<usize>,
@@ -120,8 +120,8 @@ impl<'a> Rows<'a> {
         let Ok(last) = self.ticks.binary_search_by_key(&point.monotonic_nanos, |tick| tick.monotonic) else { return };
         let cell = match point.value {
             Rate::Value(value) => Cell::Value(value),
-            // Whoever comes and goes was not there before its first row, and nothing else begins within a recording.
-            Rate::First if has_passing_subjects(self.table) && first_row == Some(last) => Cell::Absent,
+            // Who was not there before its first row.
+            Rate::First if !self.table.keys.is_empty() && first_row == Some(last) => Cell::Absent,
             Rate::First | Rate::NoData | Rate::Stale => Cell::Unknown,
         };
         let first = if is_rate { self.ticks[..last].partition_point(|tick| tick.monotonic <= point.since_nanos) } else { last };
@@ -181,7 +181,7 @@ fn keys_of(table: &TableInfo, frame: &Frame) -> Vec<Vec<Key>> {
 }
 
 /// The unit by its name in the file.
-fn kept_unit(name: &str) -> barograph_model::Unit {
+pub(crate) fn kept_unit(name: &str) -> barograph_model::Unit {
     use barograph_model::Unit;
     let units = [Unit::Bytes, Unit::Seconds, Unit::Hertz, Unit::Ratio, Unit::Count, Unit::Level, Unit::Number];
     units.into_iter().find(|unit| unit.name() == name).unwrap_or(Unit::None)

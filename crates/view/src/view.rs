@@ -1,7 +1,7 @@
 //! An opened recording of any state: what is known of it now, and a second look when it grows.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use barograph_model::Described;
@@ -10,6 +10,7 @@ use barograph_store::{Facts, Frame, Query, State, TableInfo, Timeline, stale_nan
 
 use crate::clock::Clock;
 use crate::columns::{column, is_said};
+use crate::wide::Small;
 use crate::{Card, Panel};
 use crate::{Error, panels};
 
@@ -20,8 +21,8 @@ const ROWS_FOR_INTERVAL: u64 = 50_000;
 /// recording included that came since.
 #[derive(Debug)]
 pub struct View {
-    folder: PathBuf,
     known: RwLock<Arc<Known>>,
+    pub(crate) small: Small,
 }
 
 /// What is known of the recording at one time.
@@ -31,21 +32,24 @@ pub(crate) struct Known {
     pub(crate) state: State,
     pub(crate) tables: BTreeMap<String, TableInfo>,
     pub(crate) clock: Clock,
-    /// For each table the age at which the row before is too old, worked out when first asked for.
-    stale: Mutex<BTreeMap<String, i64>>,
+    /// For each table the time between two ticks, worked out when first asked for.
+    intervals: Mutex<BTreeMap<String, i64>>,
 }
 
 impl View {
     /// Opens a recording of any state.
     pub fn open(path: &Path) -> Result<View, Error> {
-        Ok(View { folder: path.to_owned(), known: RwLock::new(Arc::new(Known::read(path)?)) })
+        Ok(View { known: RwLock::new(Arc::new(Known::read(Timeline::open(path)?)?)), small: Small::default() })
     }
 
     /// Looks again at a recording that may have grown. Says whether there is anything new: rows, facts, or another state.
     pub fn refresh(&self) -> Result<bool, Error> {
-        let new = Known::read(&self.folder)?;
+        let new = Known::read(self.timeline().reopened()?)?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = new.state != known.state || new.tables != known.tables || new.timeline.facts() != known.timeline.facts();
+        if new.clock != known.clock {
+            self.small.clear();
+        }
         *known = Arc::new(new);
         Ok(is_new)
     }
@@ -98,10 +102,9 @@ impl View {
 }
 
 impl Known {
-    fn read(path: &Path) -> Result<Known, Error> {
-        let timeline = Timeline::open(path)?;
+    fn read(timeline: Timeline) -> Result<Known, Error> {
         let tables = timeline.tables()?.into_iter().map(|table| (table.name.clone(), table)).collect();
-        let mut known = Known { state: timeline.state(), timeline: Arc::new(timeline), tables, clock: Clock::default(), stale: Mutex::default() };
+        let mut known = Known { state: timeline.state(), timeline: Arc::new(timeline), tables, clock: Clock::default(), intervals: Mutex::default() };
         if let Some(ticks) = known.ticks(&Query::all())? {
             known.clock = Clock::of(ticks.times(), ticks.monotonic());
         }
@@ -128,12 +131,16 @@ impl Known {
         if is_said(&table.name) {
             return Ok(i64::MAX / 4);
         }
-        let cached = || self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(stale_nanos(self.interval_nanos(table)? as f64 / 1e9))
+    }
+
+    /// The time between two ticks of a table: the recording's interval, or more.
+    pub(crate) fn interval_nanos(&self, table: &TableInfo) -> Result<i64, Error> {
+        let cached = || self.intervals.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(&nanos) = cached().get(&table.name) {
             return Ok(nanos);
         }
-        let interval = self.timeline.facts().interval_seconds;
-        let nanos = stale_nanos(interval.max(self.median_interval(table)?));
+        let nanos = (self.timeline.facts().interval_seconds.max(self.median_interval(table)?) * 1e9) as i64;
         cached().insert(table.name.clone(), nanos);
         Ok(nanos)
     }

@@ -59,12 +59,17 @@ struct Row {
 /// What is known of a subject over a stretch of time; `None` is not known.
 type Stretch = (i64, i64, Option<f64>);
 
-const STALE: i64 = 3 * SECOND;
+/// Three intervals: that of the recording, or of the table if its rows come more seldom.
+fn stale(ticks: &[i64]) -> i64 {
+    let mut between: Vec<i64> = ticks.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    between.sort_unstable();
+    3 * SECOND.max(between.get(between.len() / 2).copied().unwrap_or(0))
+}
 
 fn before(ticks: &[i64], tick: usize) -> i64 {
     match tick {
         0 => ticks[0],
-        tick if ticks[tick] - ticks[tick - 1] > STALE => ticks[tick],
+        tick if ticks[tick] - ticks[tick - 1] > stale(ticks) => ticks[tick],
         tick => ticks[tick - 1],
     }
 }
@@ -77,7 +82,7 @@ fn rates(rows: &[&Row], ticks: &[i64]) -> Vec<Stretch> {
         let (begin, end) = (before(ticks, row.tick), ticks[row.tick]);
         match (known, row.user) {
             (None, Some(_)) if place == 0 => {}
-            (Some((since, value)), Some(now)) if now >= value && end - since <= STALE => {
+            (Some((since, value)), Some(now)) if now >= value && end - since <= stale(ticks) => {
                 stretches.retain(|&(_, end, _)| end <= since);
                 stretches.push((since, end, Some((now - value) / ((end - since) as f64 / 1e9))));
             }

@@ -21,6 +21,7 @@ use barograph_store::{How, Stats};
 use serde_json::{Map, Value, json};
 
 use crate::human;
+use crate::open::shown_path;
 use crate::paint::write_json;
 use crate::story::headlines::{self, Line};
 use crate::story::program::{Instance, Mark, NameLine, Sum};
@@ -32,7 +33,7 @@ const COLUMNS: usize = 100;
 
 pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
     let group = |name: &str| story.groups.iter().find(|group| group.name == name).map(|group| figures(story, group));
-    let report = json!({
+    let mut report = json!({
         "version": 1,
         "recording": recording(story),
         "window": window(story),
@@ -59,6 +60,10 @@ pub(super) fn write(out: &mut dyn Write, story: &Story) -> io::Result<()> {
             "warning": note.is_warning,
         })).collect::<Vec<_>>(),
     });
+    // A file of somebody else has columns of its own.
+    for group in story.groups.iter().filter(|group| ![headlines::JOB, headlines::MACHINE].contains(&group.name)) {
+        report["columns"] = figures(story, group);
+    }
     write_json(out, &report)
 }
 
@@ -87,7 +92,7 @@ fn recording(story: &Story) -> Value {
     let facts = story.facts();
     let end = facts.end.as_ref();
     json!({
-        "path": story.timeline.folder().display().to_string(),
+        "path": shown_path(&story.timeline),
         "id": facts.id,
         "format": facts.format,
         "barograph": facts.barograph,

@@ -6,14 +6,22 @@ mod markdown;
 mod program;
 mod text;
 
+#[cfg(feature = "web")]
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(feature = "web")]
+use anyhow::Context as _;
+use barograph_formats::FILE_FACT;
 use barograph_store::{End, Timeline};
+#[cfg(feature = "web")]
+use barograph_web::ReportOptions;
 use clap::Args;
 
 use crate::human;
+use crate::open::{FileZone, open, shown_path};
 use crate::paint::{Ink, Paint, width};
 use crate::story::headlines::Line;
 use crate::story::program::Asked;
@@ -26,10 +34,12 @@ use barograph_store::Stats;
 #[derive(Args, Debug)]
 #[command(after_help = after_help())]
 pub(crate) struct ReportArgs {
-    /// The recording, which may still be going on.
+    /// The recording, which may still be going on; or a file with a column of times: CSV, TSV, JSON lines, Parquet or Arrow.
     run: PathBuf,
     #[command(flatten)]
     window: Window,
+    #[command(flatten)]
+    file_zone: FileZone,
     /// Tell what each line, and each function, of its Python programs cost, if it was recorded with --lines.
     #[arg(long)]
     lines: bool,
@@ -49,6 +59,14 @@ pub(crate) struct ReportArgs {
     /// Print Markdown, for an issue or a wiki.
     #[arg(long)]
     markdown: bool,
+    /// Write the page of `barograph view` with all that it shows into one file, which any browser opens without a server or a network.
+    #[cfg(feature = "web")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "markdown", "lines", "spans"])]
+    html: Option<PathBuf>,
+    /// With --html: everything as it was recorded, and all charts, however large the file gets. Else it has fewer points, and stays below 3 MB.
+    #[cfg(feature = "web")]
+    #[arg(long, requires = "html")]
+    full: bool,
 }
 
 fn after_help() -> String {
@@ -61,7 +79,9 @@ fn after_help() -> String {
   barograph report run.baro --spans=epoch
   barograph report run.baro --json | jq .job.memory.peak
   barograph report run.baro --markdown >> issue.md
+  barograph report run.baro --html run.html         the page of `barograph view` in one file, to be mailed
   barograph report run.baro --lines                 what each line of a Python program cost
+  barograph report readings.csv --zone Europe/Berlin
 
 {}
 
@@ -83,6 +103,14 @@ much it shrank, while it was at that line.",
 }
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "web")]
+    if let Some(path) = &args.html {
+        let options = ReportOptions { full: args.full, ..ReportOptions::default() };
+        let html = barograph_web::report(&args.run, options)?;
+        fs::write(path, &html).with_context(|| format!("{}: could not be written", path.display()))?;
+        eprintln!("barograph: {} in {}", human::bytes(html.len() as u64), path.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     tell(args, &mut out)?;
     out.flush()?;
@@ -90,7 +118,8 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(crate) fn tell(args: &ReportArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let story = Story::read(Timeline::open(&args.run)?, &args.window, args.top, &args.asked())?;
+    let opened = open(&args.run, &args.file_zone)?;
+    let story = Story::read(Timeline::open(&opened)?, opened.tables(), &args.window, args.top, &args.asked())?;
     if args.lines {
         return tell_lines(args, &story, out);
     }
@@ -147,6 +176,7 @@ fn tell_lines(args: &ReportArgs, story: &Story, out: &mut dyn Write) -> anyhow::
 fn title(story: &Story) -> String {
     match &story.facts().command {
         Some(command) if !command.is_empty() => command_line(command),
+        _ if story.facts().other.contains_key(FILE_FACT) => shown_path(&story.timeline),
         _ if story.facts().host.name.is_empty() => "the whole machine".to_owned(),
         _ => format!("{}, the whole machine", human::escape(&story.facts().host.name)),
     }
@@ -195,11 +225,7 @@ fn head(story: &Story) -> Vec<(&'static str, String, Ink)> {
     let interval = human::set(human::seconds(facts.interval_seconds));
     let every = if facts.dense_start { format!("every {interval}, denser at the start") } else { format!("every {interval}") };
     head.push(("ended", how, ink));
-    head.push((
-        "sampled",
-        joined(&[every, human::plural(story.span.ticks as u64, "tick", "ticks"), story.timeline.folder().display().to_string()]),
-        Ink::Plain,
-    ));
+    head.push(("sampled", joined(&[every, human::plural(story.span.ticks as u64, "tick", "ticks"), shown_path(&story.timeline)]), Ink::Plain));
     head
 }
 

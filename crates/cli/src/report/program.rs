@@ -4,6 +4,7 @@ use barograph_store::{How, Status};
 use serde_json::{Map, Value};
 
 use crate::human;
+use crate::open::shown_path;
 use crate::paint::{Ink, columns, cut};
 use crate::story::Story;
 use crate::story::program::{GaugeLine, Instance, Mark, NameLine, Program, Sum};
@@ -189,7 +190,7 @@ pub(super) fn gauges(program: &Program) -> Table {
 /// What is not shown, and how to see it.
 pub(super) fn left_out(story: &Story) -> Vec<String> {
     let program = &story.program;
-    let path = story.timeline.folder().display();
+    let path = shown_path(&story.timeline);
     let mut said = Vec::new();
     if program.other_names > 0 {
         said.push(format!("and {}; --spans shows all", human::plural(program.other_names as u64, "more name", "more names")));

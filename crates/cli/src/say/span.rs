@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use barograph_beacon::{Message, Readings, SPAN_VARIABLE, SpanId, Status, What, monotonic_nanos, surrounding};
 use barograph_record::{JobEnd, SpawnError, accompany, become_command, care_for};
+use barograph_session::{SayError, attributes};
 use clap::{Args, Subcommand};
 
-use super::{Found, Live, Whom, attributes, new_span, parse_attribute, speaker};
+use super::{Found, Live, Whom, new_span, parse_attribute, speaker};
 
 /// Run a command as a block with a name, or begin and end one.
 ///
@@ -197,7 +198,7 @@ fn accompany_it(args: &SpanArgs, live: &Live) -> Result<JobEnd, SpawnError> {
         ..Readings::default()
     };
     let (at, mut child) = (monotonic_nanos(), None);
-    let said = |outcome: anyhow::Result<()>| outcome.unwrap_or_else(|error| crate::complain(&error));
+    let said = |outcome: Result<(), SayError>| outcome.unwrap_or_else(|error| crate::complain(&error.into()));
     let used = accompany(&args.command, &[(SPAN_VARIABLE, span.to_string())], |pid| {
         child = Some(pid);
         said(live.say(&Message {

@@ -1,6 +1,6 @@
 //! Which figures a report shows. Everything about them but their name and place follows from the declaration of their metrics.
 
-use barograph_model::Unit;
+use barograph_model::{Kind, Table, Unit};
 use barograph_sources::{Cpu, Disk, Job, Memory, Network, Pressure};
 use barograph_store::{Figure, Series, Stats, Totals};
 
@@ -156,6 +156,28 @@ fn machine() -> Vec<Line> {
         line("memory_pressure", "  for memory", Figure::of(Pressure::memory_some)).share().unless_zero(),
         line("io_pressure", "  for I/O", Figure::of(Pressure::io_some)).share().unless_zero(),
     ]
+}
+
+/// Every number of a file that somebody else wrote.
+pub(crate) fn of_the_file(table: &'static Table) -> (&'static str, Vec<Line>) {
+    (
+        table.name,
+        numbers(table).map(|metric| line(table.metrics[metric].name, table.metrics[metric].name, Figure::of_metric(table, metric))).collect(),
+    )
+}
+
+/// Curves of its first numbers.
+pub(crate) fn curves_of_the_file(table: &'static Table) -> Vec<Curve> {
+    let inks = [Ink::Green, Ink::Cyan, Ink::Yellow, Ink::Magenta];
+    let of = |(metric, ink): (usize, Ink)| {
+        let name = table.metrics[metric].name;
+        Curve { key: name, label: name, figure: Figure::of_metric(table, metric), ink, height: 1 }
+    };
+    numbers(table).zip(inks).map(of).collect()
+}
+
+fn numbers(table: &'static Table) -> impl Iterator<Item = usize> {
+    (0..table.metrics.len()).filter(|metric| matches!(table.metrics[*metric].kind, Kind::Counter | Kind::Gauge))
 }
 
 /// What the recorder learned at the end makes the figures of the whole job complete: CPU time to the last microsecond, as wait4(2) has it. Levels

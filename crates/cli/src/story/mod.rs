@@ -5,10 +5,9 @@ mod notes;
 mod processes;
 pub(crate) mod program;
 
-use anyhow::Context;
-use barograph_model::Described;
+use barograph_model::{Described, Table};
 use barograph_sources::{Job, Memory, Own};
-use barograph_store::{Facts, Figure, Frame, Query, Series, State, Stats, Timeline, stale_nanos};
+use barograph_store::{Facts, Figure, Frame, Query, Series, State, Stats, Timeline};
 use jiff::tz::TimeZone;
 
 use crate::words::{Reference, Window};
@@ -63,15 +62,21 @@ pub(crate) struct Group {
 }
 
 impl Story {
-    /// Reads it.
-    pub(crate) fn read(timeline: Timeline, window: &Window, top: usize, asked_of_program: &Asked) -> anyhow::Result<Story> {
+    /// Reads it. A recording that was made of a file has tables that only that file knows.
+    pub(crate) fn read(
+        timeline: Timeline,
+        of_the_file: &[&'static Table],
+        window: &Window,
+        top: usize,
+        asked_of_program: &Asked,
+    ) -> anyhow::Result<Story> {
         let zone = window.zone(&timeline.facts().clock.zone)?;
-        let asked = window.ends(&reference(&timeline, &zone)?)?;
-        let ticks = ticks(&timeline, asked)?;
+        let asked = window.ends(&Reference::of(&timeline, &zone)?)?;
+        let ticks = ticks(&timeline, of_the_file, asked)?;
         let span = span(timeline.facts(), asked, &ticks);
         anyhow::ensure!(span.is_whole() || !ticks.is_empty(), "there is no tick in this time; {}", extent(&timeline, &zone)?);
-        let reader = Reader { timeline: &timeline, asked, stale_nanos: stale_nanos(timeline.facts().interval_seconds) };
-        let groups = headlines::groups();
+        let reader = Reader { timeline: &timeline, asked, stale_nanos: timeline.facts().stale_nanos() };
+        let groups = headlines::groups().into_iter().chain(of_the_file.iter().map(|table| headlines::of_the_file(table)));
         let mut told = Vec::new();
         for (name, lines) in groups {
             let series = reader.series(lines.iter().map(|line| &line.figure))?;
@@ -83,7 +88,8 @@ impl Story {
         let totals = timeline.facts().end.as_ref().map(|end| end.totals).filter(|_| span.is_whole());
         told.iter_mut().filter(|group| group.name == headlines::JOB).for_each(|job| headlines::complete(&mut job.lines, totals.unwrap_or_default()));
         let is_seen = |group: &Group| group.name == headlines::JOB && group.lines.iter().any(|(line, _)| line.key == headlines::PROCESSES);
-        let curves = headlines::curves(told.iter().any(is_seen));
+        let mut curves = headlines::curves(told.iter().any(is_seen));
+        curves.extend(of_the_file.iter().flat_map(|table| headlines::curves_of_the_file(table)));
         let series = reader.series(curves.iter().map(|curve| &curve.figure))?;
         let curves = curves.into_iter().zip(series).filter(|(_, series)| series.stats().is_some()).collect();
         let top = processes::top(&timeline, &span, top)?;
@@ -102,21 +108,9 @@ impl Story {
     }
 }
 
-/// What time words are relative to in this recording.
-pub(crate) fn reference(timeline: &Timeline, zone: &TimeZone) -> anyhow::Result<Reference> {
-    let facts = timeline.facts();
-    let last = || -> anyhow::Result<i64> {
-        let ends = timeline.tables()?.into_iter().filter_map(|table| table.range).map(|(_, last)| last);
-        Ok(ends.max().unwrap_or(facts.clock.utc_nanos))
-    };
-    let end = facts.end.as_ref().map_or_else(last, |end| Ok(end.utc_nanos))?;
-    let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).context("the clock of this machine is wrong")?;
-    Ok(Reference { zone: zone.clone(), start: facts.clock.utc_nanos, end, now })
-}
-
 /// From when to when a recording goes, in words.
 pub(crate) fn extent(timeline: &Timeline, zone: &TimeZone) -> anyhow::Result<String> {
-    let reference = reference(timeline, zone)?;
+    let reference = Reference::of(timeline, zone)?;
     Ok(format!("the recording goes from {} to {}", crate::words::shown(reference.start, zone), crate::words::shown(reference.end, zone)))
 }
 
@@ -129,9 +123,9 @@ fn frame(timeline: &Timeline, table: &str, query: &Query) -> anyhow::Result<Opti
 }
 
 /// The ticks: the rows of the first of these tables that was recorded. Each has one at every tick.
-fn ticks(timeline: &Timeline, asked: (Option<i64>, Option<i64>)) -> anyhow::Result<Ticks> {
+fn ticks(timeline: &Timeline, of_the_file: &[&'static Table], asked: (Option<i64>, Option<i64>)) -> anyhow::Result<Ticks> {
     let query = Query::all().columns(Vec::<String>::new()).between(asked.0, asked.1);
-    for table in [Own::TABLE, Job::TABLE, Memory::TABLE] {
+    for table in [Own::TABLE, Job::TABLE, Memory::TABLE].iter().chain(of_the_file) {
         if let Some(frame) = frame(timeline, table.name, &query)? {
             return Ok(Ticks(Some(frame)));
         }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use barograph_formats::FILE_FACT;
 use barograph_model::{Described, Field};
 use barograph_sources::{Job, Memory, Own, ProcessMemory};
-use barograph_store::{Frame, Query, State, Timeline, gaps, stale_nanos};
+use barograph_store::{Frame, Query, State, Timeline, gaps};
 
 use super::{Group, Span, Ticks, frame, headlines};
 use crate::human;
@@ -88,7 +89,7 @@ fn ticks_in_words(ticks: usize) -> &'static str {
 }
 
 fn of_gaps(notes: &mut Notes, ticks: &Frame, facts: &barograph_store::Facts) {
-    let gaps = gaps(ticks, stale_nanos(facts.interval_seconds));
+    let gaps = gaps(ticks, facts.stale_nanos());
     let Some(longest) = gaps.iter().max_by_key(|gap| gap.until_nanos - gap.monotonic_nanos) else { return };
     let seconds = (longest.until_nanos - longest.monotonic_nanos) as f64 / 1e9;
     let since = (longest.monotonic_nanos - facts.clock.monotonic_nanos) as f64 / 1e9;
@@ -184,7 +185,8 @@ fn of_job(notes: &mut Notes, timeline: &Timeline, span: &Span, groups: &[Group])
     let facts = timeline.facts();
     let Some(job) = groups.iter().find(|group| group.name == headlines::JOB) else { return };
     let of = |key: &str| job.lines.iter().find(|(line, _)| line.key == key).map(|(_, stats)| stats);
-    if of(headlines::PROCESSES).is_none() && span.ticks > 0 {
+    // A file of another program may tell of a job and not of its processes.
+    if of(headlines::PROCESSES).is_none() && span.ticks > 0 && !facts.other.contains_key(FILE_FACT) {
         let text = "The job was over before a reading met it: what it held at a time is not known, and its rates are rough.".to_owned();
         notes.warn("never_seen", 1, text);
     }

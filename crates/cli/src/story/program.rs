@@ -307,11 +307,8 @@ fn column<T: Described, K>(field: Field<T, K>) -> String {
 }
 
 fn read_marks(program: &mut Program, timeline: &Timeline, span: &Span, asked: &Asked) -> anyhow::Result<()> {
-    if !timeline.has_table(Events::TABLE.name) {
-        return Ok(());
-    }
     let texts = |rows: &Frame, name: String| -> Vec<Option<String>> { rows.texts(&name).into_iter().map(|text| text.map(str::to_owned)).collect() };
-    for chunk in timeline.chunks(Events::TABLE.name, &Query::all().between(span.asked.0, span.asked.1), CHUNK_ROWS)? {
+    for chunk in timeline.event_chunks(&Query::all().between(span.asked.0, span.asked.1), CHUNK_ROWS)? {
         let rows = chunk?;
         let (by, names) = (texts(&rows, column(Events::by)), texts(&rows, column(Events::name)));
         let (details, attributes) = (texts(&rows, column(Events::detail)), texts(&rows, column(Events::attributes)));

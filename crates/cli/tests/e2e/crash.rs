@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use barograph_model::Rate;
 use barograph_sources::Job;
-use barograph_store::{Figure, State, Timeline, gaps, repair, stale_nanos};
+use barograph_store::{Figure, State, Timeline, gaps, repair};
 use rustix::process::{Signal, kill_process_group};
 
 use crate::harness::{Place, ended, eventually, last, output_of, process, rows, send, text, written};
@@ -167,7 +167,7 @@ fn a_recorder_that_was_stopped_goes_on_with_a_gap_and_no_peak() {
     assert!(output_of(recorder).status.success());
     let timeline = ended(&path);
     let job = rows(&timeline, "job").unwrap();
-    let stale = stale_nanos(timeline.facts().interval_seconds);
+    let stale = timeline.facts().stale_nanos();
     let gaps = gaps(&job, stale);
     assert!(gaps.iter().any(|gap| gap.until_nanos - gap.monotonic_nanos >= 2_500_000_000), "{gaps:?}");
     let events = rows(&timeline, "events").unwrap();

@@ -7,6 +7,7 @@ mod beacon;
 mod commands;
 mod confined;
 mod container;
+mod control;
 mod crash;
 mod disks;
 mod exit;
@@ -24,9 +25,13 @@ mod says;
 mod signals;
 mod spans;
 mod terminal;
+#[cfg(feature = "top")]
+mod top;
 mod tree;
 mod truth;
 mod truth_bytes;
 mod truth_memory;
 mod truth_unprivileged;
 mod untouched;
+#[cfg(feature = "web")]
+mod view;

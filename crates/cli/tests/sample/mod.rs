@@ -220,12 +220,12 @@ impl Said {
                 .text(Gauges::name, b"ev\x1b[31mil rate\n".as_slice())
                 .set(Gauges::value, 1.5e9)
                 .set(Gauges::pid, 4001);
-            said.events.add(EventRow { at: at(begin + 40_000), by: "program", name: "checkpoint", pid: Some(4001), ..EventRow::default() });
+            said.events.add(EventRow { at: at(begin + 40_000), by: "program", name: Some("checkpoint"), pid: Some(4001), ..EventRow::default() });
         }
         said.begin(150_500, "script", None, b"ev\x1b[31mil\nblock \xe2\x80\xae| *", Some("{\"a\": \"\x1b[2J\"}"), None);
         said.end(155_700, "script", None, None);
-        said.events.add(EventRow { at: at(0), by: "recorder", name: "started", pid: Some(4001), ..EventRow::default() });
-        let said_by_rule = EventRow { at: at(70_000), by: "rule", name: "ev\x1b[31mil mark\n", detail: Some("line 12"), ..EventRow::default() };
+        said.events.add(EventRow { at: at(0), by: "recorder", name: Some("started"), pid: Some(4001), ..EventRow::default() });
+        let said_by_rule = EventRow { at: at(70_000), by: "rule", name: Some("ev\x1b[31mil mark\n"), detail: Some("line 12"), ..EventRow::default() };
         said.events.add(said_by_rule);
         said
     }

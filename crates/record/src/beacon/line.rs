@@ -8,55 +8,92 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// A line as it stands. Other keys are passed over.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Line<'a> {
     mark: Option<Cow<'a, str>>,
     begin: Option<Cow<'a, str>>,
     end: Option<Cow<'a, str>>,
     gauge: Option<Cow<'a, str>>,
+    delete: Option<Cow<'a, str>>,
     dropped: Option<u64>,
-    #[serde(default, deserialize_with = "whole")]
-    t: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    pid: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    tid: Option<i64>,
+    order: Option<&'a RawValue>,
+    t: Whole,
+    utc_nanos: Whole,
+    monotonic_nanos: Whole,
+    pid: Whole,
+    tid: Whole,
     by: Option<Cow<'a, str>>,
     detail: Option<Cow<'a, str>>,
     #[serde(borrow)]
     attributes: Option<&'a RawValue>,
+    duration: Option<f64>,
+    revises: Option<Cow<'a, str>>,
     span: Option<Cow<'a, str>>,
     parent: Option<Cow<'a, str>>,
     status: Option<Cow<'a, str>>,
     value: Option<f64>,
-    #[serde(default, deserialize_with = "whole")]
-    cpu: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    process_cpu: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    rss: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    read: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    written: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    minor_faults: Option<i64>,
-    #[serde(default, deserialize_with = "whole")]
-    major_faults: Option<i64>,
+    cpu: Whole,
+    process_cpu: Whole,
+    rss: Whole,
+    read: Whole,
+    written: Whole,
+    minor_faults: Whole,
+    major_faults: Whole,
 }
 
-/// A whole number that is not negative. Languages that know no integers of 64 bits write it with a point or an exponent.
-fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
-    let Some(number) = number else { return Ok(None) };
-    let of_float = || number.as_f64().filter(|float| float.fract() == 0.0 && *float < 9.0e18).map(|float| float as i64);
-    // What is beyond 64 bits with a sign can't be right, and is absent.
-    Ok(number.as_i64().or_else(of_float).filter(|number| *number >= 0))
+/// A whole number that is not negative, or none. Languages that know no integers of 64 bits write it with a point or an exponent.
+#[derive(Clone, Copy, Default)]
+struct Whole(Option<i64>);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {
+        let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+        let of_float =
+            |number: &serde_json::Number| number.as_f64().filter(|float| float.fract() == 0.0 && *float < 9.0e18).map(|float| float as i64);
+        // What is beyond 64 bits with a sign can't be right, and is absent.
+        Ok(Whole(number.and_then(|number| number.as_i64().or_else(|| of_float(&number))).filter(|number| *number >= 0)))
+    }
+}
+
+impl Whole {
+    fn count(self) -> Option<u64> {
+        self.0.map(i64::cast_unsigned)
+    }
+
+    fn seconds(self) -> Option<f64> {
+        self.0.map(|nanos| nanos as f64 / 1e9)
+    }
 }
 
 /// Why a line was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
+
+/// When something happened, as a line tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It doesn't.
+    Nothing,
+    /// On CLOCK_MONOTONIC.
+    Clock(i64),
+    /// On both clocks of a row.
+    Moment(Moment),
+}
+
+/// The most bytes of the key of an event.
+const KEY_BYTES: usize = 64;
+
+/// What a line was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A message, which is a row now.
+    Message,
+    /// The sender had to drop so many.
+    Dropped(u64),
+    /// An order, which is for others to understand.
+    Order,
+}
 
 /// What was said since the rows were last taken over.
 #[derive(Default)]
@@ -64,6 +101,8 @@ pub(crate) struct Said {
     events: Rows<Events>,
     gauges: Rows<Gauges>,
     edges: Rows<SpanEdges>,
+    /// Revisions of events so far.
+    revisions: u64,
 }
 
 impl Said {
@@ -74,10 +113,12 @@ impl Said {
         visit(&mut self.edges);
     }
 
-    /// Takes a line that this process sent. `moment_of` places a time of the sender's clock in the recording; without one it is now. Returns how many messages
-    /// the sender says it had to drop.
-    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Option<i64>) -> Moment) -> Result<u64, Malformed> {
+    /// Takes a line that this process sent. `moment_of` places a time in the recording; without one it is now. Says what it was.
+    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Told) -> Moment) -> Result<Taken, Malformed> {
         let line: Line<'_> = serde_json::from_slice(line).map_err(|_| Malformed)?;
+        if line.order.is_some() {
+            return Ok(Taken::Order);
+        }
         let id = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= SPAN_BYTES);
         let by = match line.by.as_deref() {
             None | Some("program") => "program",
@@ -88,23 +129,43 @@ impl Said {
         let short = |text: &'_ Option<Cow<'_, str>>| text.as_deref().map(|text| cut(text, NAME_BYTES).into_owned());
         let attributes = line.attributes.map(RawValue::get).filter(|text| text.starts_with('{') && text.len() <= ATTRIBUTES_BYTES);
         // Who applies a rule is not whom it concerns.
-        let pid = line.pid.map(i64::cast_unsigned).or(sender.filter(|_| by != "rule"));
-        let thread = line.tid.map(i64::cast_unsigned);
+        let pid = line.pid.count().or(sender.filter(|_| by != "rule"));
+        let thread = line.tid.count();
         let detail = short(&line.detail);
+        let told = match (line.utc_nanos.0, line.monotonic_nanos.0) {
+            (Some(utc_nanos), Some(monotonic_nanos)) => Told::Moment(Moment { utc_nanos, monotonic_nanos }),
+            _ => line.t.0.map_or(Told::Nothing, Told::Clock),
+        };
+        let key = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= KEY_BYTES);
+        if let (Some(deleted), None, None, None, None) = (&line.delete, &line.mark, &line.begin, &line.end, &line.gauge) {
+            if !key(&line.delete) {
+                return Err(Malformed);
+            }
+            self.revisions += 1;
+            let revision = Some(self.revisions);
+            self.events.add(EventRow { at: moment_of(Told::Nothing), by, pid, revises: Some(deleted), revision, ..EventRow::default() });
+            return Ok(Taken::Message);
+        }
         let edge = match (&line.mark, &line.begin, &line.end, &line.gauge, line.dropped) {
-            (Some(name), None, None, None, None) => {
-                let name = cut(name, NAME_BYTES);
-                let at = moment_of(line.t);
-                self.events.add(EventRow { at, by, name: &name, detail: detail.as_deref(), pid, thread, attributes, duration_seconds: None });
-                return Ok(0);
+            (Some(name), None, None, None, None) if line.delete.is_none() => {
+                let (name, revises) = (cut(name, NAME_BYTES), line.revises.as_deref());
+                // Whoever edits says all that the event is to be from now on.
+                if !key(&line.revises) || revises.is_some() && !matches!(told, Told::Moment(_)) {
+                    return Err(Malformed);
+                }
+                self.revisions += u64::from(revises.is_some());
+                let (at, duration_seconds) = (moment_of(told), line.duration.filter(|seconds| *seconds >= 0.0));
+                let (name, detail, revision) = (Some(&*name), detail.as_deref(), revises.map(|_| self.revisions));
+                self.events.add(EventRow { at, by, name, detail, pid, thread, attributes, duration_seconds, revises, revision });
+                return Ok(Taken::Message);
             }
             (None, None, None, Some(name), None) => {
-                let mut row = self.gauges.row(moment_of(line.t));
+                let mut row = self.gauges.row(moment_of(told));
                 row.text(Gauges::name, cut(name, NAME_BYTES).as_bytes()).set(Gauges::value, line.value);
                 row.set(Gauges::pid, pid).set(Gauges::thread, thread);
-                return Ok(0);
+                return Ok(Taken::Message);
             }
-            (None, None, None, None, Some(dropped)) => return Ok(dropped),
+            (None, None, None, None, Some(dropped)) => return Ok(Taken::Dropped(dropped)),
             (None, Some(_), None, None, None) if line.span.is_some() && id(&line.span) && id(&line.parent) => "begin",
             (None, None, Some(_), None, None) if id(&line.end) => "end",
             _ => return Err(Malformed),
@@ -116,11 +177,9 @@ impl Said {
             Some("error") => Some("error"),
             Some(_) => return Err(Malformed),
         };
-        let seconds = |nanos: Option<i64>| nanos.map(|nanos| nanos as f64 / 1e9);
-        let count = |count: Option<i64>| count.map(i64::cast_unsigned);
         let name = short(&line.begin);
         self.edges
-            .row(moment_of(line.t))
+            .row(moment_of(told))
             .text(SpanEdges::edge, edge.as_bytes())
             .text(SpanEdges::span, (if is_end { &line.end } else { &line.span }).as_deref().map(str::as_bytes))
             .text(SpanEdges::parent, line.parent.as_deref().map(str::as_bytes).filter(|_| !is_end))
@@ -131,14 +190,14 @@ impl Said {
             .text(SpanEdges::status, status.map(str::as_bytes))
             .text(SpanEdges::detail, detail.as_deref().map(str::as_bytes))
             .text(SpanEdges::attributes, attributes.map(str::as_bytes))
-            .set(SpanEdges::thread_cpu, seconds(line.cpu))
-            .set(SpanEdges::process_cpu, seconds(line.process_cpu))
-            .set(SpanEdges::resident, count(line.rss))
-            .set(SpanEdges::read, count(line.read))
-            .set(SpanEdges::written, count(line.written))
-            .set(SpanEdges::minor_faults, count(line.minor_faults))
-            .set(SpanEdges::major_faults, count(line.major_faults));
-        Ok(0)
+            .set(SpanEdges::thread_cpu, line.cpu.seconds())
+            .set(SpanEdges::process_cpu, line.process_cpu.seconds())
+            .set(SpanEdges::resident, line.rss.count())
+            .set(SpanEdges::read, line.read.count())
+            .set(SpanEdges::written, line.written.count())
+            .set(SpanEdges::minor_faults, line.minor_faults.count())
+            .set(SpanEdges::major_faults, line.major_faults.count());
+        Ok(Taken::Message)
     }
 }
 
@@ -148,10 +207,14 @@ mod tests {
 
     use super::*;
 
-    fn take(line: &str) -> Result<(Said, u64), Malformed> {
+    fn take(line: &str) -> Result<(Said, Taken), Malformed> {
         let mut said = Said::default();
-        let dropped = said.take(line.as_bytes(), Some(42), |t| Moment { utc_nanos: t.unwrap_or(-1), monotonic_nanos: 0 })?;
-        Ok((said, dropped))
+        let taken = said.take(line.as_bytes(), Some(42), |told| match told {
+            Told::Nothing => Moment { utc_nanos: -1, monotonic_nanos: 0 },
+            Told::Clock(t) => Moment { utc_nanos: t, monotonic_nanos: 0 },
+            Told::Moment(at) => at,
+        })?;
+        Ok((said, taken))
     }
 
     #[test]
@@ -207,10 +270,34 @@ mod tests {
         assert_eq!((said.gauges.utc_nanos(), said.gauges.column("value").unwrap().float(0)), ([1500].as_slice(), Some(0.25)));
         let (said, _) = take(r#"{"gauge": "loss", "value": null}"#).unwrap();
         assert_eq!((said.gauges.len(), said.gauges.column("value").unwrap().float(0)), (1, None));
+        let (said, _) = take(r#"{"mark": "a", "duration": 1.5}"#).unwrap();
+        assert_eq!(said.events.column("duration_seconds").unwrap().float(0), Some(1.5));
+        let (said, _) = take(r#"{"mark": "a", "duration": -1}"#).unwrap();
+        assert_eq!(said.events.column("duration_seconds").unwrap().float(0), None);
         let (said, _) = take(r#"{"mark": "", "pid": -3, "t": 1e30, "attributes": [1]}"#).unwrap();
         let event = |name: &str| said.events.column(name).unwrap();
         assert_eq!((event("name").text(0), event("pid").int(0), event("attributes").text(0)), (Some(""), Some(42), None));
-        assert_eq!(take(r#"{"dropped": 12}"#).unwrap().1, 12);
+        assert_eq!(take(r#"{"dropped": 12}"#).unwrap().1, Taken::Dropped(12));
+        assert_eq!(take(r#"{"order": "stop", "mark": "x"}"#).unwrap().1, Taken::Order);
+    }
+
+    #[test]
+    fn events_are_revised_in_the_order_of_what_was_said() {
+        let mut said = Said::default();
+        for line in [
+            r#"{"mark": "new", "revises": "5-a", "utc_nanos": 7, "monotonic_nanos": 3, "duration": 1.5, "by": "person"}"#,
+            r#"{"mark": "plain", "duration": -1}"#,
+            r#"{"delete": "5-a"}"#,
+        ] {
+            let moment = |told| if let Told::Moment(at) = told { at } else { Moment { utc_nanos: 1, monotonic_nanos: 1 } };
+            said.take(line.as_bytes(), Some(42), moment).unwrap();
+        }
+        let cell = |name: &str| said.events.column(name).unwrap();
+        assert_eq!([0, 1, 2].map(|row| cell("revision").int(row)), [Some(1), None, Some(2)]);
+        assert_eq!([0, 1, 2].map(|row| cell("revises").text(row)), [Some("5-a"), None, Some("5-a")]);
+        assert_eq!([0, 1, 2].map(|row| cell("name").text(row)), [Some("new"), Some("plain"), None]);
+        assert_eq!([0, 1].map(|row| cell("duration_seconds").float(row)), [Some(1.5), None]);
+        assert_eq!((said.events.utc_nanos(), said.events.monotonic_nanos()), ([7, 1, 1].as_slice(), [3, 1, 1].as_slice()));
     }
 
     #[test]
@@ -229,6 +316,10 @@ mod tests {
             r#"{"end": "a", "status": "fine"}"#,
             r#"{"mark": "a", "by": "recorder"}"#,
             r#"{"mark": "\ud800"}"#,
+            r#"{"mark": "a", "revises": "5-a"}"#,
+            r#"{"mark": "a", "revises": "", "utc_nanos": 7, "monotonic_nanos": 3}"#,
+            r#"{"delete": ""}"#,
+            r#"{"delete": "5-a", "mark": "a"}"#,
             "{\"mark\": \"a\"} {\"mark\": \"b\"}",
             &long,
         ] {

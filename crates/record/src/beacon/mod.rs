@@ -4,6 +4,7 @@
 //! full it is for the sender to keep, or to drop and tell.
 
 mod line;
+mod orders;
 
 use std::fs;
 use std::io::{self, IoSliceMut};
@@ -18,8 +19,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, UCred, recvmsg};
 
 use crate::clock::{deadline_nanos, now, suspended, thread_cpu_nanos};
-use line::Malformed;
+use crate::order::Ordered;
 pub(crate) use line::Said;
+use line::{Malformed, Taken, Told};
+use orders::Orders;
 
 /// What reading may take of a second, in nanoseconds.
 const SHARE: i64 = 200_000_000;
@@ -42,12 +45,16 @@ pub struct Heard {
     pub foreign: u64,
     /// Messages that senders say they had to drop.
     pub dropped: u64,
+    /// Orders that were followed, as far as they could be.
+    pub orders: u64,
+    /// Orders that were not: they made no sense, came from another user, or were too many.
+    pub refused: u64,
 }
 
 impl Heard {
     /// Messages that were not taken, as far as they can be counted.
     pub fn lost(&self) -> u64 {
-        self.oversized + self.malformed + self.foreign + self.dropped
+        self.oversized + self.malformed + self.foreign + self.dropped + self.refused
     }
 }
 
@@ -62,6 +69,7 @@ pub struct Beacon {
     heard: Heard,
     /// Since when we have been reading, on the clock of the deadlines, and how much CPU time it took.
     second: (i64, i64),
+    orders: Orders,
 }
 
 impl Beacon {
@@ -72,12 +80,16 @@ impl Beacon {
             match bind(&address) {
                 Ok(socket) => {
                     let (recording, began) = (recording.to_owned(), now());
-                    return Ok(Beacon { socket, address, recording, began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0) });
+                    return Ok(Beacon::at(socket, address, recording, began));
                 }
                 Err(error) => failure = error,
             }
         }
         Err(failure)
+    }
+
+    fn at(socket: UnixDatagram, address: Address, recording: String, began: Moment) -> Beacon {
+        Beacon { socket, address, recording, began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0), orders: Orders::default() }
     }
 
     /// Where.
@@ -121,6 +133,11 @@ impl Beacon {
         self.second.1 += thread_cpu_nanos() - spent;
     }
 
+    /// The next order that came.
+    pub(crate) fn next_order(&mut self) -> Option<Ordered> {
+        self.orders.next()
+    }
+
     /// Takes what has come up to the end, whatever was heard before.
     pub(crate) fn hear_rest(&mut self, said: &mut Said) {
         self.hear_for(SECOND, said);
@@ -155,11 +172,15 @@ impl Beacon {
             // The kernel says 0 for a process that is in none of our namespaces.
             let pid = sender.map(|sender| sender.pid.as_raw_pid()).filter(|pid| *pid > 0).map(|pid| u64::from(pid.cast_unsigned()));
             let (asleep, began) = (suspended().as_nanos() as i64, self.began);
-            for line in self.buffer[..received.bytes].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-                match said.take(line, pid, |t| moment(t, asleep, began)) {
-                    Ok(0) => self.heard.taken += 1,
-                    Ok(dropped) => self.heard.dropped = self.heard.dropped.saturating_add(dropped),
-                    Err(Malformed) => self.heard.malformed += 1,
+            let may_order = sender.is_some_and(|sender| !is_foreign(sender));
+            let Beacon { buffer, heard, orders, socket, .. } = self;
+            for line in buffer[..received.bytes].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+                match said.take(line, pid, |told| moment(told, asleep, began)) {
+                    Ok(Taken::Message) => heard.taken += 1,
+                    Ok(Taken::Dropped(dropped)) => heard.dropped = heard.dropped.saturating_add(dropped),
+                    Ok(Taken::Order) if may_order => orders.take(line, received.address.clone(), socket, deadline_nanos(), heard),
+                    Ok(Taken::Order) => heard.refused += 1,
+                    Err(Malformed) => heard.malformed += 1,
                 }
             }
         }
@@ -192,11 +213,20 @@ fn is_foreign(sender: UCred) -> bool {
     !sender.uid.is_root() && sender.uid != rustix::process::geteuid()
 }
 
-/// A time of CLOCK_MONOTONIC in the recording. One that is before its beginning, or has not come yet, is of another clock: then it is now.
-fn moment(t: Option<i64>, asleep: i64, began: Moment) -> Moment {
+/// A time in the recording. One that is before its beginning, or has not come yet, is of another clock: then it is now.
+fn moment(told: Told, asleep: i64, began: Moment) -> Moment {
     let now = now();
-    let told = t.and_then(|t| t.checked_add(asleep)).filter(|told| (began.monotonic_nanos..=now.monotonic_nanos).contains(told));
-    told.map_or(now, |told| Moment { utc_nanos: now.utc_nanos - (now.monotonic_nanos - told), monotonic_nanos: told })
+    let is_ours = |monotonic: &i64| (began.monotonic_nanos..=now.monotonic_nanos).contains(monotonic);
+    match told {
+        Told::Nothing => now,
+        Told::Clock(t) => {
+            let told = t.checked_add(asleep).filter(is_ours);
+            told.map_or(now, |told| Moment { utc_nanos: now.utc_nanos - (now.monotonic_nanos - told), monotonic_nanos: told })
+        }
+        // The first rows of a recording may be older than its beacon.
+        Told::Moment(at) if (began.monotonic_nanos.saturating_sub(SECOND)..=now.monotonic_nanos).contains(&at.monotonic_nanos) => at,
+        Told::Moment(_) => now,
+    }
 }
 
 #[cfg(test)]
@@ -205,15 +235,20 @@ mod tests {
 
     use super::*;
 
+    const HOUR: i64 = 3600 * SECOND;
+
     #[test]
     fn a_time_of_another_clock_is_none() {
         let now = now();
         let began = Moment { utc_nanos: now.utc_nanos - SECOND, monotonic_nanos: now.monotonic_nanos - SECOND };
         let told = now.monotonic_nanos - SECOND / 2;
-        let placed = moment(Some(told), 0, began);
+        let placed = moment(Told::Clock(told), 0, began);
         assert_eq!(placed.monotonic_nanos, told);
         assert!((placed.utc_nanos - (now.utc_nanos - SECOND / 2)).abs() < SECOND / 4);
-        for wrong in [None, Some(5), Some(now.monotonic_nanos + SECOND), Some(i64::MAX)] {
+        let row = Moment { utc_nanos: 5, monotonic_nanos: told };
+        assert_eq!(moment(Told::Moment(row), 7, began), row, "a row's own moment stays as it is");
+        let later = Moment { utc_nanos: 5, monotonic_nanos: now.monotonic_nanos + HOUR };
+        for wrong in [Told::Nothing, Told::Clock(5), Told::Clock(now.monotonic_nanos + SECOND), Told::Clock(i64::MAX), Told::Moment(later)] {
             assert!(moment(wrong, 7, began).monotonic_nanos >= now.monotonic_nanos, "{wrong:?}");
         }
     }
@@ -224,7 +259,7 @@ mod tests {
         let socket = bind(&address).unwrap();
         let client = barograph_beacon::Beacon::connect(&address).unwrap();
         let began = now();
-        let mut beacon = Beacon { socket, address, recording: String::new(), began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0) };
+        let mut beacon = Beacon::at(socket, address, String::new(), began);
         let mut said = Said::default();
         say(&client);
         beacon.hear(&mut said);

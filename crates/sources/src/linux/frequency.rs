@@ -46,7 +46,8 @@ struct Core {
 impl Frequencies {
     pub(super) fn open(machine: &Arc<Machine>) -> Frequencies {
         let folders = machine.names(Root::Sys, "devices/system/cpu");
-        let cpufreq = folders.iter().any(|core| machine.exists(Root::Sys, &format!("devices/system/cpu/{core}/cpufreq/scaling_cur_freq")));
+        let mut cores = folders.iter().filter(|name| name.strip_prefix("cpu").is_some_and(|core| core.bytes().all(|byte| byte.is_ascii_digit())));
+        let cpufreq = cores.any(|core| machine.exists(Root::Sys, &format!("devices/system/cpu/{core}/cpufreq/scaling_cur_freq")));
         let cpuinfo = if cpufreq { None } else { machine.keep(Root::Proc, "cpuinfo").ok() };
         Frequencies {
             machine: machine.clone(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use barograph_model::{Described, Events, Moment, Words};
 
-use crate::{Error, Frame, Query, Timeline, stale_nanos};
+use crate::{Error, Frame, Timeline};
 use edges::{Block, SelfTime};
 use processes::{Readings, Seen};
 
@@ -114,7 +114,7 @@ impl Timeline {
     /// The spans that are asked for; none in a recording without spans.
     pub fn spans(&self, query: &SpanQuery) -> Result<Spans, Error> {
         let (mut blocks, words) = edges::read(self)?;
-        let stale = stale_nanos(self.facts().interval_seconds);
+        let stale = self.facts().stale_nanos();
         if blocks.is_empty() {
             return Ok(Spans { blocks, words, self_times: Vec::new(), chosen: Vec::new(), readings: Readings::default() });
         }
@@ -132,14 +132,11 @@ impl Timeline {
         let readings = Readings::read(self, seen, chosen.iter().map(|&row| &blocks[row as usize]), stale)?;
         Ok(Spans { blocks, words, self_times, chosen, readings })
     }
+}
 
-    /// The events that are asked for, whoever said them: the recorder, a program, a person or a rule.
-    pub fn events(&self, query: &Query) -> Result<Frame, Error> {
-        if self.has_table(Events::TABLE.name) {
-            return self.frame(Events::TABLE.name, query);
-        }
-        Ok(table::empty(Events::TABLE, query.columns.as_deref()))
-    }
+/// No events, in these columns or all.
+pub(crate) fn empty_events(columns: Option<&[String]>) -> Frame {
+    table::empty(Events::TABLE, columns)
 }
 
 impl Spans {

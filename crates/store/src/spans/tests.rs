@@ -7,6 +7,7 @@ use barograph_sources::{Job, Process, Processes};
 use proptest::prelude::*;
 
 use super::*;
+use crate::Query;
 use crate::{Clock, Durability, End, Facts, FieldInfo, Options, Process as Named, Recording};
 
 const MIB: u64 = 1 << 20;

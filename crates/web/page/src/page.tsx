@@ -1,5 +1,12 @@
 // The page that a server sends: everything it shows comes from there.
+import 'uplot/dist/uPlot.min.css';
 import './page.css';
 import { render } from 'preact';
+import { App } from './app.tsx';
+import { hear } from './keys.ts';
+import { HttpSource } from './source.ts';
+import { start } from './state.ts';
 
-render(<main />, document.getElementById('page')!);
+start(new HttpSource());
+hear();
+render(<App />, document.getElementById('page')!);

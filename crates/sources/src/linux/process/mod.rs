@@ -152,14 +152,7 @@ impl ProcessSource {
     /// Opens /proc to watch these processes.
     pub fn open(machine: &Arc<Machine>, mut watch: Watch) -> Result<ProcessSource, Fault> {
         let identities = Identities::new(machine);
-        let watched_user = match &watch.select {
-            Select::User(name) => Some(identities.user_id(name).or_else(|| name.parse().ok()).ok_or_else(|| Fault {
-                kind: FaultKind::Other,
-                what: format!("user {name}").into(),
-                why: "there is no such user in /etc/passwd; try its number".into(),
-            })?),
-            _ => None,
-        };
+        let watched_user = watched_user(&identities, &watch.select)?;
         if matches!(watch.select, Select::Nobody) {
             watch.scope = Scope::Tree;
         }
@@ -191,6 +184,51 @@ impl ProcessSource {
             ledger: Ledger::default(),
             rows: Rows::new(),
         })
+    }
+
+    /// From the next reading on, these processes get rows. An error changes nothing.
+    pub fn choose(&mut self, choice: &Choice) -> Result<(), Fault> {
+        self.watched_user = watched_user(&self.identities, &choice.select)?;
+        self.watch.select = choice.select.clone();
+        let scope = choice.scope.unwrap_or(if self.has_job() { Scope::Tree } else { Scope::Machine });
+        self.watch.scope = if matches!(choice.select, Select::Nobody) { Scope::Tree } else { scope };
+        self.left_out = 0;
+        for known in &mut self.known {
+            match &mut known.standing {
+                Standing::Watched(process) if process.member || self.watch.scope == Scope::Machine => {
+                    process.renamed = true;
+                    if !process.member {
+                        // It may be as old as the time when it was last chosen.
+                        process.io = None;
+                    }
+                }
+                Standing::Watched(_) => {
+                    if let Standing::Watched(process) = std::mem::replace(&mut known.standing, Standing::Stranger) {
+                        self.files.release(process.kept);
+                    }
+                }
+                // It was looked at once, and is looked at again.
+                standing @ Standing::Stranger if self.watch.scope == Scope::Machine => *standing = Standing::New,
+                _ => {}
+            }
+        }
+        self.list_anew();
+        Ok(())
+    }
+
+    /// Which processes get rows.
+    pub fn choice(&self) -> Choice {
+        Choice { scope: Some(self.watch.scope), select: self.watch.select.clone() }
+    }
+
+    /// What that leaves out, in words.
+    pub fn without(&self) -> Option<String> {
+        self.watch.left_out()
+    }
+
+    /// Whether there is a job, or only the machine.
+    pub fn has_job(&self) -> bool {
+        self.watch.adopts || !self.watch.roots.is_empty()
     }
 
     /// At the next reading nobody is overlooked, whatever listing all processes costs.
@@ -317,10 +355,6 @@ impl ProcessSource {
             }
             self.files.release(process.kept);
         }
-    }
-
-    fn has_job(&self) -> bool {
-        self.watch.adopts || !self.watch.roots.is_empty()
     }
 
     fn ticks(&self) -> f64 {
@@ -470,6 +504,17 @@ impl Source for ProcessSource {
     fn faults(&self) -> Faults {
         self.faults
     }
+}
+
+/// The number of the user whose processes are chosen, if it is one's.
+fn watched_user(identities: &Identities, select: &Select) -> Result<Option<u32>, Fault> {
+    let Select::User(name) = select else { return Ok(None) };
+    let found = identities.user_id(name).or_else(|| name.parse().ok());
+    found.map(Some).ok_or_else(|| Fault {
+        kind: FaultKind::Other,
+        what: format!("user {name}").into(),
+        why: "there is no such user in /etc/passwd; try its number".into(),
+    })
 }
 
 /// Whether this process has any child, ended or not, waitid(2).

@@ -1,0 +1,266 @@
+// One chart with its legend: what it asks for, what it draws, and the table of its numbers.
+import { computed, useSignal } from '@preact/signals';
+import { useCallback, useEffect, useMemo, useRef } from 'preact/hooks';
+import type { Frame, Gap, Panel, Spec } from '../api.ts';
+import { OTHERS, heat, introduce } from '../colours.ts';
+import { amount, bare, duration, scaleFor } from '../numbers.ts';
+import type { Scale } from '../numbers.ts';
+import { colour, dark, following, live, shownRuns, smoothing, source, view, zoneName } from '../state.ts';
+import type { Shown } from '../state.ts';
+import { clock, ticks } from '../time.ts';
+import { useFetched } from './fetch.ts';
+import { Heat } from './heat.tsx';
+import { Legend } from './legend.tsx';
+import type { Row } from './legend.tsx';
+import { Plot } from './plot.tsx';
+import type { Picture } from './plot.tsx';
+import { align, axis, drawn, extent, stacked, steady } from './series.ts';
+import type { Drawn } from './series.ts';
+import { Surface, fraction, width } from './surface.tsx';
+
+/** What is asked for a panel, and the place of the total among it. Of several runs stacks can't lie on each other, but their totals can. */
+function asked(panel: Panel, several: boolean): { specs: Spec[]; total: number | null } {
+  const [first, ...rest] = panel.specs;
+  const adds = panel.style === 'stack' && first !== undefined && (first.by === true || rest.length > 0) && !first.minus?.length
+    && rest.every(({ table, where, by, minus }) => table === first.table && JSON.stringify(where) === JSON.stringify(first.where) && by === first.by && !minus?.length);
+  if (!adds) return { specs: panel.specs, total: null };
+  const total: Spec = { table: first.table, plus: panel.specs.flatMap(({ plus }) => plus), where: first.where, label: 'total' };
+  return several ? { specs: [total], total: 0 } : { specs: [...panel.specs, total], total: panel.specs.length };
+}
+
+interface Answer { frames: { frame: Frame; shown: Shown }[]; specs: Spec[]; total: number | null }
+
+const HEIGHT = { stack: 152, lines: 112, heat: 96 };
+
+/** Lines apart by their dashes where several runs lie on each other. */
+const DASHES: (number[] | undefined)[] = [undefined, [6, 3], [2, 3], [8, 3, 2, 3]];
+
+export function Chart({ panel, tools }: { panel: Panel; tools?: preact.ComponentChildren }) {
+  const element = useRef<HTMLElement>(null);
+  const near = useSignal(false);
+  useEffect(() => {
+    // What is far from the screen asks for nothing.
+    const observer = new IntersectionObserver(([entry]) => (near.value = entry!.isIntersecting), { rootMargin: '300px 0px' });
+    observer.observe(element.current!);
+    const all = (): void => void (near.value = true);
+    addEventListener('beforeprint', all);
+    return () => {
+      observer.disconnect();
+      removeEventListener('beforeprint', all);
+    };
+  }, []);
+
+  const { value, pending, error } = useFetched<Answer>(() => {
+    const runs = shownRuns.value;
+    const pixels = width.value;
+    const { from, to } = view.value;
+    if (!near.value || pixels < 2 || runs.length === 0) return null;
+    const { specs, total } = asked(panel, runs.length > 1);
+    const from_ = source.value;
+    return async (abort) => ({
+      specs,
+      total,
+      frames: await Promise.all(
+        runs.map(async (shown) => ({
+          shown,
+          frame: await from_.frame(shown.id, { from: from - shown.offset, to: to - shown.offset, buckets: pixels, specs }, abort),
+        })),
+      ),
+    });
+  }, [panel.id, JSON.stringify(panel.specs)]);
+
+  const answer = value.value;
+  return (
+    <section ref={element} class={`panel ${panel.style}`} aria-label={panel.title} aria-busy={pending.value && !answer} data-panel={panel.id}>
+      {answer ? (
+        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} visible={near.value} />
+      ) : (
+        <div class="chart">
+          <h3 class="chart-title" title={panel.help}><span class="chart-name">{panel.title}</span>{tools}</h3>
+          <div class="gutter" />
+          <Surface height={HEIGHT[panel.style]} class={error.value ? '' : 'skeleton'}>{error.value && <p class="surface-says">{error.value}</p>}</Surface>
+          <div class="side" />
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Drawing({ panel, answer, tools, error, visible }: { panel: Panel; answer: Answer; tools?: preact.ComponentChildren; error: string | null; visible: boolean }) {
+  const isolated = useSignal<ReadonlySet<string>>(new Set());
+  const highlighted = useSignal<string | null>(null);
+  const axisTop = useRef<number | null>(null);
+  const several = answer.frames.length > 1;
+  const samples = smoothing.value;
+  const isDark = dark.value;
+
+  const lines = useMemo(() => {
+    const all = answer.frames.flatMap(({ frame, shown }, at) =>
+      drawn(several || answer.total === null ? frame : { ...frame, lines: frame.lines.filter(({ spec }) => spec !== answer.total) }, { specs: answer.specs }, samples, shown.run.intervalSeconds * 1000, shown.offset, at, several ? shown.run.name.replace(/\.baro$/, '') : ''),
+    );
+    introduce([...new Set(all.filter(({ line }) => line.kind !== 'others').map(({ identity }) => identity))]);
+    return all;
+  }, [answer, samples]);
+  const total = useMemo(
+    () => (several || answer.total === null ? null : (drawn({ ...answer.frames[0]!.frame, lines: answer.frames[0]!.frame.lines.filter(({ spec }) => spec === answer.total) }, { specs: answer.specs }, samples, answer.frames[0]!.shown.run.intervalSeconds * 1000, answer.frames[0]!.shown.offset)[0] ?? null)),
+    [answer, samples],
+  );
+
+  const stack = panel.style === 'stack' && !several;
+  const chosen = isolated.value;
+  const shown = chosen.size > 0 ? lines.filter(({ label }) => chosen.has(label)) : lines;
+  const paint = useCallback((line: Drawn): string => (line.line.kind === 'others' ? (isDark ? OTHERS.dark : OTHERS.light) : colour(line.identity)), [isDark]);
+  const over = highlighted.value;
+  const unit = lines[0]?.line.unit ?? panel.unit;
+
+  const made = useMemo(() => {
+    const aligned = align(shown.map(({ line, offset, mean }) => ({ x: line.x, offset, values: mean })));
+    const sums = stack ? stacked(aligned.columns) : aligned.columns;
+    const edges = stack ? null : align(shown.flatMap(({ line, offset, mean }) => [{ x: line.x, offset, values: mean }, { x: line.x, offset, values: line.min ?? mean }, { x: line.x, offset, values: line.max ?? mean }]));
+    return { x: aligned.x, sums, edges };
+  }, [lines, chosen, stack]);
+
+  const { from, to } = view.value;
+  const range = useMemo((): [number, number] => {
+    let low = 0;
+    let high = 0;
+    let any = false;
+    const widen = (found: [number, number] | null): void => {
+      if (!found) return;
+      low = any ? Math.min(low, found[0]) : found[0];
+      high = any ? Math.max(high, found[1]) : found[1];
+      any = true;
+    };
+    const stretch = { from, to };
+    if (stack) {
+      widen(extent(made.x, made.sums.at(-1) ?? [], stretch));
+      if (total && chosen.size === 0) widen(extent(total.line.x, total.line.max ?? total.mean, stretch));
+    } else for (const { line, offset, mean } of shown) {
+      const own = { from: from - offset, to: to - offset };
+      widen(extent(line.x, line.min ?? mean, own));
+      widen(extent(line.x, line.max ?? mean, own));
+    }
+    return [low, high];
+  }, [made, total, from, to]);
+
+  // A limit that is far above would leave a flat line at the bottom: then its place is told, not drawn.
+  const near = panel.limits.filter(({ value }) => chosen.size === 0 && value <= Math.max(range[1] * 2.5, Number.MIN_VALUE));
+  const needed = Math.max(range[1], ...near.map(({ value }) => value * 1.02));
+  axisTop.current = steady(axisTop.current, needed, following.value);
+  const scale = scaleFor(unit, axisTop.current);
+  const height = panel.style === 'heat' ? Math.round(lines.length * Math.min(20, Math.max(4, 224 / Math.max(1, lines.length)))) : HEIGHT[panel.style];
+  const scaled = axis([range[0], axisTop.current], scale, unit, panel.style === 'stack' ? 4 : 3);
+
+  const picture = useMemo((): Picture => {
+    const faded = ({ label }: Drawn): boolean => over !== null && over !== label;
+    if (stack) {
+      // The highest sum first: the lower ones are drawn over it.
+      const traces = shown.map((line) => ({ colour: paint(line), fill: 'zero' as const, width: 0.5, faded: faded(line) }));
+      const peaks = total?.line.max && chosen.size === 0 ? align([{ x: total.line.x, offset: total.offset, values: total.line.max }]) : null;
+      const columns = made.sums.slice().reverse();
+      if (peaks && peaks.x.length === made.x.length) return { x: made.x, columns: [peaks.columns[0]!, ...columns], traces: [{ colour: isDark ? '#5a626e' : '#b4bac3', fill: 'none', width: 1, faded: false }, ...traces.reverse()], bands: [], low: scaled.low, high: scaled.high };
+      return { x: made.x, columns, traces: traces.reverse(), bands: [], low: scaled.low, high: scaled.high };
+    }
+    return {
+      x: made.edges!.x,
+      columns: made.edges!.columns,
+      traces: shown.flatMap((line) => [{ colour: paint(line), fill: 'none' as const, width: over === line.label ? 2 : 1.25, dash: several && line.identity !== line.label ? DASHES[line.run % DASHES.length] : undefined, faded: faded(line) }, null, null]),
+      bands: shown.flatMap((line, at) => (line.line.min ? [{ low: at * 3 + 1, high: at * 3 + 2, colour: paint(line), faded: faded(line) }] : [])),
+      low: scaled.low,
+      high: scaled.high,
+    };
+  }, [made, over, isDark, scaled.low, scaled.high, total]);
+
+  const rows = useMemo((): Row[] => {
+    const whole: Row[] = total && chosen.size === 0 ? [{ label: 'total', colour: null, line: total, identity: 'total', process: null }] : [];
+    return [...whole, ...lines.map((line): Row => ({ label: line.label, colour: panel.style === 'heat' ? heatColour(line.line.summary.mean, unit, isDark) : paint(line), line, identity: line.identity, process: processOf(panel, line) }))];
+  }, [lines, total, isDark, chosen.size]);
+
+  const heatHighest = unit === 'ratio' || unit === 'cores' ? 1 : Math.max(1e-12, range[1]);
+  const fade = useCallback((identity: string) => over !== null && over !== identity, [over]);
+  const gaps = answer.frames[0]?.frame.gaps ?? [];
+  const isEmpty = lines.every(({ line }) => line.x.length === 0 || line.mean.every(Number.isNaN));
+
+  return (
+    <div class="chart">
+      <h3 class="chart-title" title={panel.help}>
+        <span class="chart-name">{panel.title}</span>
+        <span class="chart-unit">{scale.unit}</span>
+        {tools}
+      </h3>
+      <div class="gutter" aria-hidden="true">
+        {panel.style === 'heat' ? <HeatLabels lines={lines} height={height} /> : <Ticks at={scaled.ticks} low={scaled.low} high={scaled.high} scale={scale} />}
+      </div>
+      <Surface height={height}>
+        <Grid ticks={panel.style === 'heat' ? [] : scaled.ticks} low={scaled.low} high={scaled.high} />
+        {panel.style === 'heat' ? <Heat lines={lines} highest={heatHighest} height={height} faded={fade} visible={visible} /> : <Plot picture={picture} height={height} visible={visible} />}
+        <Gaps gaps={gaps} offset={answer.frames[0]?.shown.offset ?? 0} />
+        {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={bare(amount(value, unit))} />)}
+        {isEmpty && <p class="surface-says">{error ?? 'Nothing was recorded of this here.'}</p>}
+      </Surface>
+      <Legend rows={rows} scale={scale} height={height + 24} isolated={isolated} highlighted={highlighted} live={live.value} far={panel.limits.filter((limit) => !near.includes(limit) && panel.style !== 'heat')} unit={unit} />
+    </div>
+  );
+}
+
+/** Of a row of cells the colour of its mean; a scale that is not of shares has none of its own. */
+const heatColour = (mean: number | null, unit: Panel['unit'], isDark: boolean): string => ((unit === 'ratio' || unit === 'cores') && mean !== null ? `rgb(${heat(mean, isDark).join(' ')})` : 'transparent');
+
+/** Whose line it is, if it is a process's. */
+function processOf(panel: Panel, { line }: Drawn): { pid: number; startTicks: number } | null {
+  const table = panel.specs[line.spec]?.table;
+  const [pid, startTicks] = line.key;
+  return line.kind === 'subject' && (table === 'process' || table === 'process_memory') && typeof pid === 'number' && typeof startTicks === 'number' ? { pid, startTicks } : null;
+}
+
+function Ticks({ at, low, high, scale }: { at: number[]; low: number; high: number; scale: Scale }) {
+  return at.map((value) => {
+    const part = (value - low) / (high - low);
+    return part > 1.001 ? null : <span key={value} class={part > 0.96 ? 'tick top' : part < 0.03 ? 'tick foot' : 'tick'} style={{ bottom: `${part * 100}%` }}>{tickText(value, scale, at)}</span>;
+  });
+}
+
+function tickText(value: number, { factor }: Scale, all: number[]): string {
+  const step = all.length > 1 ? Math.abs(all[1]! - all[0]!) / factor : 1;
+  const scaled = value / factor;
+  const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9) + (Number.isInteger(step * 10 ** -Math.floor(Math.log10(step) + 1e-9)) ? 0 : 1)));
+  return scaled === 0 ? '0' : scaled.toFixed(digits).replace('-', '−').replace(/\B(?=(\d{3})+$)/, scaled >= 10_000 ? '\u202f' : '');
+}
+
+function HeatLabels({ lines, height }: { lines: Drawn[]; height: number }) {
+  const row = height / Math.max(1, lines.length);
+  const every = Math.ceil(14 / row);
+  return lines.map(({ line, label }, at) => at % every === 0 && <span key={label} class="tick" style={{ bottom: `${100 - ((at + 0.5) / lines.length) * 100}%` }}>{line.key[0] ?? label}</span>);
+}
+
+/** Round times of what is looked at. */
+export const timeTicks = computed(() => ticks(view.value, zoneName.value, Math.max(2, Math.floor(width.value / 90))));
+
+/** Hairlines at the ticks of both axes, behind the data. */
+function Grid({ ticks: at, low, high }: { ticks: number[]; low: number; high: number }) {
+  return (
+    <div class="grid" aria-hidden="true">
+      {at.map((value) => <i key={`y${value}`} class={value === 0 ? 'zero' : 'y'} style={{ bottom: `${((value - low) / (high - low)) * 100}%` }} />)}
+      {timeTicks.value.map((tick) => <i key={tick.at} class="x" style={{ left: `${fraction(tick.at) * 100}%` }} />)}
+    </div>
+  );
+}
+
+/** Stretches without data. Why stands in the title. */
+function Gaps({ gaps, offset }: { gaps: Gap[]; offset: number }) {
+  return gaps.map(({ from, to, why }) => {
+    const left = Math.max(0, fraction(from + offset));
+    const right = Math.min(1, fraction(to + offset));
+    return right <= left ? null : (
+      <i key={from} class="gap" title={`${why}: ${clock(from + offset, zoneName.value)} to ${clock(to + offset, zoneName.value)}, ${duration((to - from) / 1000)}`} style={{ left: `${left * 100}%`, width: `${(right - left) * 100}%` }} />
+    );
+  });
+}
+
+function Limit({ label, part, said }: { label: string; part: number; said: string }) {
+  return part < 0 || part > 1 ? null : (
+    <i class="limit" style={{ bottom: `${part * 100}%` }}>
+      <span class={part > 0.85 ? 'below' : ''}>{said.endsWith(` ${label}`) ? said : `${label} ${said}`}</span>
+    </i>
+  );
+}

@@ -1,0 +1,196 @@
+// Where time runs from left to right: every chart, lane and ruler is drawn on a surface. All of them begin and end at the same pixels, so a cursor, a zoom or
+// a selection in one is one in all.
+import { signal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { cursor, hovering, moment, resetView, selection, setView, view, whole } from '../state.ts';
+import { within, zoomed } from '../time.ts';
+import type { Stretch } from '../time.ts';
+
+/** How wide surfaces are, in CSS pixels. */
+export const width = signal(0);
+
+/** What a drag does: zooms, or selects a stretch whose totals are shown. */
+export const dragSelects = signal(false);
+
+/** What is being drawn with the pointer. */
+export const drag = signal<(Stretch & { selects: boolean }) | null>(null);
+
+/** Where an instant lies: 0 at the left edge, 1 at the right. */
+export const fraction = (at: number, { from, to }: Stretch = view.value): number => (at - from) / (to - from);
+
+/** The instant at a part of the width. */
+export const instantAt = (part: number, { from, to }: Stretch = view.value): number => from + part * (to - from);
+
+export interface SurfaceProps {
+  children?: ComponentChildren;
+  class?: string;
+  height?: number;
+  /** A click that was no drag. By itself it takes the moment. */
+  onPick?: (at: number, event: PointerEvent) => void;
+}
+
+/** One of them. Children are placed with `fraction`. */
+export function Surface({ children, class: name = '', height, onPick }: SurfaceProps) {
+  const element = useRef<HTMLDivElement>(null);
+  const pick = useRef(onPick);
+  pick.current = onPick;
+  useEffect(() => gestures(element.current!, (at, event) => (pick.current ?? ((time: number) => (moment.value = time)))(at, event)), []);
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => {
+      const now = Math.round(entry!.contentRect.width);
+      if (now > 0 && now !== width.peek()) width.value = now;
+    });
+    observer.observe(element.current!);
+    return () => observer.disconnect();
+  }, []);
+  return (
+    <div ref={element} class={`surface ${name}`} style={height === undefined ? undefined : { height: `${height}px` }}>
+      {children}
+      <Marks />
+    </div>
+  );
+}
+
+/** The cursor, the moment and what is selected, on every surface. */
+function Marks() {
+  const shown = drag.value ?? (selection.value && { ...selection.value, selects: true });
+  return (
+    <div class="marks" aria-hidden="true">
+      {shown && <Band {...shown} />}
+      {moment.value !== null && <Line at={moment.value} kind="moment" />}
+      {cursor.value !== null && <Line at={cursor.value} kind="cursor" />}
+    </div>
+  );
+}
+
+function Line({ at, kind }: { at: number; kind: 'cursor' | 'moment' }) {
+  const part = fraction(at);
+  return part < 0 || part > 1 ? null : <i class={kind} style={{ left: `${part * 100}%` }} />;
+}
+
+function Band({ from, to, selects }: Stretch & { selects: boolean }) {
+  const left = Math.max(0, fraction(Math.min(from, to)));
+  const right = Math.min(1, fraction(Math.max(from, to)));
+  return right <= left ? null : <i class={selects ? 'band selects' : 'band'} style={{ left: `${left * 100}%`, width: `${(right - left) * 100}%` }} />;
+}
+
+/** A drag shorter than this is a click. */
+const SLOP = 4;
+
+interface Touch { id: number; x: number; y: number }
+
+/**
+ * Drag zooms (with Alt, Ctrl or the tool: selects), Shift and drag or a finger pans, two fingers or Ctrl and the wheel zoom, a sideways wheel pans, a
+ * double click goes back to all. The plain wheel scrolls the page.
+ */
+function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) => void): () => void {
+  const abort = new AbortController();
+  const touches = new Map<number, Touch>();
+  let pressed: { x: number; y: number; view: Stretch; kind: 'zoom' | 'select' | 'pan' } | null = null;
+  let moved = false;
+  /** The moment as it was before a click took another. A double click is no such click. */
+  let momentBefore: number | null = null;
+  let pickedAt = -Infinity;
+  let pinch: { distance: number; middle: number; view: Stretch } | null = null;
+
+  const on = <K extends keyof HTMLElementEventMap>(name: K, act: (event: HTMLElementEventMap[K]) => void, options?: AddEventListenerOptions): void =>
+    element.addEventListener(name, act, { ...options, signal: abort.signal });
+  const part = (clientX: number): number => {
+    const box = element.getBoundingClientRect();
+    return Math.min(1, Math.max(0, (clientX - box.left) / Math.max(1, box.width)));
+  };
+
+  on('pointerdown', (event) => {
+    if (event.button !== 0 || (event.target as Element).closest('button, a, input')) return;
+    touches.set(event.pointerId, { id: event.pointerId, x: event.clientX, y: event.clientY });
+    if (touches.size === 2) {
+      const [a, b] = [...touches.values()] as [Touch, Touch];
+      pinch = { distance: Math.max(8, Math.abs(a.x - b.x)), middle: part((a.x + b.x) / 2), view: view.peek() };
+      pressed = null;
+      drag.value = null;
+      return;
+    }
+    const selects = event.altKey || event.ctrlKey || event.metaKey || dragSelects.peek();
+    pressed = { x: event.clientX, y: event.clientY, view: view.peek(), kind: event.pointerType === 'touch' || event.shiftKey ? 'pan' : selects ? 'select' : 'zoom' };
+    moved = false;
+    if (event.pointerType !== 'touch') element.setPointerCapture(event.pointerId);
+  });
+
+  on('pointermove', (event) => {
+    const touch = touches.get(event.pointerId);
+    if (touch) Object.assign(touch, { x: event.clientX, y: event.clientY });
+    if (pinch && touches.size === 2) {
+      const [a, b] = [...touches.values()] as [Touch, Touch];
+      const around = instantAt(pinch.middle, pinch.view);
+      setView(zoomed(pinch.view, pinch.distance / Math.max(8, Math.abs(a.x - b.x)), around, whole.peek()));
+      moved = true;
+      return;
+    }
+    if (event.pointerType !== 'touch') {
+      cursor.value = instantAt(part(event.clientX), view.peek());
+      hovering.value = true;
+    }
+    if (!pressed) return;
+    if (Math.abs(event.clientX - pressed.x) > SLOP) moved = true;
+    if (!moved) return;
+    if (pressed.kind === 'pan') {
+      const by = part(pressed.x) - part(event.clientX);
+      const length = pressed.view.to - pressed.view.from;
+      setView(within({ from: pressed.view.from + by * length, to: pressed.view.to + by * length }, whole.peek()));
+    } else {
+      drag.value = { from: instantAt(part(pressed.x), pressed.view), to: instantAt(part(event.clientX), pressed.view), selects: pressed.kind === 'select' };
+    }
+  });
+
+  const release = (event: PointerEvent): void => {
+    touches.delete(event.pointerId);
+    if (touches.size < 2) pinch = null;
+    if (!pressed) return;
+    const { kind, view: seen } = pressed;
+    const drawn = drag.peek();
+    pressed = null;
+    drag.value = null;
+    if (event.type === 'pointercancel') return;
+    if (!moved) {
+      if (event.timeStamp - pickedAt > 500) momentBefore = moment.peek();
+      pickedAt = event.timeStamp;
+      pick(instantAt(part(event.clientX), seen), event);
+    }
+    else if (drawn && drawn.from !== drawn.to) {
+      const stretch = { from: Math.min(drawn.from, drawn.to), to: Math.max(drawn.from, drawn.to) };
+      if (kind === 'select') selection.value = stretch;
+      else setView(stretch);
+    }
+  };
+  on('pointerup', release);
+  on('pointercancel', release);
+  on('pointerleave', (event) => {
+    if (event.pointerType === 'touch') return;
+    cursor.value = null;
+    hovering.value = false;
+  });
+  on('dblclick', (event) => {
+    if ((event.target as Element).closest('button, a')) return;
+    moment.value = momentBefore;
+    resetView();
+  });
+  on(
+    'wheel',
+    (event) => {
+      const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY) ? event.deltaX : event.shiftKey ? event.deltaY : 0;
+      if (event.ctrlKey || event.metaKey || event.altKey) {
+        event.preventDefault();
+        const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
+        setView(zoomed(view.peek(), Math.exp(Math.max(-60, Math.min(60, pixels)) * 0.005), instantAt(part(event.clientX), view.peek()), whole.peek()));
+      } else if (sideways !== 0) {
+        event.preventDefault();
+        const { from, to } = view.peek();
+        const by = ((to - from) * sideways) / Math.max(1, element.clientWidth);
+        setView({ from: from + by, to: to + by });
+      }
+    },
+    { passive: false },
+  );
+  return () => abort.abort();
+}

@@ -1,0 +1,161 @@
+// The whole run with a brush: what is looked at, to be moved and widened. It stays at the bottom of the window.
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import type { Frame } from '../api.ts';
+import { useFetched } from '../charts/fetch.ts';
+import { width } from '../charts/surface.tsx';
+import { cursor, dark, moment, resetView, run, selection, setView, shownRuns, source, view, whole, zoneName } from '../state.ts';
+import { SHORTEST, clock, dateAndClock, within, zoomed } from '../time.ts';
+import type { Stretch } from '../time.ts';
+
+const HEIGHT = 36;
+/** Of a run that grows the curve of all of it is asked for again when it grew by this part. */
+const STEP = 1 / 200;
+
+export function Overview() {
+  const seen = useSignal<Stretch | null>(null);
+  const { value } = useFetched<Frame>(() => {
+    const shown = shownRuns.value[0];
+    const pixels = width.value;
+    if (!shown || pixels < 2 || !shown.run.cards[0]) return null;
+    const now = { from: shown.run.from, to: Math.max(shown.to, shown.run.from + 1000) };
+    const before = seen.peek();
+    if (before && before.from === now.from && now.to - before.to < (before.to - before.from) * STEP && value.peek()) return null;
+    seen.value = now;
+    const at = source.value;
+    const query = { ...now, buckets: pixels, specs: [shown.run.cards[0].spec] };
+    return (abort) => at.frame(shown.id, query, abort);
+  }, [], 200);
+  if (!run.value) return null;
+  const all = whole.value;
+  const title = run.value.cards[0]?.title ?? '';
+  return (
+    <section class="overview" aria-label="The whole run">
+      <div class="time-row">
+        <div class="gutter"><span>{title}</span></div>
+        <Brush all={all}><Curve frame={value.value} all={all} offset={shownRuns.value[0]?.offset ?? 0} /></Brush>
+        <div class="side overview-says"><span>{dateAndClock(all.from, zoneName.value)}</span><span>to {dateAndClock(all.to, zoneName.value)}</span></div>
+      </div>
+    </section>
+  );
+}
+
+function Curve({ frame, all, offset }: { frame: Frame | null; all: Stretch; offset: number }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const wide = width.value;
+  const isDark = dark.value;
+  useEffect(() => {
+    const context = canvas.current?.getContext('2d');
+    const line = frame?.lines[0];
+    if (!context || !line || wide < 2) return;
+    const ratio = devicePixelRatio || 1;
+    context.canvas.width = Math.round(wide * ratio);
+    context.canvas.height = HEIGHT * ratio;
+    context.scale(ratio, ratio);
+    const values = line.max ?? line.mean;
+    let highest = 0;
+    for (const value of values) if (value > highest) highest = value;
+    const style = getComputedStyle(document.documentElement);
+    const draw = (column: ArrayLike<number>, fill: string): void => {
+      context.fillStyle = fill;
+      for (let place = 0; place < line.x.length; place += 1) {
+        if (Number.isNaN(column[place]!)) continue;
+        const left = ((line.x[place]! + offset - all.from) / (all.to - all.from)) * wide;
+        const next = place + 1 < line.x.length ? ((line.x[place + 1]! + offset - all.from) / (all.to - all.from)) * wide : left + 1;
+        const tall = highest > 0 ? (column[place]! / highest) * (HEIGHT - 6) : 0;
+        context.fillRect(left, HEIGHT - 1 - tall, Math.max(1, next - left), tall + 1);
+      }
+    };
+    draw(values, style.getPropertyValue('--overview-peak'));
+    draw(line.mean, style.getPropertyValue('--overview-mean'));
+  }, [frame, all.from, all.to, wide, isDark, offset]);
+  return <canvas ref={canvas} class="overview-curve" aria-hidden="true" style={{ height: `${HEIGHT}px` }} />;
+}
+
+type Grip = 'from' | 'to' | 'move' | 'new';
+
+function Brush({ all, children }: { all: Stretch; children: preact.ComponentChildren }) {
+  const element = useRef<HTMLDivElement>(null);
+  const at = (clientX: number): number => {
+    const box = element.current!.getBoundingClientRect();
+    return all.from + Math.min(1, Math.max(0, (clientX - box.left) / Math.max(1, box.width))) * (all.to - all.from);
+  };
+  const place = (time: number): string => `${Math.min(100, Math.max(0, ((time - all.from) / (all.to - all.from)) * 100))}%`;
+  const now = view.value;
+  const partial = now.from > all.from || now.to < all.to;
+  const press = (event: PointerEvent): void => {
+    if (event.button !== 0) return;
+    const grip = ((event.target as HTMLElement).dataset.grip as Grip | undefined) ?? 'new';
+    const from = at(event.clientX);
+    const seen = view.peek();
+    let moved = false;
+    const target = element.current!;
+    target.setPointerCapture(event.pointerId);
+    const abort = new AbortController();
+    target.addEventListener('pointermove', (next) => {
+      if (Math.abs(next.clientX - event.clientX) > 3) moved = true;
+      if (!moved) return;
+      const to = at(next.clientX);
+      const least = Math.max(SHORTEST, (all.to - all.from) / 2000);
+      if (grip === 'from') setView({ from: Math.min(to, seen.to - least), to: seen.to });
+      else if (grip === 'to') setView({ from: seen.from, to: Math.max(to, seen.from + least) });
+      else if (grip === 'move' && partial) setView(within({ from: seen.from + to - from, to: seen.to + to - from }, all));
+      else setView({ from: Math.min(from, to), to: Math.max(from, to, Math.min(from, to) + least) });
+    }, { signal: abort.signal });
+    const release = (next: PointerEvent): void => {
+      abort.abort();
+      if (!moved && next.type === 'pointerup' && partial) {
+        // A click beside the brush brings it there.
+        const half = (seen.to - seen.from) / 2;
+        if (grip === 'new') setView(within({ from: from - half, to: from + half }, all));
+      }
+    };
+    target.addEventListener('pointerup', release, { signal: abort.signal });
+    target.addEventListener('pointercancel', release, { signal: abort.signal });
+  };
+  useEffect(() => {
+    const abort = new AbortController();
+    element.current!.addEventListener('wheel', (event) => {
+      event.preventDefault();
+      const box = element.current!.getBoundingClientRect();
+      const part = (event.clientX - box.left) / Math.max(1, box.width);
+      const bounds = whole.peek();
+      setView(zoomed(view.peek(), Math.exp(Math.max(-60, Math.min(60, event.deltaY)) * 0.005), bounds.from + part * (bounds.to - bounds.from), bounds));
+    }, { passive: false, signal: abort.signal });
+    return () => abort.abort();
+  }, []);
+  const edge = (grip: 'from' | 'to', label: string) => (
+    <i
+      class={`brush-edge ${grip}`}
+      data-grip={grip}
+      role="slider"
+      tabIndex={0}
+      aria-label={label}
+      aria-valuemin={Math.round(all.from)}
+      aria-valuemax={Math.round(all.to)}
+      aria-valuenow={Math.round(now[grip])}
+      aria-valuetext={dateAndClock(now[grip], zoneName.value)}
+      style={{ left: place(now[grip]) }}
+      onKeyDown={(event) => {
+        const by = ((event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0) * (now.to - now.from)) / 20;
+        if (by === 0) return;
+        event.preventDefault();
+        event.stopPropagation();
+        setView({ ...now, [grip]: now[grip] + by });
+      }}
+    />
+  );
+  return (
+    <div ref={element} class="brush" style={{ height: `${HEIGHT}px` }} onPointerDown={press} onDblClick={resetView} title={`${clock(now.from, zoneName.value)} to ${clock(now.to, zoneName.value)}`}>
+      {children}
+      {partial && <i class="brush-out" style={{ left: 0, width: place(now.from) }} />}
+      {partial && <i class="brush-out" style={{ left: place(now.to), right: 0 }} />}
+      {selection.value && <i class="brush-selected" style={{ left: place(selection.value.from), width: `calc(${place(selection.value.to)} - ${place(selection.value.from)})` }} />}
+      <i class="brush-window" data-grip="move" style={{ left: place(now.from), width: `calc(${place(now.to)} - ${place(now.from)})` }} />
+      {edge('from', 'Begin of what is looked at')}
+      {edge('to', 'End of what is looked at')}
+      {moment.value !== null && <i class="brush-moment" style={{ left: place(moment.value) }} />}
+      {cursor.value !== null && <i class="brush-cursor" style={{ left: place(cursor.value) }} />}
+    </div>
+  );
+}

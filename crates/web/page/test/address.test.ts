@@ -1,0 +1,44 @@
+// What the page shows stands in its address, and comes back from it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { choice, chosen, list, moment, number, oneOf, process, range, readAddress, stretch, writeAddress } from '../src/address.ts';
+
+test('parts come back as they were', () => {
+  const parts: [string, string][] = [['run', 'a,b c'], ['range', '2026-11-21T12:00:00Z..2026-11-21T12:10:00Z'], ['zone', 'America/Argentina/Buenos_Aires'], ['find', '100 % & more=#+ü']];
+  const text = writeAddress(parts);
+  assert.match(text, /^#run=a,b%20c&range=2026-11-21T12:00:00Z\.\.2026-11-21T12:10:00Z&zone=America\/Argentina\/Buenos_Aires&find=/);
+  assert.deepEqual([...readAddress(text)], parts);
+  assert.equal(writeAddress([]), '');
+});
+
+test('nonsense in the address is passed over', () => {
+  assert.deepEqual([...readAddress('#&=x&a&b=%E0%A4%A&c=1')], [['c', '1']]);
+  assert.equal(range.read('5 parsecs'), null);
+  assert.equal(range.read('2026-11-21T12:00:00Z..2026-11-21T11:00:00Z'), null);
+  assert.equal(range.read('0m'), null);
+  assert.equal(moment.read('noon'), null);
+  assert.equal(process.read('12'), null);
+  assert.equal(number(1, 10).read('11'), null);
+  assert.equal(number(1, 10).read(''), null);
+  assert.equal(oneOf('light', 'dark').read('pink'), null);
+});
+
+test('ranges are written as a person would', () => {
+  for (const text of ['all', '10m', '30m', '1h', '3h', '45s', '2d', '2026-11-21T12:00:00Z..2026-11-21T12:10:00.250Z']) assert.equal(range.write(range.read(text)!), text);
+  assert.deepEqual(range.read('90m'), { kind: 'last', length: 5_400_000 });
+  assert.deepEqual(stretch.read('1000..2000'), { from: 1000, to: 2000 });
+  assert.equal(stretch.write({ from: 1000.2, to: 1000.4 }), '1970-01-01T00:00:01Z..1970-01-01T00:00:01.001Z');
+});
+
+test('words with commas survive in lists', () => {
+  const words = ['a,b', '50%', '%2C', ''];
+  assert.deepEqual(list.read(list.write(words)), ['a,b', '50%', '%2C']);
+  assert.deepEqual(choice.read(choice.write({ shown: ['b', 'a'], hidden: ['c'] })), { shown: ['b', 'a'], hidden: ['c'] });
+});
+
+test('panels are those chosen, in that order, and those that came later', () => {
+  const panels = [{ id: 'cpu', shown: true }, { id: 'memory', shown: true }, { id: 'disk', shown: true }, { id: 'load', shown: false }];
+  const ids = (of: ReturnType<typeof choice.read>): string[] => chosen(panels, of).map(({ id }) => id);
+  assert.deepEqual(ids(null), ['cpu', 'memory', 'disk']);
+  assert.deepEqual(ids({ shown: ['load', 'cpu', 'gone', 'load'], hidden: ['memory'] }), ['load', 'cpu', 'disk']);
+});

@@ -1,0 +1,290 @@
+//! What can be asked of the server, and what all answers have in common.
+
+mod control;
+mod difference;
+pub(crate) mod events;
+pub(crate) mod frame;
+mod live;
+mod processes;
+pub(crate) mod run;
+mod session;
+pub(crate) mod spans;
+mod tree;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::{any, get, post, put};
+use axum::{Router, middleware};
+use barograph_session::Order;
+use barograph_sources::{HostFacts, Machine as Kernel, Roots};
+use barograph_store::State;
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::{interval, timeout};
+
+use crate::assets;
+use crate::failure::{Answer, Failure};
+use crate::guard::{Guard, guard};
+use crate::library::{Library, Run, is_recording};
+use crate::machine::Machine;
+use crate::making::{Making, Places, order};
+use crate::server::Options;
+
+/// Bytes of a request in JSON.
+const JSON_BYTES: usize = 64 << 10;
+
+/// Bytes of a file of events.
+const CSV_BYTES: usize = 8 << 20;
+
+/// A body has come by then, however slow the client.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Event streams at a time.
+const STREAMS: usize = 256;
+
+/// How often live recordings that somebody watches are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Everything that answers need.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) guard: Guard,
+    pub(crate) library: Library,
+    pub(crate) streams: Arc<Semaphore>,
+    is_read_only: bool,
+    places: Places,
+    host: HostFacts,
+    kernel: Result<Arc<Kernel>, String>,
+    machine: Mutex<Option<Machine>>,
+    cannot_record: Option<String>,
+    making: Mutex<Option<Making>>,
+}
+
+/// It is shared by all connections.
+pub(crate) type Shared = Arc<App>;
+
+impl App {
+    pub(crate) fn new(options: Options, address: SocketAddr) -> io::Result<App> {
+        let kernel = Kernel::open(Roots::default()).map(Arc::new).map_err(|fault| fault.to_string());
+        let host = kernel.as_ref().map(|kernel| HostFacts::read(kernel)).unwrap_or_default();
+        let folders = options.paths.iter().filter(|path| path.is_dir() && !is_recording(path)).cloned();
+        let places = Places::new([PathBuf::from(".")].into_iter().chain(folders));
+        let library = Library::new(options.paths);
+        library.look();
+        let started = if options.read_only { Ok(None) } else { Machine::start().map(Some) };
+        let (machine, cannot_record) = match started {
+            Ok(machine) => (machine, options.read_only.then(|| "this server was started with --read-only".to_owned())),
+            Err(why) => (None, Some(why)),
+        };
+        if let Some(machine) = &machine {
+            library.add(machine.path());
+        }
+        Ok(App {
+            guard: Guard::new(address.ip(), address.port(), &host.name)?,
+            library,
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            is_read_only: options.read_only,
+            places,
+            host,
+            kernel,
+            machine: Mutex::new(machine),
+            cannot_record,
+            making: Mutex::new(None),
+        })
+    }
+
+    /// The name of this machine.
+    pub(crate) fn host(&self) -> &str {
+        &self.host.name
+    }
+
+    /// Why this machine is not recorded, if that was wanted.
+    pub(crate) fn cannot_record(&self) -> Option<String> {
+        self.cannot_record.clone().filter(|_| !self.is_read_only)
+    }
+
+    /// How many recordings there are, that of this machine left out.
+    pub(crate) fn recordings(&self) -> usize {
+        let machine = self.machine_run().map(|run| run.id.clone());
+        self.library.runs().iter().filter(|run| Some(&run.id) != machine.as_ref()).count()
+    }
+
+    /// The recording of this machine.
+    pub(crate) fn machine_run(&self) -> Option<Arc<Run>> {
+        let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        self.library.at(machine.as_ref()?.path())
+    }
+
+    /// Tells a recorder that somebody looks. One that doesn't hear is looked at as often as it writes.
+    fn tell_watched(&self, run: &Run) {
+        if self.is_read_only || run.facts().beacon.is_none() || run.facts().write_interval_seconds <= LOOK.as_secs_f64() {
+            return;
+        }
+        if let Some(making) = self.making().as_ref().filter(|making| making.path() == run.path) {
+            let _ = making.session.watched();
+            return;
+        }
+        let _ = order(&run.path, &Order::Watched);
+    }
+
+    fn making(&self) -> MutexGuard<'_, Option<Making>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails unless things may be changed.
+    fn may_change(&self) -> Answer<()> {
+        if self.is_read_only {
+            return Err(Failure::forbidden("this server was started with --read-only: nothing can be changed through it"));
+        }
+        Ok(())
+    }
+
+    /// Ends what is being recorded.
+    pub(crate) fn end(&self) {
+        if let Some(making) = self.making().take() {
+            // Nobody is left to be told.
+            let _ = making.stop();
+        }
+        if let Some(machine) = self.machine.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            machine.end();
+        }
+    }
+}
+
+/// Everything that is answered, and who may ask.
+pub(crate) fn router(app: Shared) -> Router {
+    Router::new()
+        .route("/", get(assets::index))
+        .route("/assets/page.js", get(assets::script))
+        .route("/assets/page.css", get(assets::style))
+        .route("/api/session", get(session::session))
+        .route("/api/live", get(live::of_session))
+        .route("/api/control", post(control::control))
+        .route("/api/difference", get(difference::difference))
+        .route("/api/tree", get(tree::tree))
+        .route("/api/runs/{id}", get(run::run))
+        .route("/api/runs/{id}/frame", get(frame::frame))
+        .route("/api/runs/{id}/processes", get(processes::processes))
+        .route("/api/runs/{id}/process", get(processes::life))
+        .route("/api/runs/{id}/spans", get(spans::spans))
+        .route("/api/runs/{id}/events", get(events::events).post(events::add))
+        .route("/api/runs/{id}/events/import", post(events::import))
+        .route("/api/runs/{id}/events/{key}", put(events::change).delete(events::remove))
+        .route("/api/runs/{id}/events.csv", get(events::csv))
+        .route("/api/runs/{id}/live", get(live::of_run))
+        .route("/api/{*rest}", any(nothing))
+        .fallback(nothing)
+        .method_not_allowed_fallback(not_so)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
+        .with_state(app)
+}
+
+async fn nothing() -> Failure {
+    Failure::not_found("there is nothing at this address")
+}
+
+async fn not_so() -> Failure {
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this can't be asked so: another method is needed")
+}
+
+/// Looks now and then whether there is more of what somebody watches.
+pub(crate) async fn watch(app: Shared) {
+    let mut clock = interval(LOOK);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let app = Arc::clone(&app);
+        // Should it fail, the next look tells more.
+        let _ = spawn_blocking(move || {
+            if app.library.is_watched() {
+                app.library.look();
+            }
+            for run in app.library.runs().iter().filter(|run| run.tick.receiver_count() > 0 && run.state() == State::Live) {
+                let _ = run.look();
+            }
+        })
+        .await;
+    }
+}
+
+/// How often recorders hear that somebody looks: they then write each second for ten.
+const TELL: Duration = Duration::from_secs(5);
+
+/// Tells the recorders of what is looked at that somebody does: theirs may be long write intervals.
+pub(crate) async fn tell_recorders(app: Shared) {
+    let mut clock = interval(TELL);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let app = Arc::clone(&app);
+        let _ = spawn_blocking(move || {
+            for run in app.library.runs().iter().filter(|run| run.tick.receiver_count() > 0 && run.state() == State::Live) {
+                app.tell_watched(run);
+            }
+        })
+        .await;
+    }
+}
+
+/// Does what may wait for a disk or a lock on a thread that may.
+pub(crate) async fn wait<T: Send + 'static>(work: impl FnOnce() -> Answer<T> + Send + 'static) -> Answer<T> {
+    match spawn_blocking(work).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Failure::failed("this could not be answered; please report it, with what `barograph view` printed")),
+    }
+}
+
+/// The run of this id, as it is now.
+fn run_now(app: &App, id: &str) -> Answer<Arc<Run>> {
+    let run = app.library.run(id)?;
+    run.refresh()?;
+    Ok(run)
+}
+
+/// The whole body, if it is neither too large nor too slow.
+async fn body(body: Body, limit: usize) -> Answer<Bytes> {
+    match timeout(BODY_PATIENCE, to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("this is too large: no more than {} KiB are taken", limit >> 10))),
+        Err(_) => Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "this came too slowly")),
+    }
+}
+
+/// A body in JSON. Forms of other sites can't have this type.
+async fn json<T: DeserializeOwned>(headers: &HeaderMap, said: Body) -> Answer<T> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is taken as application/json"));
+    }
+    let bytes = body(said, JSON_BYTES).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Failure::bad(format!("this makes no sense: {error}")))
+}
+
+/// What a query says, in words if it makes no sense.
+struct Said<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Said<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Said<T>, Failure> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(said)| Said(said)).map_err(|error| Failure::bad(error.body_text()))
+    }
+}
+
+/// A time of a query.
+fn time(millis: Option<f64>, name: &str) -> Answer<Option<i64>> {
+    match millis {
+        Some(millis) if !millis.is_finite() => Err(Failure::bad(format!("{name} is no time: write milliseconds since 1970"))),
+        millis => Ok(millis.map(crate::library::nanos)),
+    }
+}

@@ -585,7 +585,8 @@ fn a_frame_has_the_numbers_of_the_files() {
     let (id, from, to) = (run["id"].as_str().unwrap(), run["from"].as_f64().unwrap(), run["to"].as_f64().unwrap());
     let specs = json!([{ "table": "memory", "plus": ["available_bytes"] }, { "table": "job", "plus": ["user_seconds", "system_seconds"] }]);
     let query = json!({ "from": from - 1000.0, "to": to + 1000.0, "buckets": 5000, "specs": specs });
-    let (header, array) = frame(&server.ask(&format!("GET /api/runs/{id}/frame?q={}", escape(&query.to_string()))));
+    let answer = server.ask(&format!("GET /api/runs/{id}/frame?q={}", escape(&query.to_string())));
+    let (header, array) = frame(&answer);
     let rows = Timeline::open(&path).unwrap().frame("memory", &Query::all()).unwrap();
     let line = &header["lines"][0];
     assert_eq!((line["spec"].as_u64(), line["unit"].as_str(), line["kind"].as_str()), (Some(0), Some("bytes"), Some("whole")));

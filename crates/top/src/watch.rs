@@ -43,7 +43,8 @@ pub(crate) fn watch(settings: Settings) -> Result<Ended, Error> {
         let times = reader.times();
         app.place = Place::At((settings.understand)(words, (times.first(), times.last())).map_err(Error::Moment)?);
     }
-    let mut watch = Watch { settings, live, reader, app, scene: Scene::default(), shown: Shown::default(), look_at: Instant::now(), patience: LOOK_AGAIN };
+    let mut watch =
+        Watch { settings, live, reader, app, scene: Scene::default(), shown: Shown::default(), look_at: Instant::now(), patience: LOOK_AGAIN };
     watch.expect();
     watch.run(&mut terminal)
 }

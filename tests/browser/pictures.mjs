@@ -25,7 +25,7 @@ async function terminal(name, columns, rows, command, keys) {
   const tmux = (...args) => execFileSync('tmux', ['-L', 'barograph-pictures', ...args], { encoding: 'utf8' });
   tmux('-f', '/dev/null', 'new-session', '-d', '-x', String(columns), '-y', String(rows), command);
   try {
-    await until(() => tmux('capture-pane', '-p').includes('pid') || null, 'the table of processes');
+    await until(() => tmux('capture-pane', '-p').includes('PID'), 'the table of processes');
     for (const key of keys) {
       tmux('send-keys', key);
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -80,5 +80,5 @@ await shoot(pathToFileURL(report).href, 'report.png', { width: 1280, height: 900
 execFileSync('rm', [report]);
 
 await barograph('plot', run, '-o', join(out, 'plot.svg'), '--force', '--title', 'A training run in miniature');
-await terminal('top.png', 120, 36, `${PROGRAM} top ${run}`, ['v']);
+await terminal('top.png', 120, 36, `${PROGRAM} top ${run} --at +12s`, ['v']);
 await closeBrowser();

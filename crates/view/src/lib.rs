@@ -6,6 +6,7 @@
 mod clock;
 mod columns;
 mod error;
+mod fine;
 mod grid;
 pub mod human;
 mod lines;

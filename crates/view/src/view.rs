@@ -17,6 +17,9 @@ use crate::{Error, panels};
 /// Rows whose times are looked at to learn how far ticks lie apart.
 const ROWS_FOR_INTERVAL: u64 = 50_000;
 
+/// For what is held of tables, unless told otherwise: enough for CPU and memory of 200 processes over a day.
+const MEMORY: usize = 225 << 20;
+
 /// A recording that is looked at. It can be shared between threads; what it answers is what it knew when it was opened or last refreshed, rows of a live
 /// recording included that came since.
 #[derive(Debug)]
@@ -39,7 +42,13 @@ pub(crate) struct Known {
 impl View {
     /// Opens a recording of any state.
     pub fn open(path: &Path) -> Result<View, Error> {
-        Ok(View { known: RwLock::new(Arc::new(Known::read(Timeline::open(path)?)?)), small: Small::default() })
+        View::with_memory(path, MEMORY)
+    }
+
+    /// The same with so many bytes, about, for what is held of its tables, so that each question need not read them. With less, and of a longer recording, it
+    /// is held in stretches of some seconds, and narrow windows are read.
+    pub fn with_memory(path: &Path, bytes: usize) -> Result<View, Error> {
+        Ok(View { known: RwLock::new(Arc::new(Known::read(Timeline::open(path)?)?)), small: Small::new(bytes) })
     }
 
     /// Looks again at a recording that may have grown. Says whether there is anything new: rows, facts, or another state.

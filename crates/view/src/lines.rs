@@ -8,9 +8,10 @@ use barograph_store::{Query, TableInfo};
 use crate::clock::millis;
 use crate::columns::{has_passing_subjects, is_said, unit_of, words};
 use crate::grid::Grid;
+use crate::moment::Everybody;
 use crate::rows::{Cell, Cells, Rows, Tick, check, seconds};
 use crate::view::Known;
-use crate::{Error, Gap, Key, Kind, Line, Lines, Points, Spec, Summary, Unit, View, Window, moment};
+use crate::{Error, Key, Kind, Line, Lines, Points, Spec, Summary, Unit, View, Window};
 
 /// Times are within ±2⁶², as in the files; so the distance of any two fits.
 const LAST_NANOS: i64 = i64::MAX / 2;
@@ -59,7 +60,7 @@ impl View {
                 lines[place] = known.lines_of(table, &rows, &thinner, place, &specs[place])?;
             }
         }
-        Ok(Lines { lines: lines.into_iter().flatten().collect(), gaps: known.gaps(window)? })
+        Ok(Lines { lines: lines.into_iter().flatten().collect(), gaps: known.gaps(window) })
     }
 
     /// Whether the recording has what this spec names.
@@ -129,24 +130,6 @@ impl Known {
         }
         Ok(lines)
     }
-
-    /// Where ticks are missing.
-    fn gaps(&self, window: Window) -> Result<Vec<Gap>, Error> {
-        let stale = barograph_store::stale_nanos(self.timeline.facts().interval_seconds);
-        let Some(ticks) = self.ticks(&Query::all())? else { return Ok(Vec::new()) };
-        let shown = self.clock.shown_times(&ticks);
-        let suspended = ticks.floats(&crate::columns::column(barograph_sources::Own::suspended));
-        let place = |nanos: i64| ticks.monotonic().partition_point(|&monotonic| monotonic <= nanos) - 1;
-        let gap = |gap: barograph_store::Gap| {
-            let (before, after) = (place(gap.monotonic_nanos), place(gap.until_nanos));
-            let slept = suspended[before].zip(suspended[after]).map_or(0.0, |(before, after)| after - before);
-            let is_suspended = slept * 2e9 > (gap.until_nanos - gap.monotonic_nanos) as f64;
-            let touches = shown[after] >= window.from && shown[before] <= window.to;
-            let why = if is_suspended { "suspended" } else { "no readings" };
-            touches.then(|| Gap { from: millis(shown[before]), to: millis(shown[after]), why: why.to_owned() })
-        };
-        Ok(barograph_store::gaps(&ticks, stale).into_iter().filter_map(gap).collect())
-    }
 }
 
 /// What the lines of a spec are called, and the unit of their values.
@@ -155,7 +138,7 @@ pub(crate) struct Labels {
     pub(crate) name: String,
     pub(crate) unit: Unit,
     label: Option<String>,
-    names: HashMap<(i64, i64), String>,
+    who: Option<Arc<Everybody>>,
     are_processes: bool,
 }
 
@@ -163,12 +146,12 @@ impl Labels {
     pub(crate) fn new(known: &Known, table: &TableInfo, spec: &Spec) -> Result<Labels, Error> {
         let field = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name));
         let are_processes = has_passing_subjects(table);
-        let names = if spec.by && are_processes { moment::names(known)? } else { HashMap::new() };
+        let who = if spec.by && are_processes { Some(known.who()?) } else { None };
         Ok(Labels {
             name: spec.label.clone().or_else(|| field.map(words)).unwrap_or_default(),
             unit: field.map_or(Unit::Number, |field| unit_of(&table.name, field)),
             label: spec.label.clone(),
-            names,
+            who,
             are_processes,
         })
     }
@@ -176,10 +159,12 @@ impl Labels {
     /// That of one subject.
     pub(crate) fn of(&self, key: &[Key]) -> String {
         let subject = match key {
-            [Key::Number(pid), Key::Number(start)] if self.are_processes => match self.names.get(&(*pid, *start)) {
-                Some(name) => format!("{name} ({pid})"),
-                None => format!("({pid})"),
-            },
+            [Key::Number(pid), Key::Number(start)] if self.are_processes => {
+                match self.who.as_ref().and_then(|who| who.get(&(*pid, *start))?.name()) {
+                    Some(name) => format!("{name} ({pid})"),
+                    None => format!("({pid})"),
+                }
+            }
             key => key.iter().map(shown).collect::<Vec<_>>().join(" "),
         };
         self.label.as_ref().map_or(subject.clone(), |label| format!("{subject} {label}"))

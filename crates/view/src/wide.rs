@@ -181,12 +181,15 @@ impl Known {
     ) -> Result<Option<(Placed, Vec<usize>)>, Error> {
         let stale = self.stale_nanos(table)?;
         let width = width_of(table, self.interval_nanos(table)?);
+        // Of one subject there is a row for each tick.
+        let ticks = table.monotonic_range.map_or(0, |(first, last)| ((last - first) / self.interval_nanos(table).unwrap_or(1).max(1)).unsigned_abs());
+        let rows_of = |spec: &Spec| if spec.filter.is_empty() { table.rows } else { table.rows.min(ticks) };
         let make = |spec: &Spec, has_room: bool| match has_room {
             true => Held::Fine(Box::new(Fine::new(table, spec, self.clock, stale))),
             false => Held::Coarse(Box::new(Pyramid::new(table, spec, self.clock, stale, width))),
         };
         let pyramids: Vec<Shared> =
-            specs.iter().map(|(_, spec)| small.find(Columns::of(spec), table.rows, |has_room| make(spec, has_room))).collect();
+            specs.iter().map(|(_, spec)| small.find(Columns::of(spec), rows_of(spec), |has_room| make(spec, has_room))).collect();
         let mut unique: Vec<&Shared> = Vec::new();
         for pyramid in &pyramids {
             if unique.iter().all(|known| !Arc::ptr_eq(known, pyramid)) {

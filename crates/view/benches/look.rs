@@ -26,9 +26,6 @@ fn main() {
     let lines = view.lines(&first, whole).unwrap().lines;
     println!("open to first charts ({:3} specs)       {}, CPU {}", first.len(), shown(begun.elapsed()), shown(cpu()));
     println!("  frame: {} lines, {:.0} KB; {}", lines.len(), bytes(&lines) / 1e3, memory());
-    let settled = Instant::now();
-    view.settle();
-    println!("until all is known                     {}; {}", shown(settled.elapsed()), memory());
     let charts: Vec<Spec> = specs(&panels).collect();
     println!(
         "\nzoom, all {} shown panels in one frame, 1000 buckets, median and worst of {rounds}",

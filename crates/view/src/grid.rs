@@ -1,6 +1,7 @@
 //! Buckets of a window. Their edges stand at whole multiples of their width, whatever the window: a line does not flicker while it is panned.
 
 use crate::Window;
+use crate::rows::seconds;
 
 /// Buckets of equal width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,16 +41,15 @@ impl Grid {
         self.from + bucket as i64 * self.width + self.width / 2
     }
 
-    /// Says to whom a stretch of time belongs, and for how many seconds to each. One without length belongs to where it is, for no time.
+    /// Says to which buckets a time belongs, and for how many seconds to each. A moment belongs to where it is.
     pub(crate) fn spread(self, begin: i64, end: i64, mut take: impl FnMut(usize, f64)) {
         // A moment on an edge ends what was before.
         let place = |nanos: i64| (nanos - self.from).div_euclid(self.width);
         let last = place(end - 1);
         let first = if begin >= end { last } else { place(begin) };
-        for bucket in first.max(0)..=last.min(self.count as i64 - 1) {
+        for bucket in first.max(0)..=last.min(i64::try_from(self.count).unwrap_or(i64::MAX) - 1) {
             let from = self.from + bucket * self.width;
-            let nanos = end.min(from + self.width) - begin.max(from);
-            take(bucket as usize, nanos.max(0) as f64 / 1e9);
+            take(bucket as usize, seconds(end.min(from + self.width) - begin.max(from)));
         }
     }
 }

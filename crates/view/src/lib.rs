@@ -7,6 +7,7 @@ mod clock;
 mod columns;
 pub mod curve;
 mod error;
+mod fine;
 mod grid;
 pub mod human;
 mod lines;

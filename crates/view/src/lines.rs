@@ -8,15 +8,19 @@ use barograph_store::{Query, TableInfo};
 use crate::clock::millis;
 use crate::columns::{has_passing_subjects, is_said, unit_of, words};
 use crate::grid::Grid;
-use crate::rows::{Cell, Cells, Rows, Tick, check};
+use crate::moment::Everybody;
+use crate::rows::{Cell, Cells, Rows, Tick, check, seconds};
 use crate::view::Known;
-use crate::{Error, Gap, Key, Kind, Line, Lines, Points, Spec, Summary, Unit, View, Window, moment};
+use crate::{Error, Key, Kind, Line, Lines, Points, Spec, Summary, Unit, View, Window};
 
 /// Times are within ±2⁶², as in the files; so the distance of any two fits.
 const LAST_NANOS: i64 = i64::MAX / 2;
 
 /// No more points for a line than this, whatever is asked for.
 const MOST_BUCKETS: usize = 100_000;
+
+/// Values that are sorted for a percentile.
+pub(crate) const MOST_SORTED: usize = 4096;
 
 /// A peak must be so much higher than the one before, relatively: differences of sums that end in other bits are none.
 pub(crate) const SAME: f64 = 1e-9;
@@ -39,13 +43,16 @@ impl View {
         let mut lines: Vec<Vec<Line>> = vec![Vec::new(); specs.len()];
         for ((table, filter), places) in read {
             let Some(table) = known.tables.get(table) else { continue };
-            let places: Vec<usize> = places.into_iter().filter(|&place| check(&specs[place], table).is_ok()).collect();
+            let mut places: Vec<usize> = places.into_iter().filter(|&place| check(&specs[place], table).is_ok()).collect();
             if known.is_wide(table, window)? {
                 let wanted: Vec<(usize, &Spec)> = places.iter().map(|&place| (place, &specs[place])).collect();
-                if let Some(found) = known.wide(&self.small, table, &wanted, window)? {
+                if let Some((found, left)) = known.wide(&self.small, table, &wanted, window)? {
                     found.into_iter().for_each(|(place, line)| lines[place] = line);
-                    continue;
+                    places = left;
                 }
+            }
+            if places.is_empty() {
+                continue;
             }
             let Some(rows) = known.rows(table, filter, places.iter().map(|&place| &specs[place]), window)? else { continue };
             let thinner = Thinner::new(&rows.ticks, window, rows.stale_nanos);
@@ -53,7 +60,7 @@ impl View {
                 lines[place] = known.lines_of(table, &rows, &thinner, place, &specs[place])?;
             }
         }
-        Ok(Lines { lines: lines.into_iter().flatten().collect(), gaps: known.gaps(window)? })
+        Ok(Lines { lines: lines.into_iter().flatten().collect(), gaps: known.gaps(window) })
     }
 
     /// Whether the recording has what this spec names.
@@ -123,24 +130,6 @@ impl Known {
         }
         Ok(lines)
     }
-
-    /// Where ticks are missing.
-    fn gaps(&self, window: Window) -> Result<Vec<Gap>, Error> {
-        let stale = self.timeline.facts().stale_nanos();
-        let Some(ticks) = self.ticks(&Query::all())? else { return Ok(Vec::new()) };
-        let shown = self.clock.shown_times(&ticks);
-        let suspended = ticks.floats(&crate::columns::column(barograph_sources::Own::suspended));
-        let place = |nanos: i64| ticks.monotonic().partition_point(|&monotonic| monotonic <= nanos) - 1;
-        let gap = |gap: barograph_store::Gap| {
-            let (before, after) = (place(gap.monotonic_nanos), place(gap.until_nanos));
-            let slept = suspended[before].zip(suspended[after]).map_or(0.0, |(before, after)| after - before);
-            let is_suspended = slept * 2e9 > (gap.until_nanos - gap.monotonic_nanos) as f64;
-            let touches = shown[after] >= window.from && shown[before] <= window.to;
-            let why = if is_suspended { "suspended" } else { "no readings" };
-            touches.then(|| Gap { from: millis(shown[before]), to: millis(shown[after]), why: why.to_owned() })
-        };
-        Ok(barograph_store::gaps(&ticks, stale).into_iter().filter_map(gap).collect())
-    }
 }
 
 /// What the lines of a spec are called, and the unit of their values.
@@ -149,7 +138,7 @@ pub(crate) struct Labels {
     pub(crate) name: String,
     pub(crate) unit: Unit,
     label: Option<String>,
-    names: HashMap<(i64, i64), String>,
+    who: Option<Arc<Everybody>>,
     are_processes: bool,
 }
 
@@ -157,12 +146,12 @@ impl Labels {
     pub(crate) fn new(known: &Known, table: &TableInfo, spec: &Spec) -> Result<Labels, Error> {
         let field = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name));
         let are_processes = has_passing_subjects(table);
-        let names = if spec.by && are_processes { moment::names(known)? } else { HashMap::new() };
+        let who = if spec.by && are_processes { Some(known.who()?) } else { None };
         Ok(Labels {
             name: spec.label.clone().or_else(|| field.map(words)).unwrap_or_default(),
             unit: field.map_or(Unit::Number, |field| unit_of(&table.name, field)),
             label: spec.label.clone(),
-            names,
+            who,
             are_processes,
         })
     }
@@ -170,10 +159,12 @@ impl Labels {
     /// That of one subject.
     pub(crate) fn of(&self, key: &[Key]) -> String {
         let subject = match key {
-            [Key::Number(pid), Key::Number(start)] if self.are_processes => match self.names.get(&(*pid, *start)) {
-                Some(name) => format!("{name} ({pid})"),
-                None => format!("({pid})"),
-            },
+            [Key::Number(pid), Key::Number(start)] if self.are_processes => {
+                match self.who.as_ref().and_then(|who| who.get(&(*pid, *start))?.name()) {
+                    Some(name) => format!("{name} ({pid})"),
+                    None => format!("({pid})"),
+                }
+            }
             key => key.iter().map(shown).collect::<Vec<_>>().join(" "),
         };
         self.label.as_ref().map_or(subject.clone(), |label| format!("{subject} {label}"))
@@ -193,11 +184,13 @@ fn shown(key: &Key) -> String {
 }
 
 /// Turns cells into points and sums.
-struct Thinner<'a> {
+pub(crate) struct Thinner<'a> {
     ticks: &'a [Tick],
     window: Window,
     /// Buckets, and how many seconds of each were recorded; none where each tick is a point.
     grid: Option<(Grid, Vec<f64>)>,
+    /// Which tick lies in which bucket, and for how many seconds.
+    parts: Vec<(usize, usize, f64)>,
     /// Ticks within the window, and the nearest on each side.
     near: std::ops::Range<usize>,
     /// The places of the points.
@@ -207,7 +200,7 @@ struct Thinner<'a> {
 }
 
 impl<'a> Thinner<'a> {
-    fn new(ticks: &'a [Tick], window: Window, stale_nanos: i64) -> Thinner<'a> {
+    pub(crate) fn new(ticks: &'a [Tick], window: Window, stale_nanos: i64) -> Thinner<'a> {
         let inside = ticks.partition_point(|tick| tick.shown < window.from)..ticks.partition_point(|tick| tick.shown <= window.to);
         // One that is farther off lies beyond a gap, and no line leads to it.
         let is_near = |tick: &Tick| window.from - tick.shown <= stale_nanos && tick.shown - window.to <= stale_nanos;
@@ -215,7 +208,7 @@ impl<'a> Thinner<'a> {
         let after = ticks.get(inside.end).filter(|tick| is_near(tick)).map_or(inside.end, |_| inside.end + 1);
         let near = before..after;
         if inside.len() <= window.buckets {
-            let breaks: Vec<usize> = near.clone().skip(1).filter(|&tick| ticks[tick].nanos == 0).collect();
+            let breaks: Vec<usize> = near.clone().skip(1).filter(|&tick| ticks[tick].is_after_gap()).collect();
             let mut x = Vec::with_capacity(near.len() + breaks.len());
             for tick in near.clone() {
                 if breaks.binary_search(&tick).is_ok() {
@@ -223,49 +216,45 @@ impl<'a> Thinner<'a> {
                 }
                 x.push(millis(ticks[tick].shown));
             }
-            return Thinner { ticks, window, grid: None, near, x: Arc::new(x), breaks };
+            return Thinner { ticks, window, grid: None, parts: Vec::new(), near, x: Arc::new(x), breaks };
         }
         let grid = Grid::of(window);
-        let mut recorded = vec![0.0; grid.count];
-        for tick in ticks {
-            grid.spread(tick.shown - tick.nanos, tick.shown, |bucket, seconds| recorded[bucket] += seconds);
+        let (mut recorded, mut parts) = (vec![0.0; grid.count], Vec::with_capacity(ticks.len() + grid.count));
+        for (place, tick) in ticks.iter().enumerate() {
+            grid.spread(tick.shown - tick.nanos, tick.shown, |bucket, seconds| {
+                recorded[bucket] += seconds;
+                parts.push((place, bucket, seconds));
+            });
         }
         let x = (0..grid.count).map(|bucket| millis(grid.middle(bucket))).collect();
-        Thinner { ticks, window, grid: Some((grid, recorded)), near, x: Arc::new(x), breaks: Vec::new() }
+        Thinner { ticks, window, grid: Some((grid, recorded)), parts, near, x: Arc::new(x), breaks: Vec::new() }
     }
 
-    fn points(&self, cells: &Cells) -> Points {
+    pub(crate) fn points(&self, cells: &Cells) -> Points {
         let Some((grid, recorded)) = &self.grid else { return self.raw(cells) };
         let count = grid.count;
         let (mut sum, mut unknown, mut known) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
-        let (mut plain, mut readings) = (vec![0.0; count], vec![0_u32; count]);
         let (mut min, mut max) = (vec![f64::NAN; count], vec![f64::NAN; count]);
-        for (tick, cell) in self.ticks.iter().zip(&cells.cells) {
-            grid.spread(tick.shown - tick.nanos, tick.shown, |bucket, seconds| match *cell {
+        for &(tick, bucket, seconds) in &self.parts {
+            match cells.cells[tick] {
                 Cell::Absent => {}
                 Cell::Unknown => unknown[bucket] += seconds,
                 Cell::Value(value) => {
                     sum[bucket] += value * seconds;
                     known[bucket] += seconds;
-                    plain[bucket] += value;
-                    readings[bucket] += 1;
                     min[bucket] = value.min(min[bucket]);
                     max[bucket] = value.max(max[bucket]);
                 }
-            });
+            }
         }
         let mean = |bucket: usize| {
-            let seconds = (recorded[bucket] - unknown[bucket]).max(known[bucket]);
-            match readings[bucket] {
-                0 => f64::NAN,
-                readings if seconds <= 0.0 => plain[bucket] / f64::from(readings),
-                _ => sum[bucket] / seconds,
-            }
+            let seconds = time_of(recorded[bucket], unknown[bucket], known[bucket]);
+            if max[bucket].is_nan() { f64::NAN } else { sum[bucket] / seconds }
         };
         let mean: Vec<f64> = (0..count).map(mean).collect();
         for bucket in 0..count {
             // For the rest of the time it was not there, and had nothing.
-            if recorded[bucket] - unknown[bucket] - known[bucket] > recorded[bucket] * SAME {
+            if is_away(recorded[bucket], unknown[bucket] + known[bucket]) {
                 min[bucket] = min[bucket].min(0.0).min(max[bucket]);
             }
         }
@@ -285,11 +274,11 @@ impl<'a> Thinner<'a> {
     }
 
     /// What it comes to within the window. A subject that is not there for some of the time has nothing then, so that means add up.
-    fn summary(&self, cells: &Cells) -> Summary {
+    pub(crate) fn summary(&self, cells: &Cells) -> Summary {
         let Window { from, to, .. } = self.window;
-        // A tick at the very begin tells of the time before, unless it tells of no time at all.
-        let inside = |tick: &Tick| tick.shown <= to && (tick.shown > from || tick.shown == from && tick.nanos == 0);
-        let (mut recorded, mut unknown, mut plain) = (0.0, 0.0, 0.0);
+        // A tick at the very begin tells of the time before, unless there is none.
+        let inside = |tick: &Tick| tick.shown <= to && (tick.shown > from || tick.shown == from && tick.is_after_gap());
+        let (mut recorded, mut unknown) = (0.0, 0.0);
         let mut known: Vec<(f64, f64)> = Vec::new();
         let mut summary = Summary::default();
         let mut total = None;
@@ -298,14 +287,13 @@ impl<'a> Thinner<'a> {
             if !inside(tick) {
                 continue;
             }
-            let seconds = tick.nanos as f64 / 1e9;
+            let seconds = seconds(tick.nanos);
             recorded += seconds;
             match *cell {
                 Cell::Absent => {}
                 Cell::Unknown => unknown += seconds,
                 Cell::Value(value) => {
                     known.push((value, seconds));
-                    plain += value;
                     summary.last = Some(value);
                     peak = Some(match peak {
                         Some((highest, at)) if value <= highest + highest.abs() * SAME => (highest.max(value), at),
@@ -318,22 +306,48 @@ impl<'a> Thinner<'a> {
             }
         }
         let seconds: f64 = known.iter().map(|(_, seconds)| seconds).sum();
-        let all = (recorded - unknown).max(seconds);
+        let all = time_of(recorded, unknown, seconds);
         let sum: f64 = known.iter().map(|(value, seconds)| value * seconds).sum();
-        summary.mean = match known.len() {
-            0 => None,
-            readings if all <= 0.0 => Some(plain / readings as f64),
-            _ => Some(sum / all),
-        };
+        summary.mean = (!known.is_empty()).then(|| sum / all);
         summary.peak = peak.map(|(value, _)| value);
         summary.peak_at = peak.map(|(_, at)| millis(at));
         summary.total = total;
-        if !known.is_empty() && all - seconds > all * SAME {
+        if !known.is_empty() && is_away(all, seconds) {
             known.push((0.0, all - seconds));
         }
-        summary.p95 = quantile(known, 0.95);
+        summary.p95 = quantile(grouped(known), 0.95);
         summary
     }
+}
+
+/// The time over which a mean is taken: all that was recorded but what is not known. What 32 bits can't tell from nothing is what is known alone.
+pub(crate) fn time_of(recorded: f64, unknown: f64, known: f64) -> f64 {
+    let rest = recorded - unknown;
+    if rest <= recorded * 1e-5 { known } else { rest.max(known) }
+}
+
+/// Whether a subject was not there for some of the time that was recorded. What 32 bits can't tell is none.
+pub(crate) fn is_away(recorded: f64, there: f64) -> bool {
+    recorded - there > recorded * 1e-5 && recorded - there > 1e-6
+}
+
+/// Of very many values, means of some that follow each other: sorting all would take longer than looking.
+fn grouped(values: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let together = values.len().div_ceil(MOST_SORTED);
+    if together < 2 {
+        return values;
+    }
+    let mean = |group: &[(f64, f64)]| {
+        let seconds: f64 = group.iter().map(|(_, seconds)| seconds).sum();
+        let sum: f64 = group.iter().map(|(value, seconds)| value * seconds).sum();
+        (if seconds > 0.0 { sum / seconds } else { group[0].0 }, seconds)
+    };
+    // The time of a subject that was not there stands last, and by itself.
+    let (last, rest) = match values.split_last() {
+        Some((last, rest)) => (Some(*last), rest),
+        None => (None, &values[..]),
+    };
+    rest.chunks(together).map(mean).chain(last).collect()
 }
 
 /// The smallest value that this share of the time does not exceed.

@@ -1,6 +1,7 @@
 //! Processes: those of a moment, those with a name, and the life of one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use barograph_model::{Described, Rate};
 use barograph_sources::{Process, Processes};
@@ -17,6 +18,9 @@ type Id = (i64, i64);
 
 /// No more processes are found than this.
 const MOST_FOUND: usize = 200;
+
+/// Of those that have ended, what so many used at their end is read.
+const MOST_READ: usize = 20;
 
 /// One process's life.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -87,21 +91,29 @@ impl View {
         let wanted = text.trim().to_lowercase();
         let has = |said: &Option<String>| said.as_ref().is_some_and(|said| said.to_lowercase().contains(&wanted));
         let is_found = |id: &Id, who: &Who| wanted.parse() == Ok(id.0) || has(&who.row.name) || has(&who.row.command);
-        let mut found: Vec<(Id, Who)> = known.identities(None)?.into_iter().filter(|(id, who)| !wanted.is_empty() && is_found(id, who)).collect();
-        found.sort_by_key(|(id, _)| *id);
+        let who = known.who()?;
+        let mut found: Vec<(&Id, &Who)> = who.iter().filter(|(id, who)| !wanted.is_empty() && is_found(id, who)).collect();
+        // Those that are there still, and then those that ended last.
+        found.sort_by_key(|(id, who)| (who.is_gone, if who.is_gone { -who.shown } else { 0 }, **id));
         found.truncate(MOST_FOUND);
         let (_, end) = self.range();
         let reach = known.reach();
+        let present = known.samples(Query::all(), end.saturating_sub(3 * reach), end)?;
+        let of_present = present.as_ref().map(rows_of).unwrap_or_default();
         let mut rows = Vec::with_capacity(found.len());
-        for (id, who) in found {
-            let to = if who.is_gone { who.shown } else { end };
+        let mut gone_read = 0;
+        for (&id, who) in found {
+            if let Some((samples, own)) = present.as_ref().zip(of_present.get(&id)) {
+                rows.push(known.row(id, samples, own, Some(who)));
+                continue;
+            }
+            gone_read += 1;
             let one = Query::all().equal(column(Process::pid), id.0).equal(column(Process::start_ticks), id.1);
-            let samples = known.samples(one, to.saturating_sub(3 * reach), to)?;
-            let row = match &samples {
-                Some(samples) => known.row(id, samples, &(0..samples.len()).collect::<Vec<_>>(), Some(&who)),
-                None => ProcessRow { pid: id.0, start_ticks: id.1, ..who.row },
-            };
-            rows.push(row);
+            let samples = if gone_read <= MOST_READ { known.samples(one, who.shown.saturating_sub(3 * reach), who.shown)? } else { None };
+            rows.push(match &samples {
+                Some(samples) => known.row(id, samples, &(0..samples.len()).collect::<Vec<_>>(), Some(who)),
+                None => ProcessRow { pid: id.0, start_ticks: id.1, ..who.row.clone() },
+            });
         }
         Ok(rows)
     }
@@ -109,9 +121,11 @@ impl View {
     /// One process's life; `None` for one that the recording does not know.
     pub fn life(&self, pid: i64, start_ticks: i64) -> Result<Option<Life>, Error> {
         let known = self.known();
-        let life = known.timeline.process_life(pid, start_ticks)?;
-        let (identity, samples) = (&life.identity, &life.samples);
-        let mut shown = known.clock.shown_times(identity);
+        let of_one = Query::all().equal(column(Processes::pid), pid).equal(column(Processes::start_ticks), start_ticks);
+        let identity = known.frame(Processes::TABLE.name, &of_one)?;
+        let who = known.who()?;
+        let (Some(identity), Some(who)) = (&identity, who.get(&(pid, start_ticks))) else { return known.unnamed_life(pid, start_ticks) };
+        let shown = known.clock.shown_times(identity);
         let texts = |name: String| identity.texts(&name).into_iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>();
         let (change, name, command) = (texts(column(Processes::change)), texts(column(Processes::name)), texts(column(Processes::command_line)));
         let (executable, user) = (texts(column(Processes::executable)), texts(column(Processes::user)));
@@ -131,31 +145,55 @@ impl View {
         let identities: Vec<Identity> = (0..identity.len()).map(of_row).collect();
         let last = |name: String| identity.ints(&name).into_iter().flatten().next_back();
         let (exit_code, exit_signal) = (last(column(Processes::exit_code)), last(column(Processes::exit_signal)));
-        shown.extend(known.clock.shown_times(samples));
-        let (Some(&from), Some(&to)) = (shown.iter().min(), shown.iter().max()) else { return Ok(None) };
+        let (from, to) = (who.first_shown, if who.is_gone { who.shown } else { self.range().1 });
         let panels = panels::of_process(&known, pid, start_ticks);
         Ok(Some(Life { pid, start_ticks, from: millis(from), to: millis(to), exit_code, exit_signal, identities, panels }))
     }
 }
 
 /// The latest that is known of who a process is.
+#[derive(Clone, Debug)]
 pub(crate) struct Who {
+    first_shown: i64,
     row: ProcessRow,
     is_gone: bool,
     started_seconds: Option<f64>,
     shown: i64,
 }
 
-/// The last names of all processes.
-pub(crate) fn names(known: &Known) -> Result<HashMap<Id, String>, Error> {
-    let identities = known.identities(None)?;
-    Ok(identities.into_iter().filter_map(|(id, who)| Some((id, who.row.name?))).collect())
+/// Who all processes are.
+pub(crate) type Everybody = HashMap<Id, Who>;
+
+impl Who {
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.row.name.as_deref()
+    }
 }
 
 impl Known {
+    /// The life of a process of which only its rows are known.
+    fn unnamed_life(&self, pid: i64, start_ticks: i64) -> Result<Option<Life>, Error> {
+        let of_one = Query::all().columns([column(Process::pid)]).equal(column(Process::pid), pid).equal(column(Process::start_ticks), start_ticks);
+        let Some(samples) = self.frame(Process::TABLE.name, &of_one)? else { return Ok(None) };
+        let shown = self.clock.shown_times(&samples);
+        let (Some(&from), Some(&to)) = (shown.first(), shown.last()) else { return Ok(None) };
+        let panels = panels::of_process(self, pid, start_ticks);
+        let (from, to) = (millis(from), millis(to));
+        Ok(Some(Life { pid, start_ticks, from, to, exit_code: None, exit_signal: None, identities: Vec::new(), panels }))
+    }
+
     /// How long a process's last row counts as the present.
     fn reach(&self) -> i64 {
         ((2.0 * self.timeline.facts().interval_seconds).max(2.0) * 1e9) as i64
+    }
+
+    /// Who all processes are, by the last that is known of each.
+    pub(crate) fn who(&self) -> Result<Arc<Everybody>, Error> {
+        if let Some(known) = self.everybody.get() {
+            return Ok(known.clone());
+        }
+        let all = Arc::new(self.identities(None)?);
+        Ok(self.everybody.get_or_init(|| all).clone())
     }
 
     /// Rows of processes between two shown times.
@@ -170,13 +208,13 @@ impl Known {
     }
 
     /// Who the processes are, by what was known at a time of the monotonic clock, or at the end. Later words add to earlier ones.
-    pub(crate) fn identities(&self, until: Option<i64>) -> Result<HashMap<Id, Who>, Error> {
+    pub(crate) fn identities(&self, until: Option<i64>) -> Result<Everybody, Error> {
         let mut wanted = columns([Processes::pid, Processes::start_ticks, Processes::parent_pid]);
         wanted.extend(columns([Processes::change, Processes::name, Processes::command_line, Processes::user]));
         wanted.push(column(Processes::in_job));
         wanted.push(column(Processes::started));
         let query = Query::all().columns(wanted).monotonic(i64::MIN, until.unwrap_or(i64::MAX));
-        let mut all: HashMap<Id, Who> = HashMap::new();
+        let mut all = Everybody::new();
         let Some(frame) = self.frame(Processes::TABLE.name, &query)? else { return Ok(all) };
         let shown = self.clock.shown_times(&frame);
         let ints = |name: String| frame.ints(&name);
@@ -187,7 +225,7 @@ impl Known {
         let [name, command, user, change] = names.each_ref().map(|name| frame.texts(name));
         for row in 0..frame.len() {
             let Some(id) = pids[row].zip(starts[row]) else { continue };
-            let nobody = || Who { row: ProcessRow::default(), is_gone: false, started_seconds: None, shown: 0 };
+            let nobody = || Who { row: ProcessRow::default(), is_gone: false, started_seconds: None, first_shown: shown[row], shown: 0 };
             let who = all.entry(id).or_insert_with(nobody);
             let learn = |known: &mut Option<String>, said: Option<&str>| {
                 if let Some(said) = said.filter(|said| !said.is_empty() && known.as_deref() != Some(said)) {

@@ -11,7 +11,8 @@ use barograph_store::{Frame, Point, Rates, Reading, TableInfo};
 
 use crate::clock::Clock;
 use crate::columns::{has_passing_subjects, is_counter};
-use crate::rows::kept_unit;
+use crate::grid::Grid;
+use crate::rows::{MOMENT_NANOS, kept_unit};
 use crate::{Key, Spec};
 
 /// What one subject did in each stretch from its first one on.
@@ -97,25 +98,21 @@ impl Track {
             max: vec![f32::NAN; count],
             ..Track::default()
         };
-        let (mut has_value, mut at_once) = (vec![false; count], vec![0.0; count]);
+        let mut has_value = vec![false; count];
         for track in tracks {
             let from = stretches.start.max(track.begin);
             let to = stretches.end.min(track.begin + track.sum.len());
             for stretch in from..to.max(from) {
                 let (own, place) = (stretch - track.begin, stretch - stretches.start);
                 sum.sum[place] += track.sum[own];
-                if !track.max[own].is_nan() {
-                    has_value[place] = true;
-                    at_once[place] += track.max[own];
-                }
+                has_value[place] |= !track.max[own].is_nan();
             }
             sum.leaps.extend(&track.leaps);
         }
         for place in (0..count).filter(|&place| has_value[place]) {
             let seconds = recorded[stretches.start + place];
             sum.known[place] = seconds;
-            // What holds for no time at all was read at one moment.
-            let mean = if seconds > 0.0 { sum.sum[place] / seconds } else { at_once[place] };
+            let mean = sum.sum[place] / seconds.max(f32::MIN_POSITIVE);
             (sum.min[place], sum.max[place]) = (mean, mean);
         }
         sum
@@ -130,7 +127,6 @@ impl Track {
         if self.sum.is_empty() {
             self.begin = stretch;
         }
-        // What is told of a time before its first stretch belongs to that one's edge: there is no such time.
         let place = stretch.saturating_sub(self.begin);
         if self.sum.len() <= place {
             self.sum.resize(place + 1, 0.0);
@@ -207,14 +203,70 @@ pub(crate) struct Pyramid {
 }
 
 /// A column of keys.
-enum KeyColumn<'a> {
+pub(crate) enum KeyColumn<'a> {
     Whole(&'a [i64]),
     Ints(Vec<Option<i64>>),
     Texts(Vec<Option<&'a str>>),
 }
 
+/// The keys of rows.
+pub(crate) fn key_columns<'a>(keys: &[(String, bool)], frame: &'a Frame) -> Vec<KeyColumn<'a>> {
+    let column = |(key, is_text): &(String, bool)| {
+        if *is_text {
+            return KeyColumn::Texts(frame.texts(key));
+        }
+        frame.all_ints(key).map_or_else(|| KeyColumn::Ints(frame.ints(key)), KeyColumn::Whole)
+    };
+    keys.iter().map(column).collect()
+}
+
+/// Columns added and taken away; NaN where any is absent, unless it is absent in all rows and merely adds.
+pub(crate) fn values(frame: &Frame, plus: &[String], minus: &[String]) -> Vec<f64> {
+    let mut plus = plus.iter().map(|column| frame.numbers(column)).filter(|column| column.iter().any(|value| !value.is_nan()));
+    let Some(mut values) = plus.next() else { return vec![f64::NAN; frame.len()] };
+    for column in plus {
+        values.iter_mut().zip(column).for_each(|(value, more)| *value += more);
+    }
+    for column in minus {
+        values.iter_mut().zip(frame.numbers(column)).for_each(|(value, less)| *value -= less);
+    }
+    values
+}
+
+/// The ticks of rows, monotonic and UTC, in order.
+pub(crate) fn ticks_of(frame: &Frame, runs: &[Range<usize>]) -> Vec<(i64, i64)> {
+    let (utc, monotonic) = (frame.times(), frame.monotonic());
+    let mut ticks: Vec<(i64, i64)> = Vec::new();
+    let mut missing: Vec<(i64, i64)> = Vec::new();
+    for run in runs {
+        let mut place = ticks.partition_point(|tick| tick.0 < monotonic[run.start]);
+        for row in run.clone() {
+            while place < ticks.len() && ticks[place].0 < monotonic[row] {
+                place += 1;
+            }
+            match ticks.get(place) {
+                Some(tick) if tick.0 == monotonic[row] => {}
+                Some(_) => missing.push((monotonic[row], utc[row])),
+                None => ticks.push((monotonic[row], utc[row])),
+            }
+        }
+    }
+    if !missing.is_empty() {
+        ticks.append(&mut missing);
+        ticks.sort_unstable();
+        ticks.dedup_by_key(|tick| tick.0);
+    }
+    ticks
+}
+
+/// Whether rows are as our recordings have them: of each subject in the order of time, and none earlier than this.
+pub(crate) fn are_in_order(frame: &Frame, runs: &[Range<usize>], since: Option<i64>) -> bool {
+    let monotonic = frame.monotonic();
+    runs.iter().all(|run| monotonic[run.clone()].is_sorted() && since.is_none_or(|since| monotonic[run.start] >= since))
+}
+
 impl KeyColumn<'_> {
-    fn same(&self, a: usize, b: usize) -> bool {
+    pub(crate) fn same(&self, a: usize, b: usize) -> bool {
         match self {
             KeyColumn::Whole(values) => values[a] == values[b],
             KeyColumn::Ints(values) => values[a] == values[b],
@@ -222,7 +274,7 @@ impl KeyColumn<'_> {
         }
     }
 
-    fn key(&self, row: usize) -> Key {
+    pub(crate) fn key(&self, row: usize) -> Key {
         let nameless = || Key::Text(String::new());
         match self {
             KeyColumn::Whole(values) => Key::Number(values[row]),
@@ -293,27 +345,13 @@ impl Pyramid {
         if frame.is_empty() {
             return true;
         }
-        let keys: Vec<KeyColumn<'_>> = self
-            .keys
-            .iter()
-            .map(|(key, is_text)| {
-                if *is_text {
-                    return KeyColumn::Texts(frame.texts(key));
-                }
-                frame.all_ints(key).map_or_else(|| KeyColumn::Ints(frame.ints(key)), KeyColumn::Whole)
-            })
-            .collect();
+        let keys = key_columns(&self.keys, frame);
         let runs = runs(frame.len(), &keys);
-        let monotonic = frame.monotonic();
-        if runs.iter().any(|run| !monotonic[run.clone()].is_sorted())
-            || monotonic
-                .iter()
-                .any(|&nanos| nanos <= self.until && self.until != i64::MIN && self.ticks.back().is_none_or(|last| nanos < last.monotonic))
-        {
+        if !are_in_order(frame, &runs, self.ticks.back().map(|last| last.monotonic)) {
             return false;
         }
         let first_tick = self.take_ticks(frame, &runs);
-        let values = self.values(frame);
+        let values = values(frame, &self.plus, &self.minus);
         let counted = self.counted.as_ref().map(|counted| frame.numbers(counted));
         for run in runs {
             let key: Vec<Key> = keys.iter().map(|column| column.key(run.start)).collect();
@@ -324,49 +362,16 @@ impl Pyramid {
         true
     }
 
-    /// Columns added and taken away; NaN where any is absent, unless it is absent in all rows and merely adds.
-    fn values(&self, frame: &Frame) -> Vec<f64> {
-        let mut plus = self.plus.iter().map(|column| frame.numbers(column)).filter(|column| column.iter().any(|value| !value.is_nan()));
-        let Some(mut values) = plus.next() else { return vec![f64::NAN; frame.len()] };
-        for column in plus {
-            values.iter_mut().zip(column).for_each(|(value, more)| *value += more);
-        }
-        for column in &self.minus {
-            values.iter_mut().zip(frame.numbers(column)).for_each(|(value, less)| *value -= less);
-        }
-        values
-    }
-
     /// Adds the ticks of these rows; gives the place of the first one that they may have.
     fn take_ticks(&mut self, frame: &Frame, runs: &[Range<usize>]) -> usize {
-        let (utc, monotonic) = (frame.times(), frame.monotonic());
-        let mut ticks: Vec<(i64, i64)> = Vec::new();
-        let mut missing: Vec<(i64, i64)> = Vec::new();
-        for run in runs {
-            let mut place = 0;
-            for row in run.clone() {
-                while place < ticks.len() && ticks[place].0 < monotonic[row] {
-                    place += 1;
-                }
-                match ticks.get(place) {
-                    Some(tick) if tick.0 == monotonic[row] => {}
-                    Some(_) => missing.push((monotonic[row], utc[row])),
-                    None => ticks.push((monotonic[row], utc[row])),
-                }
-            }
-        }
-        if !missing.is_empty() {
-            ticks.append(&mut missing);
-            ticks.sort_unstable();
-            ticks.dedup_by_key(|tick| tick.0);
-        }
+        let ticks = ticks_of(frame, runs);
         let begin = ticks.first().map_or(0, |tick| self.ticks.partition_point(|known| known.monotonic < tick.0));
         for (monotonic, utc) in ticks {
             let before = self.ticks.back().map(|tick| tick.monotonic);
             if before.is_some_and(|before| before >= monotonic) {
                 continue;
             }
-            let nanos = before.map(|before| monotonic - before).filter(|nanos| *nanos <= self.stale_nanos).unwrap_or(0);
+            let nanos = before.map(|before| monotonic - before).filter(|nanos| *nanos <= self.stale_nanos).unwrap_or(MOMENT_NANOS);
             let shown = self.clock.shown(utc, monotonic);
             self.from.get_or_insert((shown - nanos - 1).div_euclid(self.width) * self.width);
             let (recorded, from, width) = (&mut self.recorded, self.from.unwrap_or(0), self.width);
@@ -517,8 +522,12 @@ impl Sums<'_> {
                     }
                 }
             }
-            // Who was not there before its first row.
-            Rate::First if self.has_keys && is_first => {}
+            // Who was not there before its first row. Its time begins here all the same: a later rate may reach back.
+            Rate::First if self.has_keys && is_first => {
+                spread(from, width, at.shown, at.shown, |stretch, _| {
+                    subject.track.place(stretch);
+                });
+            }
             Rate::First | Rate::NoData | Rate::Stale => {
                 subject.open.retain(|(_, end, _)| at.monotonic - end <= self.stale_nanos);
                 subject.open.push((at.monotonic - at.nanos, at.monotonic, at.shown));
@@ -539,7 +548,7 @@ impl Sums<'_> {
 }
 
 /// Rows of the same subject that stand together.
-fn runs(rows: usize, keys: &[KeyColumn<'_>]) -> Vec<Range<usize>> {
+pub(crate) fn runs(rows: usize, keys: &[KeyColumn<'_>]) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let mut begin = 0;
     for row in 1..=rows {
@@ -551,13 +560,7 @@ fn runs(rows: usize, keys: &[KeyColumn<'_>]) -> Vec<Range<usize>> {
     runs
 }
 
-/// Says to which stretches a time belongs, and for how many seconds to each. One without length belongs to where it is.
-fn spread(origin: i64, width: i64, begin: i64, end: i64, mut take: impl FnMut(usize, f64)) {
-    let place = |nanos: i64| (nanos - origin).div_euclid(width);
-    let last = place(end - 1);
-    let first = if begin >= end { last } else { place(begin) };
-    for stretch in first.max(0)..=last {
-        let from = origin + stretch * width;
-        take(stretch as usize, (end.min(from + width) - begin.max(from)).max(0) as f64 / 1e9);
-    }
+/// Says to which stretches a time belongs, and for how many seconds to each.
+fn spread(from: i64, width: i64, begin: i64, end: i64, take: impl FnMut(usize, f64)) {
+    Grid { from, width, count: usize::MAX }.spread(begin, end, take);
 }

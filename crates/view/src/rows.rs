@@ -37,8 +37,26 @@ pub(crate) struct Tick {
     pub(crate) shown: i64,
     /// The monotonic clock.
     pub(crate) monotonic: i64,
-    /// How long before it its values hold: since the tick before, and no time at all after a gap.
+    /// How long before it its values hold: since the tick before, and next to no time after a gap.
     pub(crate) nanos: i64,
+}
+
+/// For so long a value holds of which nothing is known but that it was so at a moment.
+pub(crate) const MOMENT_NANOS: i64 = 1;
+
+/// What that weighs: nothing beside any time, and by itself enough for a mean.
+const MOMENT_SECONDS: f64 = 1e-18;
+
+/// What so much time weighs.
+pub(crate) fn seconds(nanos: i64) -> f64 {
+    if nanos <= MOMENT_NANOS { MOMENT_SECONDS } else { nanos as f64 / 1e9 }
+}
+
+impl Tick {
+    /// Whether there is a gap before it.
+    pub(crate) fn is_after_gap(&self) -> bool {
+        self.nanos <= MOMENT_NANOS
+    }
 }
 
 /// A line before it is thinned: a cell for each tick.
@@ -73,7 +91,7 @@ impl<'a> Rows<'a> {
             let before = ticks.last().map(|tick| tick.monotonic);
             if before != Some(monotonic) {
                 let nanos = before.map(|before| monotonic - before).filter(|nanos| *nanos <= stale_nanos);
-                ticks.push(Tick { shown, monotonic, nanos: nanos.unwrap_or(0) });
+                ticks.push(Tick { shown, monotonic, nanos: nanos.unwrap_or(MOMENT_NANOS) });
             }
             tick_of.push(ticks.len() - 1);
         }
@@ -160,7 +178,7 @@ impl<'a> Rows<'a> {
         let places: Vec<usize> = (0..self.ticks.len()).filter(there).collect();
         let mut ticks: Vec<Tick> = places.iter().map(|&place| self.ticks[place]).collect();
         for place in (0..ticks.len()).rev() {
-            ticks[place].nanos = if place == 0 { 0 } else { ticks[place].monotonic - ticks[place - 1].monotonic };
+            ticks[place].nanos = if place == 0 { MOMENT_NANOS } else { ticks[place].monotonic - ticks[place - 1].monotonic };
         }
         let gains = if cells.gains.is_empty() { Vec::new() } else { places.iter().map(|&place| cells.gains[place]).collect() };
         (ticks, Cells { key: cells.key.clone(), cells: places.iter().map(|&place| cells.cells[place]).collect(), gains })

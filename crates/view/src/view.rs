@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use barograph_model::Described;
-use barograph_sources::{Cpu, Job, Memory, Own};
+use barograph_sources::{Cpu, Job, Memory, Own, Processes};
 use barograph_store::{Facts, Frame, Query, State, TableInfo, Timeline, stale_nanos};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::columns::{column, is_said};
+use crate::moment::Everybody;
 use crate::wide::Small;
-use crate::{Card, Panel};
+use crate::{Card, Gap, Panel, Window};
 use crate::{Error, panels};
 
 /// Rows whose times are looked at to learn how far ticks lie apart.
-const ROWS_FOR_INTERVAL: u64 = 50_000;
+const ROWS_FOR_INTERVAL: u64 = 5000;
+
+/// For what is held of tables, unless told otherwise: enough for CPU and memory of 200 processes over a day.
+const MEMORY: usize = 225 << 20;
 
 /// A recording that is looked at. It can be shared between threads; what it answers is what it knew when it was opened or last refreshed, rows of a live
 /// recording included that came since.
@@ -34,17 +38,36 @@ pub(crate) struct Known {
     pub(crate) clock: Clock,
     /// For each table the time between two ticks, worked out when first asked for.
     intervals: Mutex<BTreeMap<String, i64>>,
+    /// The times of all ticks.
+    ticks: Arc<Ticks>,
+    /// Who all processes are, when somebody has asked.
+    pub(crate) everybody: OnceLock<Arc<Everybody>>,
+}
+
+/// The times of ticks, and how long the machine had slept by then.
+#[derive(Clone, Debug, Default)]
+struct Ticks {
+    table: String,
+    utc: Vec<i64>,
+    monotonic: Vec<i64>,
+    suspended: Vec<f64>,
 }
 
 impl View {
     /// Opens a recording of any state.
     pub fn open(path: &Path) -> Result<View, Error> {
-        Ok(View { known: RwLock::new(Arc::new(Known::read(Timeline::open(path)?)?)), small: Small::default() })
+        View::with_memory(path, MEMORY)
+    }
+
+    /// The same with so many bytes, about, for what is held of its tables, so that each question need not read them. With less, and of a longer recording, it
+    /// is held in stretches of some seconds, and narrow windows are read.
+    pub fn with_memory(path: &Path, bytes: usize) -> Result<View, Error> {
+        Ok(View { known: RwLock::new(Arc::new(Known::read(Timeline::open(path)?, None)?)), small: Small::new(bytes) })
     }
 
     /// Looks again at a recording that may have grown. Says whether there is anything new: rows, facts, or another state.
     pub fn refresh(&self) -> Result<bool, Error> {
-        let new = Known::read(self.timeline().reopened()?)?;
+        let new = Known::read(self.timeline().reopened()?, Some(&self.known()))?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = new.state != known.state || new.tables != known.tables || new.timeline.facts() != known.timeline.facts();
         if new.clock != known.clock {
@@ -93,29 +116,72 @@ impl View {
         panels::cards(&self.known())
     }
 
-    /// Waits until all that is worked out in the background is.
-    pub fn settle(&self) {}
-
     pub(crate) fn known(&self) -> Arc<Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Known {
-    fn read(timeline: Timeline) -> Result<Known, Error> {
-        let tables = timeline.tables()?.into_iter().map(|table| (table.name.clone(), table)).collect();
-        let mut known = Known { state: timeline.state(), timeline: Arc::new(timeline), tables, clock: Clock::default(), intervals: Mutex::default() };
-        if let Some(ticks) = known.ticks(&Query::all())? {
-            known.clock = Clock::of(ticks.times(), ticks.monotonic());
+    /// What is there now; of what was known before, only what is new is read.
+    fn read(timeline: Timeline, before: Option<&Known>) -> Result<Known, Error> {
+        let tables: BTreeMap<String, TableInfo> = timeline.tables()?.into_iter().map(|table| (table.name.clone(), table)).collect();
+        let mut known = Known {
+            state: timeline.state(),
+            timeline: Arc::new(timeline),
+            tables,
+            clock: Clock::default(),
+            intervals: Mutex::default(),
+            ticks: Arc::default(),
+            everybody: OnceLock::new(),
+        };
+        if let Some(before) = before {
+            let of_processes = |known: &Known| known.tables.get(Processes::TABLE.name).cloned();
+            if of_processes(before) == of_processes(&known) {
+                known.everybody = before.everybody.clone();
+            }
         }
+        known.ticks = known.read_ticks(before.map(|before| &before.ticks))?;
+        known.clock = Clock::of(&known.ticks.utc, &known.ticks.monotonic);
         Ok(known)
     }
 
-    /// A row for each tick, with what is known of suspended time.
-    pub(crate) fn ticks(&self, query: &Query) -> Result<Option<Frame>, Error> {
+    /// A row for each tick.
+    fn read_ticks(&self, before: Option<&Arc<Ticks>>) -> Result<Arc<Ticks>, Error> {
         let sampled = [Own::TABLE, Job::TABLE, Memory::TABLE, Cpu::TABLE];
-        let Some(table) = sampled.iter().find(|table| self.tables.get(table.name).is_some_and(|info| info.rows > 0)) else { return Ok(None) };
-        self.frame(table.name, &query.clone().columns([column(Own::suspended)]))
+        let Some(table) = sampled.iter().find(|table| self.tables.get(table.name).is_some_and(|info| info.rows > 0)) else {
+            return Ok(Arc::default());
+        };
+        let before = before.filter(|before| before.table == table.name);
+        let last = before.and_then(|before| before.monotonic.last().copied());
+        let newest = self.tables.get(table.name).and_then(|info| info.monotonic_range).map(|(_, newest)| newest);
+        if let Some(before) = before.filter(|_| newest <= last) {
+            return Ok(before.clone());
+        }
+        let query = Query::all().columns([column(Own::suspended)]).monotonic(last.map_or(i64::MIN, |last| last + 1), i64::MAX);
+        let Some(new) = self.frame(table.name, &query)? else { return Ok(Arc::default()) };
+        let mut ticks = before.map(|before| (**before).clone()).unwrap_or_default();
+        ticks.table = table.name.to_owned();
+        ticks.utc.extend(new.times());
+        ticks.monotonic.extend(new.monotonic());
+        ticks.suspended.extend(new.numbers(&column(Own::suspended)));
+        Ok(Arc::new(ticks))
+    }
+
+    /// Where ticks are missing.
+    pub(crate) fn gaps(&self, window: Window) -> Vec<Gap> {
+        let stale = stale_nanos(self.timeline.facts().interval_seconds);
+        let Ticks { utc, monotonic, suspended, .. } = &*self.ticks;
+        let shown = |place: usize| self.clock.shown(utc[place], monotonic[place]);
+        let gap = |after: usize| {
+            let (nanos, before) = (monotonic[after] - monotonic[after - 1], after - 1);
+            if nanos <= stale || shown(after) < window.from || shown(before) > window.to {
+                return None;
+            }
+            let slept = suspended[after] - suspended[before];
+            let why = if slept * 2e9 > nanos as f64 { "suspended" } else { "no readings" };
+            Some(Gap { from: millis(shown(before)), to: millis(shown(after)), why: why.to_owned() })
+        };
+        (1..monotonic.len()).filter_map(gap).collect()
     }
 
     /// Rows of a table; none where there is no such table.

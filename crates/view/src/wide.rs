@@ -10,23 +10,16 @@ use barograph_store::{Frame, Query, TableInfo};
 
 use crate::clock::millis;
 use crate::columns::{is_counter, is_said};
+use crate::fine::Fine;
 use crate::grid::Grid;
-use crate::lines::{Labels, SAME, quantile};
+use crate::lines::{Labels, MOST_SORTED, Thinner, is_away, quantile, time_of};
 use crate::pyramid::{Part, Pyramid, Track};
+use crate::rows::Cells;
 use crate::view::Known;
 use crate::{Error, Key, Kind, Line, Points, Spec, Summary, Unit, Window};
 
 /// Stretches of all subjects of a table together, about: more would take too much memory.
 const MOST_STRETCHES: f64 = 2_500_000.0;
-
-/// Memory that all tables in small may take. What was not asked for longest goes first.
-const MOST_BYTES: usize = 160 << 20;
-
-/// Stretches that are sorted for a percentile; of more, some are taken together.
-const MOST_SORTED: usize = 4096;
-
-/// Seconds are kept in 32 bits: parts of this relative size are none.
-const ROUGHLY: f64 = 1e-5;
 
 /// Which columns of which table, and which of its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,11 +36,50 @@ impl Columns {
     }
 }
 
-type Shared = Arc<Mutex<Pyramid>>;
+/// A table in memory: each tick, or for one that is too large for that, stretches of ticks.
+#[derive(Debug)]
+enum Held {
+    Fine(Box<Fine>),
+    Coarse(Box<Pyramid>),
+}
+
+impl Held {
+    fn until(&self) -> i64 {
+        match self {
+            Held::Fine(fine) => fine.until(),
+            Held::Coarse(pyramid) => pyramid.until,
+        }
+    }
+
+    fn columns(&self) -> Vec<String> {
+        match self {
+            Held::Fine(fine) => fine.columns().cloned().collect(),
+            Held::Coarse(pyramid) => pyramid.columns().cloned().collect(),
+        }
+    }
+
+    fn add(&mut self, frame: &Frame) -> bool {
+        match self {
+            Held::Fine(fine) => fine.add(frame),
+            Held::Coarse(pyramid) => pyramid.add(frame),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Held::Fine(fine) => fine.bytes(),
+            Held::Coarse(pyramid) => pyramid.bytes(),
+        }
+    }
+}
+
+type Shared = Arc<Mutex<Held>>;
 
 /// Tables in small, as far as somebody has asked for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Small {
+    /// Memory that all together may take, about. What was not asked for longest goes first.
+    most_bytes: usize,
     kept: Mutex<Kept>,
 }
 
@@ -55,14 +87,26 @@ pub(crate) struct Small {
 struct Kept {
     /// How often something was asked for.
     asked: u64,
-    /// Each with when it was last asked for.
-    all: HashMap<Columns, (u64, Shared)>,
+    all: HashMap<Columns, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// When it was last asked for.
+    asked: u64,
+    /// How much memory was set aside for it.
+    reserved: usize,
+    held: Shared,
 }
 
 /// Lines of several specs, each with its spec's place.
 pub(crate) type Placed = Vec<(usize, Vec<Line>)>;
 
 impl Small {
+    pub(crate) fn new(most_bytes: usize) -> Small {
+        Small { most_bytes, kept: Mutex::default() }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,24 +116,33 @@ impl Small {
         self.kept().all.clear();
     }
 
-    fn find(&self, columns: Columns, make: impl FnOnce() -> Pyramid) -> Shared {
+    /// What is held of these columns; if that is nothing yet, what `make` makes of whether there is room for each tick.
+    fn find(&self, columns: Columns, rows: u64, make: impl FnOnce(bool) -> Held) -> Shared {
         let mut kept = self.kept();
         kept.asked += 1;
         let now = kept.asked;
-        let entry = kept.all.entry(columns).or_insert_with(|| (now, Arc::new(Mutex::new(make()))));
-        entry.0 = now;
-        entry.1.clone()
+        if let Some(entry) = kept.all.get_mut(&columns) {
+            entry.asked = now;
+            return entry.held.clone();
+        }
+        let taken: usize = kept.all.values().map(|entry| entry.reserved).sum();
+        let wanted = usize::try_from(rows).unwrap_or(usize::MAX).saturating_mul(size_of::<f32>());
+        let has_room = taken.saturating_add(wanted) <= self.most_bytes / 3 * 2;
+        let held = Arc::new(Mutex::new(make(has_room)));
+        kept.all.insert(columns, Entry { asked: now, reserved: if has_room { wanted } else { 0 }, held: held.clone() });
+        held
     }
 
     /// Lets go of what was not asked for longest, until the rest fits.
     fn trim(&self) {
         let mut kept = self.kept();
-        let mut sizes: Vec<(u64, usize, Columns)> =
-            kept.all.iter().map(|(columns, (at, one))| (*at, one.try_lock().map_or(0, |one| one.bytes()), columns.clone())).collect();
-        sizes.sort_by_key(|(at, ..)| *at);
+        // Who is at work is not disturbed.
+        let size = |entry: &Entry| entry.held.try_lock().map_or(0, |held| held.bytes());
+        let mut sizes: Vec<(u64, usize, Columns)> = kept.all.iter().map(|(columns, entry)| (entry.asked, size(entry), columns.clone())).collect();
+        sizes.sort_by_key(|(asked, ..)| *asked);
         let mut bytes: usize = sizes.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, size, columns) in sizes {
-            if bytes <= MOST_BYTES {
+            if bytes <= self.most_bytes {
                 break;
             }
             kept.all.remove(&columns);
@@ -108,23 +161,35 @@ fn width_of(table: &TableInfo, interval_nanos: i64) -> i64 {
 }
 
 impl Known {
-    /// Whether a table is shown in small in this window: buckets hold whole stretches, and there are more ticks than buckets.
+    /// Whether a table has more ticks in this window than there are buckets.
     pub(crate) fn is_wide(&self, table: &TableInfo, window: Window) -> Result<bool, Error> {
         let Some((first, last)) = self.clock.shown_range(table.range, table.monotonic_range).filter(|_| !is_said(&table.name)) else {
             return Ok(false);
         };
         let interval = self.interval_nanos(table)?;
         let inside = window.to.min(last).saturating_sub(window.from.max(first));
-        let has_many = inside / interval.max(1) > i64::try_from(window.buckets).unwrap_or(i64::MAX);
-        Ok(has_many && Grid::of(window).width >= width_of(table, interval))
+        Ok(inside / interval.max(1) > i64::try_from(window.buckets).unwrap_or(i64::MAX))
     }
 
-    /// Lines of one table's specs, by their places.
-    pub(crate) fn wide(&self, small: &Small, table: &TableInfo, specs: &[(usize, &Spec)], window: Window) -> Result<Option<Placed>, Error> {
+    /// Lines of one table's specs, by their places; and the places of those for whose buckets the table is held too coarsely.
+    pub(crate) fn wide(
+        &self,
+        small: &Small,
+        table: &TableInfo,
+        specs: &[(usize, &Spec)],
+        window: Window,
+    ) -> Result<Option<(Placed, Vec<usize>)>, Error> {
         let stale = self.stale_nanos(table)?;
         let width = width_of(table, self.interval_nanos(table)?);
+        // Of one subject there is a row for each tick.
+        let ticks = table.monotonic_range.map_or(0, |(first, last)| ((last - first) / self.interval_nanos(table).unwrap_or(1).max(1)).unsigned_abs());
+        let rows_of = |spec: &Spec| if spec.filter.is_empty() { table.rows } else { table.rows.min(ticks) };
+        let make = |spec: &Spec, has_room: bool| match has_room {
+            true => Held::Fine(Box::new(Fine::new(table, spec, self.clock, stale))),
+            false => Held::Coarse(Box::new(Pyramid::new(table, spec, self.clock, stale, width))),
+        };
         let pyramids: Vec<Shared> =
-            specs.iter().map(|(_, spec)| small.find(Columns::of(spec), || Pyramid::new(table, spec, self.clock, stale, width))).collect();
+            specs.iter().map(|(_, spec)| small.find(Columns::of(spec), rows_of(spec), |has_room| make(spec, has_room))).collect();
         let mut unique: Vec<&Shared> = Vec::new();
         for pyramid in &pyramids {
             if unique.iter().all(|known| !Arc::ptr_eq(known, pyramid)) {
@@ -133,35 +198,43 @@ impl Known {
         }
         // In one order everywhere, so that nobody waits for one who waits for him.
         unique.sort_by_key(|pyramid| Arc::as_ptr(pyramid));
-        let mut locked: Vec<MutexGuard<'_, Pyramid>> = unique.iter().map(|pyramid| pyramid.lock().unwrap_or_else(PoisonError::into_inner)).collect();
+        let mut locked: Vec<MutexGuard<'_, Held>> = unique.iter().map(|pyramid| pyramid.lock().unwrap_or_else(PoisonError::into_inner)).collect();
         let filter = specs.first().map(|(_, spec)| spec.filter.clone()).unwrap_or_default();
         if !self.extend(table, &filter, &mut locked)? {
             return Ok(None);
         }
-        let mut lines = Vec::new();
+        let (mut lines, mut left) = (Vec::new(), Vec::new());
         for ((place, spec), shared) in specs.iter().zip(&pyramids) {
             let Some(found) = unique.iter().position(|known| Arc::ptr_eq(known, shared)) else { continue };
             let labels = Labels::new(self, table, spec)?;
-            lines.push((*place, wide_lines(&locked[found], table, spec, *place, window, &labels)));
+            match &*locked[found] {
+                // Where each row is a point, it is read: these numbers have 32 bits.
+                Held::Fine(fine) if fine.ticks_within(window.from, window.to) <= window.buckets => left.push(*place),
+                Held::Fine(fine) => lines.push((*place, fine_lines(fine, table, spec, *place, window, stale, &labels))),
+                Held::Coarse(pyramid) if Grid::of(window).width >= width => {
+                    lines.push((*place, wide_lines(pyramid, table, spec, *place, window, &labels)));
+                }
+                Held::Coarse(_) => left.push(*place),
+            }
         }
         drop(locked);
         small.trim();
-        Ok(Some(lines))
+        Ok(Some((lines, left)))
     }
 
     /// Reads what has come since. Gives false for rows that are not in the order of our recordings.
-    fn extend(&self, table: &TableInfo, filter: &BTreeMap<String, Key>, pyramids: &mut [MutexGuard<'_, Pyramid>]) -> Result<bool, Error> {
+    fn extend(&self, table: &TableInfo, filter: &BTreeMap<String, Key>, pyramids: &mut [MutexGuard<'_, Held>]) -> Result<bool, Error> {
         let Some((_, last)) = table.monotonic_range else { return Ok(true) };
         // Those that have come as far as each other are read for together.
-        let mut starts: Vec<i64> = pyramids.iter().map(|pyramid| pyramid.until).filter(|until| *until < last).collect();
+        let mut starts: Vec<i64> = pyramids.iter().map(|pyramid| pyramid.until()).filter(|until| *until < last).collect();
         starts.sort_unstable();
         starts.dedup();
         for start in starts {
-            let mut these: Vec<&mut MutexGuard<'_, Pyramid>> = pyramids.iter_mut().filter(|pyramid| pyramid.until == start).collect();
+            let mut these: Vec<&mut MutexGuard<'_, Held>> = pyramids.iter_mut().filter(|pyramid| pyramid.until() == start).collect();
             let mut columns: Vec<String> = Vec::new();
             for column in these.iter().flat_map(|pyramid| pyramid.columns()) {
-                if !columns.contains(column) {
-                    columns.push(column.clone());
+                if !columns.contains(&column) {
+                    columns.push(column);
                 }
             }
             let mut query = Query::all().columns(columns);
@@ -202,6 +275,39 @@ impl Known {
             all
         }))
     }
+}
+
+fn fine_lines(fine: &Fine, table: &TableInfo, spec: &Spec, place: usize, window: Window, stale: i64, labels: &Labels) -> Vec<Line> {
+    let grid = Grid::of(window);
+    let (range, ticks) = fine.ticks(grid.from, grid.to());
+    let thinner = Thinner::new(&ticks, window, stale);
+    let line = |cells: &Cells, kind: Kind, label: String| {
+        let (points, summary) = (thinner.points(cells), thinner.summary(cells));
+        Line { spec: place, label, kind, key: cells.key.clone(), unit: labels.unit, points, summary }
+    };
+    if !spec.by || table.keys.is_empty() {
+        return vec![line(&fine.whole(range), Kind::Whole, labels.name.clone())];
+    }
+    let inside =
+        range.start + ticks.partition_point(|tick| tick.shown <= window.from)..range.start + ticks.partition_point(|tick| tick.shown <= window.to);
+    let (mut lines, mut drawn) = (Vec::new(), Vec::new());
+    let mut ranked = fine.ranked(inside).into_iter();
+    for (_, track) in ranked.by_ref() {
+        if spec.top.is_some_and(|top| drawn.len() >= top) {
+            break;
+        }
+        let one = line(&fine.cells(track, range.clone()), Kind::Subject, labels.of(&track.key));
+        // Who has nothing in this window has no line in it.
+        if one.summary.last.is_some() {
+            lines.push(one);
+            drawn.push(track);
+        }
+    }
+    if spec.top.is_some() {
+        let others = line(&fine.others(&drawn, range), Kind::Others, labels.others());
+        lines.extend(Some(others).filter(|others| others.summary.last.is_some()));
+    }
+    lines
 }
 
 fn wide_lines(pyramid: &Pyramid, table: &TableInfo, spec: &Spec, place: usize, window: Window, labels: &Labels) -> Vec<Line> {
@@ -261,9 +367,7 @@ impl<'a> Wide<'a> {
         if !part.has_value() {
             return None;
         }
-        let seconds = (recorded - part.unknown).max(part.known);
-        // Of a reading that holds for no time all that is known is its value.
-        Some(if seconds > 0.0 { part.sum / seconds } else { part.max })
+        Some(part.sum / time_of(recorded, part.unknown, part.known))
     }
 
     fn line(&self, track: &Track, spec: usize, kind: Kind, label: String, unit: Unit, is_rate: bool) -> Line {
@@ -278,8 +382,7 @@ impl<'a> Wide<'a> {
             }
             let recorded: f64 = self.pyramid.recorded[stretches].iter().map(|&seconds| f64::from(seconds)).sum();
             mean[bucket] = self.mean(part, recorded).unwrap_or(f64::NAN);
-            let is_away = recorded - part.unknown - part.known > recorded * ROUGHLY;
-            min[bucket] = if is_away { part.min.min(0.0) } else { part.min };
+            min[bucket] = if is_away(recorded, part.unknown + part.known) { part.min.min(0.0) } else { part.min };
             max[bucket] = part.max;
         }
         let points = Points { x: self.x.clone(), mean, min, max };
@@ -330,9 +433,8 @@ impl<'a> Wide<'a> {
             };
         }
         values.extend(current.filter(|(.., seconds)| *seconds > 0.0).map(|(_, all, seconds)| (all / seconds, seconds)));
-        let away = self.recorded - part.unknown - part.known;
-        if away > self.recorded * ROUGHLY.max(SAME) {
-            values.push((0.0, away));
+        if is_away(self.recorded, part.unknown + part.known) {
+            values.push((0.0, self.recorded - part.unknown - part.known));
         }
         quantile(values, 0.95).or(Some(part.max))
     }

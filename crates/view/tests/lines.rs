@@ -68,8 +68,9 @@ fn stale(ticks: &[i64]) -> i64 {
 
 fn before(ticks: &[i64], tick: usize) -> i64 {
     match tick {
-        0 => ticks[0],
-        tick if ticks[tick] - ticks[tick - 1] > stale(ticks) => ticks[tick],
+        // What is only known of a moment.
+        0 => ticks[0] - 1,
+        tick if ticks[tick] - ticks[tick - 1] > stale(ticks) => ticks[tick] - 1,
         tick => ticks[tick - 1],
     }
 }
@@ -98,8 +99,8 @@ fn levels(rows: &[&Row], ticks: &[i64]) -> Vec<Stretch> {
 }
 
 fn overlap(begin: i64, end: i64, from: i64, to: i64) -> Option<f64> {
-    let inside = if begin == end { begin > from && begin <= to } else { begin < to && end > from };
-    inside.then(|| (end.min(to) - begin.max(from)) as f64 / 1e9)
+    // A moment weighs nothing beside any time.
+    (begin < to && end > from).then(|| if end - begin == 1 { 1e-18 } else { (end.min(to) - begin.max(from)) as f64 / 1e9 })
 }
 
 /// Mean, lowest and highest of a bucket.
@@ -114,11 +115,9 @@ fn bucket(stretches: &[Stretch], ticks: &[i64], from: i64, to: i64) -> Option<(f
     if known.is_empty() {
         return None;
     }
-    let is_away = recorded - unknown - there > recorded * 1e-9;
-    let mean = match recorded - unknown {
-        seconds if seconds <= 1e-12 => known.iter().map(|(_, value)| value).sum::<f64>() / known.len() as f64,
-        seconds => known.iter().map(|(part, value)| part * value).sum::<f64>() / seconds,
-    };
+    let is_away = recorded - unknown - there > 1e-6 + recorded * 1e-5;
+    let mean = known.iter().map(|(part, value)| part * value).sum::<f64>()
+        / if recorded - unknown > recorded * 1e-5 { (recorded - unknown).max(there) } else { there };
     Some((mean, if is_away { min.min(0.0) } else { min }, max))
 }
 
@@ -160,7 +159,7 @@ fn recorded(is_whole: bool) -> impl Strategy<Value = (Vec<i64>, Vec<Row>)> {
     })
 }
 
-fn write(folder: &TempDir, ticks: &[i64], rows: &[Row]) -> View {
+fn write(folder: &TempDir, ticks: &[i64], rows: &[Row], memory: usize) -> View {
     let (path, mut recording) = begun(folder);
     let (mut processes, mut own) = (Rows::<Process>::new(), Rows::<Own>::new());
     for (tick, &nanos) in ticks.iter().enumerate() {
@@ -177,7 +176,7 @@ fn write(folder: &TempDir, ticks: &[i64], rows: &[Row]) -> View {
     recording.take(&own).unwrap();
     recording.take(&processes).unwrap();
     recording.publish().unwrap();
-    View::open(&path).unwrap()
+    View::with_memory(&path, memory).unwrap()
 }
 
 /// The ticks at which the table has rows: others it does not know of.
@@ -189,15 +188,20 @@ fn ticks_of(ticks: &[i64], rows: &[Row]) -> (Vec<i64>, Vec<Row>) {
     (seen.iter().map(|&tick| ticks[tick]).collect(), rows)
 }
 
+/// Whether there is room for each tick of a table, or for stretches only.
+fn held() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(1 << 20), Just(0)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// The mean, the lowest and the highest of every bucket of every process are those that its rows say.
     #[test]
-    fn buckets_are_what_the_rows_say((ticks, rows) in recorded(false), buckets in 3_usize..40, part in (0.0..0.5_f64, 0.5..1.0_f64)) {
+    fn buckets_are_what_the_rows_say((ticks, rows) in recorded(false), buckets in 3_usize..40, part in (0.0..0.5_f64, 0.5..1.0_f64), memory in held()) {
         prop_assume!(!rows.is_empty());
         let folder = tempfile::tempdir().unwrap();
-        let view = write(&folder, &ticks, &rows);
+        let view = write(&folder, &ticks, &rows, memory);
         let (ticks, rows) = ticks_of(&ticks, &rows);
         let last = *ticks.last().unwrap();
         let asked = window((last as f64 * part.0) as i64, (last as f64 * part.1) as i64, buckets);
@@ -238,10 +242,10 @@ proptest! {
 
     /// Lines of processes and what is left over come to the whole.
     #[test]
-    fn parts_are_the_whole((ticks, rows) in recorded(true), buckets in 2_usize..100, top in 0_usize..4) {
+    fn parts_are_the_whole((ticks, rows) in recorded(true), buckets in 2_usize..100, top in 0_usize..4, memory in held()) {
         prop_assume!(!rows.is_empty());
         let folder = tempfile::tempdir().unwrap();
-        let view = write(&folder, &ticks, &rows);
+        let view = write(&folder, &ticks, &rows, memory);
         for whole in [spec([Process::user, Process::system]), spec([Process::resident])] {
             let asked = window(0, *ticks.last().unwrap(), buckets);
             let parts = lines(&view, &by(whole.clone(), Some(top)), asked);

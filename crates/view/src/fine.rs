@@ -1,0 +1,353 @@
+//! A table in memory: for each subject a number for each tick, worked out once, and more of them as a recording grows.
+//!
+//! In 32 bits, so that a day of two hundred processes fits: for lines that are thinned. Where each row is a point, the rows are read.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use barograph_model::{Physical, Rate};
+use barograph_store::{Frame, Point, Rates, Reading, TableInfo};
+
+use crate::clock::Clock;
+use crate::columns::{has_passing_subjects, is_counter};
+use crate::pyramid::{are_in_order, key_columns, runs, ticks_of, values};
+use crate::rows::{Cell, Cells, MOMENT_NANOS, Tick, kept_unit, seconds};
+use crate::{Key, Spec};
+
+/// It is not there.
+const ABSENT: f32 = f32::NEG_INFINITY;
+
+/// Ticks whose values are added up together, so that the highest of a thousand processes are found quickly.
+const BLOCK: usize = 64;
+
+/// Of a sum, what is left by subtraction and smaller than this is nothing.
+const NOTHING: f64 = 1e-6;
+
+/// One subject from its first tick on.
+#[derive(Clone, Debug)]
+pub(crate) struct Track {
+    /// The values of the table's keys.
+    pub(crate) key: Vec<Key>,
+    begin: usize,
+    /// A value, NaN where it is not known, or [`ABSENT`].
+    cells: Vec<f32>,
+    /// Value times seconds up to the end of each block that is complete.
+    blocks: Vec<f64>,
+    rates: Option<Rates>,
+    has_rows: bool,
+    /// What a counter grew by over gaps, and at which tick: rates leave it out.
+    leaps: Vec<(usize, f64)>,
+}
+
+/// All subjects together at a tick.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    value: f64,
+    values: u32,
+    unknown: u32,
+}
+
+/// The columns of a spec, for all subjects that count.
+#[derive(Debug)]
+pub(crate) struct Fine {
+    plus: Vec<String>,
+    minus: Vec<String>,
+    counted: Option<String>,
+    keys: Vec<(String, bool)>,
+    is_counter: bool,
+    unit: barograph_model::Unit,
+    is_lenient: bool,
+    stale_nanos: i64,
+    clock: Clock,
+    /// The ticks: monotonic and shown times.
+    ticks: Vec<(i64, i64)>,
+    subjects: Vec<Track>,
+    index: HashMap<Vec<Key>, usize>,
+    /// For each tick the sum of all subjects; none for a table without keys, which has one.
+    sums: Vec<Sum>,
+}
+
+impl Fine {
+    /// One without rows.
+    pub(crate) fn new(table: &TableInfo, spec: &Spec, clock: Clock, stale_nanos: i64) -> Fine {
+        let field = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name));
+        let is_text = |name: &String| table.fields.iter().any(|field| field.name == *name && field.physical == Some(Physical::Text));
+        let is_named = table.keys.iter().any(|key| spec.filter.contains_key(key));
+        Fine {
+            plus: spec.plus.clone(),
+            minus: spec.minus.clone(),
+            counted: table.counted.clone().filter(|_| !is_named),
+            keys: table.keys.iter().map(|key| (key.clone(), is_text(key))).collect(),
+            is_counter: field.is_some_and(is_counter),
+            unit: field.map_or(barograph_model::Unit::None, |field| kept_unit(&field.unit)),
+            is_lenient: has_passing_subjects(table),
+            stale_nanos,
+            clock,
+            ticks: Vec::new(),
+            subjects: Vec::new(),
+            index: HashMap::new(),
+            sums: Vec::new(),
+        }
+    }
+
+    /// The columns that it reads.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &String> {
+        self.keys.iter().map(|(key, _)| key).chain(&self.counted).chain(&self.plus).chain(&self.minus)
+    }
+
+    /// The monotonic time up to which it has read.
+    pub(crate) fn until(&self) -> i64 {
+        self.ticks.last().map_or(i64::MIN, |tick| tick.0)
+    }
+
+    /// How much memory it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_track = |track: &Track| track.cells.capacity() * 4 + track.blocks.capacity() * 8 + size_of::<Track>() + 64;
+        self.subjects.iter().map(of_track).sum::<usize>() + self.ticks.capacity() * 16 + self.sums.capacity() * size_of::<Sum>()
+    }
+
+    /// Takes the next rows: later than those before, and of each subject in the order of time. Gives false if they are not.
+    pub(crate) fn add(&mut self, frame: &Frame) -> bool {
+        if frame.is_empty() {
+            return true;
+        }
+        let keys = key_columns(&self.keys, frame);
+        let runs = runs(frame.len(), &keys);
+        if !are_in_order(frame, &runs, self.ticks.last().map(|tick| tick.0)) {
+            return false;
+        }
+        let ticks = ticks_of(frame, &runs);
+        let first = ticks.first().map_or(0, |tick| self.ticks.partition_point(|known| known.0 < tick.0));
+        for (monotonic, utc) in ticks {
+            if self.ticks.last().is_none_or(|last| last.0 < monotonic) {
+                self.ticks.push((monotonic, self.clock.shown(utc, monotonic)));
+            }
+        }
+        if !self.keys.is_empty() {
+            self.sums.resize(self.ticks.len(), Sum::default());
+        }
+        let values = values(frame, &self.plus, &self.minus);
+        let counted = self.counted.as_ref().map(|counted| frame.numbers(counted));
+        for run in runs {
+            let key: Vec<Key> = keys.iter().map(|column| column.key(run.start)).collect();
+            let place = match self.index.get(&key) {
+                Some(&place) => place,
+                None => {
+                    let rates = self.is_counter.then(|| Rates::new(self.unit, self.stale_nanos));
+                    let track =
+                        Track { key: key.clone(), begin: 0, cells: Vec::new(), blocks: Vec::new(), rates, has_rows: false, leaps: Vec::new() };
+                    self.subjects.push(track);
+                    self.index.insert(key, self.subjects.len() - 1);
+                    self.subjects.len() - 1
+                }
+            };
+            self.take_run(frame, run, place, &values, counted.as_deref(), first);
+        }
+        true
+    }
+
+    fn take_run(&mut self, frame: &Frame, run: Range<usize>, place: usize, values: &[f64], counted: Option<&[f64]>, first: usize) {
+        let (utc, monotonic) = (frame.times(), frame.monotonic());
+        let has_keys = !self.keys.is_empty();
+        let (ticks, sums, subject) = (&self.ticks, &mut self.sums, &mut self.subjects[place]);
+        let mut rates = subject.rates.take();
+        let mut tick = first;
+        for row in run {
+            if counted.is_some_and(|counted| counted[row] != 1.0) {
+                continue;
+            }
+            while ticks[tick].0 < monotonic[row] {
+                tick += 1;
+            }
+            let value = Some(values[row]).filter(|value| !value.is_nan());
+            let is_first = !std::mem::replace(&mut subject.has_rows, true);
+            match &mut rates {
+                None => subject.put(tick..tick + 1, value.map_or(f32::NAN, |value| value as f32), value, sums),
+                Some(rates) => {
+                    let reading = Reading { utc_nanos: utc[row], monotonic_nanos: monotonic[row], value };
+                    rates.push(reading, |point| subject.take(&point, tick, is_first && has_keys, ticks, sums));
+                }
+            }
+        }
+        subject.rates = rates;
+        subject.add_up(ticks, self.stale_nanos);
+    }
+
+    /// The ticks that are needed to show what lies between two shown times, and their places.
+    pub(crate) fn ticks(&self, from: i64, to: i64) -> (Range<usize>, Vec<Tick>) {
+        let reach = self.stale_nanos;
+        let first = self.ticks.partition_point(|tick| tick.1 < from.saturating_sub(reach));
+        let last = self.ticks.partition_point(|tick| tick.1 <= to.saturating_add(reach));
+        let tick =
+            |place: usize| Tick { shown: self.ticks[place].1, monotonic: self.ticks[place].0, nanos: nanos_of(&self.ticks, place, self.stale_nanos) };
+        (first..last, (first..last).map(tick).collect())
+    }
+
+    /// How many ticks lie between two shown times.
+    pub(crate) fn ticks_within(&self, from: i64, to: i64) -> usize {
+        self.ticks.partition_point(|tick| tick.1 <= to) - self.ticks.partition_point(|tick| tick.1 < from)
+    }
+
+    /// Value times seconds of each subject between two ticks, highest first.
+    pub(crate) fn ranked(&self, ticks: Range<usize>) -> Vec<(f64, &Track)> {
+        let there = self.subjects.iter().filter(|track| track.begin < ticks.end && track.begin + track.cells.len() > ticks.start);
+        let mut ranked: Vec<(f64, &Track)> = there.map(|track| (track.integral(ticks.clone(), &self.ticks, self.stale_nanos), track)).collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.key.cmp(&b.1.key)));
+        ranked
+    }
+
+    /// The cells of one subject at these ticks.
+    pub(crate) fn cells(&self, track: &Track, ticks: Range<usize>) -> Cells {
+        let cells = ticks.clone().map(|tick| track.cell(tick)).collect();
+        self.with_gains(track.key.clone(), cells, ticks, &[track])
+    }
+
+    /// The cells of the sum of all subjects but these.
+    pub(crate) fn others(&self, but: &[&Track], ticks: Range<usize>) -> Cells {
+        let rest = |tick: usize| {
+            let mut sum = self.sums[tick];
+            let all = sum.value;
+            for track in but {
+                match track.cell(tick) {
+                    Cell::Value(value) => {
+                        sum.value -= value;
+                        sum.values -= 1;
+                    }
+                    Cell::Unknown => sum.unknown -= 1,
+                    Cell::Absent => {}
+                }
+            }
+            match sum {
+                Sum { values: 0, unknown: 0, .. } => Cell::Absent,
+                Sum { values, unknown, .. } if unknown > 0 && !(self.is_lenient && values > 0) => Cell::Unknown,
+                Sum { value, .. } => Cell::Value(if value.abs() < all.abs() * NOTHING { 0.0 } else { value }),
+            }
+        };
+        let rest: Vec<Cell> = ticks.clone().map(rest).collect();
+        let tracks: Vec<&Track> = self.subjects.iter().filter(|track| but.iter().all(|other| !std::ptr::eq(*other, *track))).collect();
+        self.with_gains(Vec::new(), rest, ticks, &tracks)
+    }
+
+    /// The cells of the sum of all subjects.
+    pub(crate) fn whole(&self, ticks: Range<usize>) -> Cells {
+        match self.subjects.first().filter(|_| self.keys.is_empty()) {
+            Some(only) => self.cells(only, ticks),
+            None if self.keys.is_empty() => self.with_gains(Vec::new(), vec![Cell::Absent; ticks.len()], ticks, &[]),
+            None => self.others(&[], ticks),
+        }
+    }
+
+    fn with_gains(&self, key: Vec<Key>, cells: Vec<Cell>, ticks: Range<usize>, tracks: &[&Track]) -> Cells {
+        if !self.is_counter {
+            return Cells { key, cells, gains: Vec::new() };
+        }
+        let gain = |(place, cell): (usize, &Cell)| cell.value().unwrap_or(0.0) * seconds(nanos_of(&self.ticks, place, self.stale_nanos));
+        let mut gains: Vec<f64> = ticks.clone().zip(&cells).map(gain).collect();
+        for (tick, gain) in tracks.iter().flat_map(|track| &track.leaps).filter(|(tick, _)| ticks.contains(tick)) {
+            gains[tick - ticks.start] += gain;
+        }
+        Cells { key, cells, gains }
+    }
+}
+
+/// For how long a tick's values hold.
+fn nanos_of(ticks: &[(i64, i64)], place: usize, stale_nanos: i64) -> i64 {
+    let before = place.checked_sub(1).map(|before| ticks[place].0 - ticks[before].0);
+    before.filter(|nanos| *nanos <= stale_nanos).unwrap_or(MOMENT_NANOS)
+}
+
+impl Track {
+    fn cell(&self, tick: usize) -> Cell {
+        match tick.checked_sub(self.begin).and_then(|place| self.cells.get(place)) {
+            None => Cell::Absent,
+            Some(&ABSENT) => Cell::Absent,
+            Some(value) if value.is_nan() => Cell::Unknown,
+            Some(&value) => Cell::Value(f64::from(value)),
+        }
+    }
+
+    fn take(&mut self, point: &Point, at: usize, is_first: bool, ticks: &[(i64, i64)], sums: &mut [Sum]) {
+        // A reading that was held back belongs to an earlier tick.
+        let last = if ticks[at].0 == point.monotonic_nanos { at } else { ticks[..at].partition_point(|tick| tick.0 < point.monotonic_nanos) };
+        match point.value {
+            Rate::Value(value) => {
+                let before = last.checked_sub(1).map(|before| ticks[before].0);
+                // Nearly always since the tick before.
+                let is_plain = before.is_none_or(|before| before <= point.since_nanos);
+                let first = if is_plain { last } else { ticks[..last].partition_point(|tick| tick.0 <= point.since_nanos) };
+                self.put(first..last + 1, value as f32, Some(value), sums);
+            }
+            // Who was not there before its first row. Its time begins here all the same: a later rate may reach back.
+            Rate::First if is_first => {
+                self.begin = last;
+                self.cells.push(ABSENT);
+            }
+            Rate::First | Rate::NoData | Rate::Stale => {
+                self.put(last..last + 1, f32::NAN, None, sums);
+                if point.gain > 0.0 {
+                    self.leaps.push((last, point.gain));
+                }
+            }
+        }
+    }
+
+    /// Sets the cells of some ticks, and what they add to the sums.
+    fn put(&mut self, ticks: Range<usize>, cell: f32, value: Option<f64>, sums: &mut [Sum]) {
+        if self.cells.is_empty() {
+            self.begin = ticks.start;
+        }
+        for tick in ticks.start.max(self.begin)..ticks.end {
+            let place = tick - self.begin;
+            if place >= self.cells.len() {
+                // By an eighth, and not twofold: most of the memory is here.
+                if place >= self.cells.capacity() {
+                    self.cells.reserve_exact(place + 1 - self.cells.len() + (place / 8).max(64));
+                }
+                self.cells.resize(place + 1, ABSENT);
+            }
+            let before = std::mem::replace(&mut self.cells[place], cell);
+            // Nothing is summed up for a table without keys.
+            let Some(sum) = sums.get_mut(tick) else { continue };
+            if before.is_nan() {
+                sum.unknown -= 1;
+            } else if before != ABSENT {
+                sum.value -= f64::from(before);
+                sum.values -= 1;
+            }
+            match value {
+                Some(_) => {
+                    sum.value += f64::from(cell);
+                    sum.values += 1;
+                }
+                None => sum.unknown += 1,
+            }
+        }
+    }
+
+    /// Adds up the blocks that no row will change any more.
+    fn add_up(&mut self, ticks: &[(i64, i64)], stale_nanos: i64) {
+        while (self.blocks.len() + 2) * BLOCK <= self.cells.len() {
+            let from = self.begin + self.blocks.len() * BLOCK;
+            let so_far = self.blocks.last().copied().unwrap_or(0.0);
+            self.blocks.push(so_far + self.plain(from..from + BLOCK, ticks, stale_nanos));
+        }
+    }
+
+    /// Value times seconds between two ticks, one by one.
+    fn plain(&self, range: Range<usize>, ticks: &[(i64, i64)], stale_nanos: i64) -> f64 {
+        let value = |tick: usize| self.cell(tick).value().map_or(0.0, |value| value * seconds(nanos_of(ticks, tick, stale_nanos)));
+        range.map(value).sum()
+    }
+
+    /// The same by blocks.
+    fn integral(&self, range: Range<usize>, ticks: &[(i64, i64)], stale_nanos: i64) -> f64 {
+        let (from, to) = (range.start.max(self.begin), range.end.min(self.begin + self.cells.len()));
+        let (first, last) = ((from - self.begin).div_ceil(BLOCK), ((to.max(from) - self.begin) / BLOCK).min(self.blocks.len()));
+        if first >= last {
+            return self.plain(from..to.max(from), ticks, stale_nanos);
+        }
+        let before = first.checked_sub(1).map_or(0.0, |block| self.blocks[block]);
+        let edge = |block: usize| self.begin + block * BLOCK;
+        self.blocks[last - 1] - before + self.plain(from..edge(first), ticks, stale_nanos) + self.plain(edge(last)..to, ticks, stale_nanos)
+    }
+}

@@ -125,7 +125,7 @@ fn recorded(folder: &Path) -> PathBuf {
     edge(28.0, "begin", "4", None, "epoch 2");
     let mut events = Rows::<Events>::new();
     for (seconds, name, detail) in [(0.0, "started", None), (22.0, "checkpoint", Some("loss 0.3")), (50.5, "killed\x07", Some("worker"))] {
-        events.add(EventRow { at: at(seconds), by: "program", name, detail, ..EventRow::default() });
+        events.add(EventRow { at: at(seconds), by: "program", name: Some(name), detail, ..EventRow::default() });
     }
     let batches: [&Batch; 9] = [&job, &process, &memory, &disk, &pressure, &own, &identities, &edges, &events];
     for batch in batches {

@@ -223,7 +223,7 @@ mod tests {
         assert!(autumn.contains("25 Oct 01:00 02:00 03:00"), "{autumn}");
         assert_eq!(
             said(&berlin("2026-11-20T10:00:00+01:00"), 0.0, 4.0 * 86_400.0),
-            "21 Nov 22 Nov 23 Nov 24 Nov | 2026-11-20 to 2026-11-24, Europe/Berlin (+01:00)"
+            "12:00 21 Nov 12:00 22 Nov 12:00 23 Nov 12:00 24 Nov | 2026-11-20 to 2026-11-24, Europe/Berlin (+01:00)"
         );
     }
 }

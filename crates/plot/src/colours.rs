@@ -64,34 +64,30 @@ pub struct Ink {
     pub alarm: Rgb,
     /// What is not told apart.
     pub others: Rgb,
-    hues: [Rgb; 10],
+    hues: [Rgb; 8],
     heat: [Rgb; 5],
 }
 
-const LIGHT_HUES: [Rgb; 10] = [
-    Rgb::hex(0x2f6fb3),
-    Rgb::hex(0xd8921a),
-    Rgb::hex(0x1b9a84),
-    Rgb::hex(0x8a5fbf),
-    Rgb::hex(0x6fb4de),
-    Rgb::hex(0x8c8b1f),
-    Rgb::hex(0xc978a9),
-    Rgb::hex(0x86603a),
-    Rgb::hex(0x3d4494),
-    Rgb::hex(0x5a9e3f),
+const LIGHT_HUES: [Rgb; 8] = [
+    Rgb::hex(0x2655b3),
+    Rgb::hex(0xe38e15),
+    Rgb::hex(0x35aa8e),
+    Rgb::hex(0x8f78d1),
+    Rgb::hex(0xe199e6),
+    Rgb::hex(0x916e31),
+    Rgb::hex(0x1c4f15),
+    Rgb::hex(0x8f2667),
 ];
 
-const DARK_HUES: [Rgb; 10] = [
-    Rgb::hex(0x5b9be0),
-    Rgb::hex(0xe5a63c),
-    Rgb::hex(0x2fb8a0),
-    Rgb::hex(0xa98ae0),
-    Rgb::hex(0x93cdf0),
-    Rgb::hex(0xb5b344),
-    Rgb::hex(0xdd98c2),
-    Rgb::hex(0xb58c62),
-    Rgb::hex(0x7a83d8),
-    Rgb::hex(0x7fc062),
+const DARK_HUES: [Rgb; 8] = [
+    Rgb::hex(0x406eca),
+    Rgb::hex(0xee9d39),
+    Rgb::hex(0x4db79b),
+    Rgb::hex(0xa38ee4),
+    Rgb::hex(0xf5b0fa),
+    Rgb::hex(0x99773f),
+    Rgb::hex(0xaee2a6),
+    Rgb::hex(0xa8447f),
 ];
 
 const LIGHT_HEAT: [Rgb; 5] = [Rgb(240, 244, 248), Rgb(190, 215, 234), Rgb(107, 170, 214), Rgb(43, 110, 178), Rgb(16, 54, 112)];
@@ -104,7 +100,7 @@ const LIGHT: Ink = Ink {
     axis: Rgb::hex(0x9aa1a9),
     grid: Rgb::hex(0xe7e9ec),
     alarm: Rgb::hex(0xc2352b),
-    others: Rgb::hex(0xa3a7ad),
+    others: Rgb::hex(0xcdd1d7),
     hues: LIGHT_HUES,
     heat: LIGHT_HEAT,
 };
@@ -116,7 +112,7 @@ const DARK: Ink = Ink {
     axis: Rgb::hex(0x68717b),
     grid: Rgb::hex(0x272d34),
     alarm: Rgb::hex(0xf0685c),
-    others: Rgb::hex(0x6d737b),
+    others: Rgb::hex(0x474d57),
     hues: DARK_HUES,
     heat: DARK_HEAT,
 };
@@ -160,10 +156,26 @@ fn hash(text: &str) -> u32 {
     value ^ (value >> 15)
 }
 
+/// Words that are seen often have hues that are far from each other, whatever they are seen with.
+const USUAL: [&[&str]; 5] = [
+    &["user", "read", "received", "processes", "used", "CPU", "all"],
+    &["system", "written", "sent", "threads", "I/O", "largest process"],
+    &["nice", "cached", "running"],
+    &["memory", "interrupts", "blocked", "iowait"],
+    &["free", "stolen", "steal"],
+];
+
 /// Which identity has which hue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hues {
     places: BTreeMap<String, usize>,
+}
+
+impl Default for Hues {
+    fn default() -> Hues {
+        let usual = USUAL.iter().enumerate().flat_map(|(place, words)| words.iter().map(move |word| ((*word).to_owned(), place)));
+        Hues { places: usual.collect() }
+    }
 }
 
 impl Hues {
@@ -226,12 +238,12 @@ mod tests {
     ];
 
     #[test]
-    fn every_eye_tells_the_first_hues_apart() {
+    fn every_eye_tells_the_hues_apart() {
         for (name, eyes) in EYES {
             for hues in [LIGHT_HUES, DARK_HUES] {
                 for (place, a) in hues.iter().enumerate() {
                     for b in &hues[..place] {
-                        assert!(distance(*a, *b, &eyes) > 0.015, "{name}: {a:?} and {b:?} are {:.3} apart", distance(*a, *b, &eyes));
+                        assert!(distance(*a, *b, &eyes) > 0.08, "{name}: {a:?} and {b:?} are {:.3} apart", distance(*a, *b, &eyes));
                     }
                 }
             }
@@ -245,9 +257,25 @@ mod tests {
             assert!(ink.ink.contrast(ink.ground) > 12.0 && ink.dim.contrast(ink.ground) > 4.5 && ink.alarm.contrast(ink.ground) > 4.5);
             for hue in ink.hues {
                 assert!(ink.on(hue).contrast(hue) > 4.0, "{hue:?}");
-                assert!(hue.contrast(ink.ground) > 2.0, "{hue:?} on {:?}", ink.ground);
+                assert!(hue.contrast(ink.ground) > 1.9, "{hue:?} on {:?}", ink.ground);
             }
         }
+    }
+
+    #[test]
+    fn the_hues_are_the_pages() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/page/src/colours.ts");
+        let page = std::fs::read_to_string(page).unwrap();
+        for (name, hues) in [("light", LIGHT_HUES), ("dark", DARK_HUES)] {
+            let list = hues.map(|Rgb(r, g, b)| format!("'#{r:02x}{g:02x}{b:02x}'")).join(", ");
+            assert!(page.contains(&format!("{name}: [{list}]")), "the page has other hues than {name}: [{list}]");
+        }
+        for words in USUAL {
+            let list = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+            assert!(page.contains(&format!("[{list}]")), "the page has not [{list}]");
+        }
+        let hex = |Rgb(r, g, b): Rgb| format!("'#{r:02x}{g:02x}{b:02x}'");
+        assert!(page.contains(&format!("OTHERS = {{ light: {}, dark: {} }}", hex(LIGHT.others), hex(DARK.others))));
     }
 
     #[test]
@@ -255,13 +283,13 @@ mod tests {
         // As the page's `hash` gives them.
         assert_eq!([hash(""), hash("python3 (4312)"), hash("größe")], [2_166_202_364, 924_966_870, 637_749_316]);
         let mut hues = Hues::default();
-        let names: Vec<String> = (0..10).map(|number| format!("worker ({number})")).collect();
+        let names: Vec<String> = (0..8).map(|number| format!("worker ({number})")).collect();
         hues.introduce(names.iter().map(String::as_str));
         let mut seen: Vec<Rgb> = names.iter().map(|name| hues.of(name, &LIGHT)).collect();
         let before = seen.clone();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), 10, "ten that are seen together have ten hues");
+        assert_eq!(seen.len(), 8, "eight that are seen together have eight hues");
         hues.introduce(["another"].into_iter().chain(names.iter().map(String::as_str)));
         assert_eq!(before, names.iter().map(|name| hues.of(name, &LIGHT)).collect::<Vec<_>>(), "who has one keeps it");
     }

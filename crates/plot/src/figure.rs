@@ -101,7 +101,7 @@ const ROW: f64 = 1.36;
 /// Draws a figure.
 pub fn figure(runs: &[Run], look: &Look) -> Result<Figure, Misfit> {
     let mut drawn = Err(Misfit::Small);
-    for generosity in [1.0, 0.6, 0.3, 0.0] {
+    for generosity in [1.0, 0.6, 0.3, 0.0, -1.0] {
         drawn = Draft::new(runs, look, generosity).draw();
         if drawn.is_ok() {
             break;
@@ -316,7 +316,7 @@ impl<'a> Draft<'a> {
         let runs = self.runs.iter().map(|run| &run.name).filter(|_| self.runs.len() > 1 && self.runs.iter().any(|run| !run.spans.is_empty()));
         let widest = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| font::width(text, self.size, false)).fold(0.0, f64::max);
         let most = self.look.size.width() * 0.16;
-        pad + widest(&mut ticks.chain(names)).max(widest(&mut runs.into_iter()).min(most)).max(self.size * 1.6) + 6.0
+        pad + widest(&mut ticks.into_iter()).max(widest(&mut names.chain(runs)).min(most)).max(self.size * 1.6) + 6.0
     }
 
     // Spans
@@ -349,7 +349,7 @@ impl<'a> Draft<'a> {
 
     fn draw_spans(&mut self, all: &[(usize, Vec<Slice>, Vec<usize>)], plot: Area, top: f64, height: Option<f64>) -> f64 {
         let row_height = self.size * 1.5;
-        let most = height.map_or(10, |height| ((height * 0.28 * self.generosity / row_height) as usize).min(10));
+        let most = height.map_or(10, |height| ((height * 0.28 * self.generosity.max(0.0) / row_height) as usize).min(10));
         if most == 0 {
             return top;
         }
@@ -391,6 +391,7 @@ impl<'a> Draft<'a> {
             y += used as f64 * row_height;
             if hidden > 0 {
                 let text = format!("and {} in rows below", barograph_view::human::plural(hidden as u64, "span", "spans"));
+                let text = font::cut(&text, plot.width, self.size * 0.9, false);
                 let text = Text { size: self.size * 0.9, colour: self.ink.dim, ..self.text(plot.x, y + self.size * 0.85, text) };
                 self.say(Part::Spans, text);
                 y += self.size * 1.2;
@@ -435,7 +436,7 @@ impl<'a> Draft<'a> {
 
     fn place_marks(&self, plot: Area, right: f64, height: Option<f64>) -> Vec<marks::Label> {
         const LONGEST: usize = 32;
-        let rows = height.map_or(6, |height| ((height * 0.2 * self.generosity / (self.size * 1.3)) as usize).min(6));
+        let rows = height.map_or(6, |height| ((height * 0.2 * self.generosity.max(0.0) / (self.size * 1.3)) as usize).min(6));
         let names: Vec<(f64, String)> = self
             .all_marks()
             .iter()
@@ -458,9 +459,11 @@ impl<'a> Draft<'a> {
             let x = self.x(plot, mark.at);
             let colour = if several { self.hues.of(&self.runs[*run].name, self.ink) } else { self.ink.ink };
             let label = labels.iter().find(|label| label.mark == number);
-            let stroke = Stroke { colour: if label.is_some() { colour } else { colour.over(self.ink.ground, 0.45) }, width: 0.75, dash: &[2.0, 2.0] };
+            let stroke = Stroke { colour, width: 0.75, dash: &[2.0, 2.0] };
             for (place, area) in plots.iter().enumerate() {
-                self.out.push((Part::Plot(place), Shape::Lines { lines: vec![vec![(x, area.y), (x, area.bottom())]], stroke: stroke.clone() }));
+                // A mark without words is a notch, or many would hide what they mark.
+                let end = if label.is_some() { area.bottom() } else { area.y + 6.0 };
+                self.out.push((Part::Plot(place), Shape::Lines { lines: vec![vec![(x, area.y), (x, end)]], stroke: stroke.clone() }));
             }
             if let Some(label) = label {
                 let y = top + label.row as f64 * row;
@@ -560,7 +563,9 @@ impl<'a> Draft<'a> {
         let y = area.y + self.size * 1.9;
         let low = Text { colour: self.ink.dim, ..self.text(x, y, "0") };
         let high = Text { colour: self.ink.dim, anchor: Anchor::End, ..self.text(x + width, y, scale::value(content.unit, top)) };
-        self.say(Part::Legend(number), low);
+        if low.area().right() < high.area().x {
+            self.say(Part::Legend(number), low);
+        }
         self.say(Part::Legend(number), high);
     }
 
@@ -650,7 +655,7 @@ impl<'a> Draft<'a> {
 
     /// Entries with their widths, in lines.
     fn flow(&self, content: &Content, width: f64) -> Vec<Vec<(usize, String, f64)>> {
-        let most_lines = if self.generosity > 0.5 { 3 } else { 2 };
+        let most_lines = if self.generosity >= 0.0 { 3 } else { 1 };
         if content.style == Style::Heat || content.is_empty() {
             return Vec::new();
         }

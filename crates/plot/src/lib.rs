@@ -10,6 +10,7 @@ mod font;
 mod marks;
 mod panel;
 mod paper;
+mod pdf;
 mod scale;
 mod shape;
 mod size;

@@ -1,5 +1,7 @@
 //! Where the labels of marks stand: above the panels, in as few rows as will do, none over another nor over the line of another.
 
+use std::collections::BTreeMap;
+
 use crate::font;
 
 /// A label that found its place.
@@ -21,9 +23,6 @@ pub(crate) const BESIDE: f64 = 3.0;
 /// Between a label and what comes next to it.
 const APART: f64 = 5.0;
 
-/// Shorter labels are not worth their place.
-const SHORT: usize = 10;
-
 struct Taken {
     row: usize,
     from: f64,
@@ -31,26 +30,41 @@ struct Taken {
     line: f64,
 }
 
-/// Labels for marks at these places, in the order of time, within `room` and in so many rows. A mark that finds no place has no label.
+/// Labels for marks at these places, in the order of time, within `room` and in so many rows. Where there are too many, of those of a kind (`step 1`,
+/// `step 2`) each second, third, fifth … has one; the others are lines without words.
 pub(crate) fn place(marks: &[(f64, &str)], room: (f64, f64), rows: usize, size: f64) -> Vec<Label> {
-    let whole = |_: usize, text: &str| text.to_owned();
-    let shorter = |_: usize, text: &str| {
-        let short: String = text.chars().take(SHORT).collect();
-        if short.len() < text.len() { format!("{}…", short.trim_end()) } else { short }
-    };
-    let all = attempt(marks, room, rows, size, whole);
-    if all.len() == marks.len() {
-        return all;
+    const FEW: usize = 3;
+    if rows == 0 {
+        return Vec::new();
     }
-    let short = attempt(marks, room, rows, size, shorter);
-    if short.len() > all.len() { short } else { all }
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut numbers = Vec::new();
+    for (_, name) in marks {
+        let kind: String = name.chars().filter(|char| !char.is_numeric()).collect();
+        let many = kinds.entry(kind.clone()).or_default();
+        numbers.push((kind, *many));
+        *many += 1;
+    }
+    let mut labels = Vec::new();
+    for each in [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000] {
+        let is_asked = |mark: &usize| {
+            let (kind, number) = &numbers[*mark];
+            number % each == 0 || kinds.get(kind).is_some_and(|many| *many <= FEW)
+        };
+        let asked: Vec<usize> = (0..marks.len()).filter(is_asked).collect();
+        labels = attempt(marks, &asked, room, rows, size);
+        if labels.len() == asked.len() {
+            break;
+        }
+    }
+    labels
 }
 
-fn attempt(marks: &[(f64, &str)], room: (f64, f64), rows: usize, size: f64, said: impl Fn(usize, &str) -> String) -> Vec<Label> {
+fn attempt(marks: &[(f64, &str)], asked: &[usize], room: (f64, f64), rows: usize, size: f64) -> Vec<Label> {
     let mut taken: Vec<Taken> = Vec::new();
     let mut labels = Vec::new();
-    for (mark, (x, name)) in marks.iter().enumerate() {
-        let text = said(mark, name);
+    for &mark in asked {
+        let (x, text) = (&marks[mark].0, marks[mark].1.to_owned());
         let width = font::width(&text, size, false);
         let sides = [(x + BESIDE, x + BESIDE + width), (x - BESIDE - width, x - BESIDE)];
         let free = |row: usize, (from, to): (f64, f64)| {
@@ -95,6 +109,15 @@ mod tests {
     fn at_the_edge_a_label_stands_on_the_other_side() {
         let labels = place(&[(590.0, "at the end")], (0.0, 600.0), 1, 10.0);
         assert!(labels.len() == 1 && labels[0].x < 580.0);
+    }
+
+    #[test]
+    fn of_many_of_a_kind_some_have_labels_and_the_rare_one_has_its_own() {
+        let names: Vec<String> = (0..100).map(|number| if number == 51 { "out of memory".to_owned() } else { format!("step {number}") }).collect();
+        let marks: Vec<(f64, &str)> = names.iter().enumerate().map(|(number, name)| (number as f64 * 8.0, name.as_str())).collect();
+        let labels = place(&marks, (0.0, 900.0), 3, 10.0);
+        assert!(labels.iter().any(|label| label.text == "out of memory") && labels.len() > 9, "{labels:?}");
+        assert!(labels.iter().any(|label| label.text == "step 0") && labels.iter().all(|label| label.text != "step 1"), "{labels:?}");
     }
 
     proptest! {

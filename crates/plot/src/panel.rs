@@ -302,7 +302,7 @@ impl Content {
                 size,
                 bold: false,
                 colour: ink.dim,
-                content: line.label.clone(),
+                content: font::cut(&line.label, area.x - 8.0, size, false),
             };
             if name.area().y > free_from {
                 free_from = name.area().bottom() + 1.0;

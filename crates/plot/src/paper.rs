@@ -1,4 +1,4 @@
-//! PNG and PDF, both from the SVG, set in the fonts that this program carries: the same figure gives the same bytes on every machine.
+//! PNG, from the SVG and set in the fonts that this program carries: the same figure gives the same bytes on every machine.
 
 use std::sync::Arc;
 
@@ -41,13 +41,6 @@ impl Figure {
         let transform = Transform::from_scale(width as f32 / tree.size().width(), height as f32 / tree.size().height());
         resvg::render(&tree, transform, &mut pixels.as_mut());
         pixels.encode_png().map_err(|error| PaperError::Png(error.to_string()))
-    }
-
-    /// The figure as PDF, its text as text.
-    pub fn pdf(&self) -> Result<Vec<u8>, PaperError> {
-        let tree = self.tree()?;
-        svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), svg2pdf::PageOptions { dpi: 96.0 })
-            .map_err(|error| PaperError::Pdf(error.to_string()))
     }
 
     fn tree(&self) -> Result<Tree, PaperError> {

@@ -126,6 +126,10 @@ pub(crate) fn value(unit: Unit, value: f64) -> String {
             size if size >= 1e3 => format!("{} kHz", human::number(value / 1e3)),
             _ => format!("{} Hz", human::number(value)),
         },
+        Unit::Count | Unit::PerSecond if value.abs() >= 1e7 => {
+            let (size, word) = if value.abs() >= 1e10 { (1e9, "billion") } else { (1e6, "million") };
+            format!("{} {word}{}", human::number(value / size), if unit == Unit::PerSecond { "/s" } else { "" })
+        }
         Unit::Count => human::count(if value.abs() >= 100.0 { value.round() } else { value }),
         Unit::PerSecond => human::count_rate(value),
         Unit::Number => human::any_number(value),
@@ -155,6 +159,13 @@ mod tests {
         assert_eq!(said(Unit::Count, 0.0, 2.0), "0 1 2 ");
         assert_eq!(said(Unit::Number, 0.91, 0.93), "0.91 0.92 0.93 ");
         assert_eq!(said(Unit::Number, -2.0, 3.0), "−2 0 2 ");
+    }
+
+    #[test]
+    fn values_have_three_digits_and_a_unit() {
+        let said =
+            [(Unit::Cores, 1.234), (Unit::Hertz, 2.4e9), (Unit::Count, 1234.4), (Unit::Count, 12.5e6), (Unit::PerSecond, 3.2e10), (Unit::Ratio, 0.5)];
+        assert_eq!(said.map(|(unit, number)| value(unit, number)), ["1.23", "2.40 GHz", "1234", "12.5 million", "32.0 billion/s", "50.0 %"]);
     }
 
     #[test]

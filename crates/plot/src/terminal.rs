@@ -120,7 +120,15 @@ impl Paper<'_> {
     fn write_panel(&self, out: &mut String, draft: &Draft<'_>, content: &Content) {
         let axis = content.axis(3);
         let unit = if content.style == Style::Heat { "" } else { axis.unit };
-        self.line(out, &format!("{:LABELS$} {} {}", "", self.bold(&cut(&content.title, self.room)), self.dim(unit)));
+        self.line(
+            out,
+            &format!(
+                "{:LABELS$} {} {}",
+                "",
+                self.bold(&cut(&content.title, self.room)),
+                self.dim(&cut(unit, self.room.saturating_sub(columns(&content.title) + 1)))
+            ),
+        );
         if content.is_empty() {
             self.line(out, &format!("{:LABELS$} {}", "", self.dim("no values in this time")));
             return;
@@ -160,13 +168,18 @@ impl Paper<'_> {
             let name = cut(&line.label, name_room).into_owned();
             let space = " ".repeat(name_room.saturating_sub(columns(&name)));
             let sign = if content.style == Style::Stack { "■" } else { "─" };
-            self.line(
-                out,
-                &format!("{:LABELS$} {} {name}{space}  {} {mean:<10} {} {peak}", "", self.ink(line.colour, sign), self.dim("mean"), self.dim("peak")),
-            );
+            let tail = format!("{name}{space}  mean {mean:<10} peak {peak}");
+            self.line(out, &format!("{:LABELS$} {} {}", "", self.ink(line.colour, sign), cut(&tail, self.room.saturating_sub(2))));
         }
         for limit in content.limits.iter().filter(|limit| limit.value > content.axis(3).top) {
-            self.line(out, &format!("{:LABELS$} {}", "", self.dim(&format!("{} {}, above", limit.label, scale::value(content.unit, limit.value)))));
+            self.line(
+                out,
+                &format!(
+                    "{:LABELS$} {}",
+                    "",
+                    self.dim(&cut(&format!("{} {}, above", limit.label, scale::value(content.unit, limit.value)), self.room))
+                ),
+            );
         }
     }
 
@@ -189,7 +202,7 @@ impl Paper<'_> {
         self.line(out, &format!("{:LABELS$} {}", "", self.dim(&rule.into_iter().collect::<String>())));
         let names: String = names.into_iter().collect();
         self.line(out, &format!("{:1$}{names}", "", LABELS - LABELS / 2));
-        self.line(out, &format!("{:LABELS$} {}", "", self.dim(&ticks.title)));
+        self.line(out, &format!("{:LABELS$} {}", "", self.dim(&cut(&ticks.title, self.room))));
     }
 
     /// Values at each column: means of what lies within it, or what lies between its neighbours.

@@ -82,7 +82,7 @@ impl Scale {
     /// The units that it may have, and what each is worth.
     fn units(self) -> &'static [(&'static str, f64)] {
         match self {
-            Scale::Cores => &[("", 1.0), ("cores", 1.0), ("core", 1.0), ("%", 0.01)],
+            Scale::Cores => &[("", 1.0), ("core", 1.0), ("cores", 1.0), ("%", 0.01)],
             Scale::Bytes => &BYTES,
             Scale::Ratio => &[("", 1.0), ("%", 0.01)],
             Scale::Seconds => &[("", 1.0), ("s", 1.0), ("ms", 1e-3), ("min", 60.0), ("h", 3600.0)],

@@ -70,9 +70,10 @@ fn the_pace_changes_at_once_and_no_row_is_stale() {
     assert_eq!(timeline.facts().longest_interval_seconds, Some(3600.0));
     let own = rows(&end.path, "own");
     assert!(own.len() <= ticks + 2, "{} and {ticks}", own.len());
-    assert_eq!(gaps(&own, timeline.facts().stale_nanos()), []);
+    // Whoever read at the fast pace saw no gap in the slow one before.
+    assert_eq!(gaps(&own, facts.stale_nanos()), []);
     // The rate of the first row after the change is that of the time since the one before, which is no gap though it lies farther back than three new ticks.
-    let series = Figure::of(barograph_sources::Own::cpu).series(&own, timeline.facts().stale_nanos());
+    let series = Figure::of(barograph_sources::Own::cpu).series(&own, facts.stale_nanos());
     assert!(series.points.iter().skip(1).all(|point| matches!(point.value, barograph_model::Rate::Value(_))), "{:?}", series.points);
     let said = said(&end.path);
     assert!(!said.iter().any(|(_, name)| name == "gap"), "{said:?}");
@@ -257,4 +258,30 @@ fn who_can_be_told_nothing_is_told_apart() {
     std::fs::create_dir(&killed).unwrap();
     std::fs::write(killed.join("recording.json"), r#"{"format":1,"locked":true,"beacon":"/nowhere"}"#).unwrap();
     assert!(said(&killed).contains("barograph repair"));
+}
+
+#[test]
+fn an_order_of_another_user_is_refused_wherever_the_socket_lies() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can be somebody else.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let session = start(&folder.path().join("run"), HOUR);
+    let socket = UnixDatagram::unbound().unwrap();
+    // Who has it open may send, though the folder lets nobody in.
+    socket.connect(session.beacon().unwrap()).unwrap();
+    let say = |user: u32, line: &str| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "printf '%s' \"$0\" >&0", line]).stdin(std::os::fd::OwnedFd::from(socket.try_clone().unwrap()));
+        std::os::unix::process::CommandExt::uid(&mut shell, user);
+        assert!(shell.status().unwrap().success());
+    };
+    say(65534, r#"{"order":"stop"}"#);
+    say(65534, r#"{"mark":"of a job that became nobody"}"#);
+    say(0, r#"{"order":"read"}"#);
+    eventually("a reading", || (Timeline::open(session.path()).ok()?.has_table("own") && rows(session.path(), "own").len() == 2).then_some(()));
+    assert!(session.is_running());
+    let end = session.stop().unwrap();
+    assert_eq!((end.outcome.heard.taken, end.outcome.heard.orders, end.outcome.heard.refused), (1, 1, 1));
 }

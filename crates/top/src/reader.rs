@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use barograph_model::{Described, Events, Field, Text};
-use barograph_store::{Exit, Query, SpanQuery, State, Status, stale_nanos};
+use barograph_store::{Exit, Query, SpanQuery, State, Status};
 use barograph_view::text::clean;
 use barograph_view::{Card, Panel, ProcessRow, Spec, Style, Unit, View, human};
 
@@ -151,7 +151,7 @@ impl Reader {
         self.times.ticks = self.view.ticks()?;
         self.times.is_live = state == State::Live;
         self.times.interval = (facts.interval_seconds.max(0.001) * 1e9) as i64;
-        self.times.stale = stale_nanos(facts.interval_seconds);
+        self.times.stale = facts.stale_nanos();
         self.standing = standing(state, &facts);
         (self.curves, self.numbers, self.processes, self.life) = (Kept(None), Kept(None), Kept(None), Kept(None));
         let schema: Vec<(String, usize)> = self.view.tables().into_iter().map(|table| (table.name, table.fields.len())).collect();

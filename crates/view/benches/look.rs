@@ -1,6 +1,6 @@
 //! How long it takes to look at a recording: `cargo bench -p barograph-view --bench look -- RUN.baro [ROUNDS]`. Prints numbers and judges nothing.
 //!
-//! Made for the day that `examples/day.rs` writes. Files are in the page cache for all but the first opening after a boot.
+//! Made for the day that `examples/crowded_day.rs` writes. Files are in the page cache for all but the first opening after a boot.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for a person at a terminal")]
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use barograph_view::{Line, Panel, Spec, View, Window};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let Some(path) = arguments.first() else {
-        println!("which recording? `cargo run --release -p barograph-view --example day -- DAY.baro` writes one");
+        println!("which recording? `cargo run --release -p barograph-view --example crowded_day -- DAY.baro` writes one");
         return;
     };
     let rounds: usize = arguments.get(1).map_or(9, |text| text.parse().unwrap());
@@ -24,7 +24,7 @@ fn main() {
     println!("open, panels and cards                 {}", shown(begun.elapsed()));
     let whole = Window { from, to, buckets: 1000 };
     let lines = view.lines(&first, whole).unwrap().lines;
-    println!("open to first charts ({:3} specs)       {}", first.len(), shown(begun.elapsed()));
+    println!("open to first charts ({:3} specs)       {}, CPU {}", first.len(), shown(begun.elapsed()), shown(cpu()));
     println!("  frame: {} lines, {:.0} KB; {}", lines.len(), bytes(&lines) / 1e3, memory());
     let settled = Instant::now();
     view.settle();
@@ -44,7 +44,7 @@ fn main() {
         ("20 min", 1200),
         ("1 min", 60),
     ] {
-        let (mut times, mut size) = (Vec::new(), 0.0);
+        let (mut times, mut size, used) = (Vec::new(), 0.0, cpu());
         for round in 0..rounds as i64 {
             let length = (seconds * 1_000_000_000).min(to - from);
             let begin = from + (to - from - length) / rounds as i64 * round;
@@ -53,7 +53,8 @@ fn main() {
             times.push(begun.elapsed());
             size = bytes(&lines.lines);
         }
-        println!("  {name:8} {}   {:6.0} KB", spread(times), size / 1e3);
+        let each = (cpu() - used) / rounds as u32;
+        println!("  {name:8} {}   CPU {} each   {:6.0} KB", spread(times), shown(each), size / 1e3);
     }
     println!("\none panel at a time, 1 h");
     for panel in panels.iter().filter(|panel| panel.shown) {
@@ -110,6 +111,13 @@ fn bytes(lines: &[Line]) -> f64 {
         .iter()
         .map(|line| [line.points.x.len(), line.points.mean.len(), line.points.min.len(), line.points.max.len()].iter().sum::<usize>() * 8)
         .sum::<usize>() as f64
+}
+
+/// CPU time that this process has used, in units of 10 ms: on a busy machine it says more than a clock.
+fn cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    Duration::from_millis(fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10)
 }
 
 fn memory() -> String {

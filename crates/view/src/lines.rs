@@ -126,7 +126,7 @@ impl Known {
 
     /// Where ticks are missing.
     fn gaps(&self, window: Window) -> Result<Vec<Gap>, Error> {
-        let stale = barograph_store::stale_nanos(self.timeline.facts().interval_seconds);
+        let stale = self.timeline.facts().stale_nanos();
         let Some(ticks) = self.ticks(&Query::all())? else { return Ok(Vec::new()) };
         let shown = self.clock.shown_times(&ticks);
         let suspended = ticks.floats(&crate::columns::column(barograph_sources::Own::suspended));

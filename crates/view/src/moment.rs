@@ -210,7 +210,7 @@ impl Known {
     fn row(&self, id: Id, samples: &Frame, rows: &[usize], who: Option<&Who>) -> ProcessRow {
         let known = who.map(|who| who.row.clone()).unwrap_or_default();
         let Some(&last) = rows.last() else { return ProcessRow { pid: id.0, start_ticks: id.1, ..known } };
-        let stale = barograph_store::stale_nanos(self.timeline.facts().interval_seconds);
+        let stale = self.timeline.facts().stale_nanos();
         let rate = |unit: barograph_model::Unit, names: Vec<String>| {
             let values = sum_of_columns(samples, &names, &[]);
             let reading = |&row: &usize| Reading { utc_nanos: samples.times()[row], monotonic_nanos: samples.monotonic()[row], value: values[row] };

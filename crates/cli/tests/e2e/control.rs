@@ -55,7 +55,7 @@ fn a_recording_that_goes_on_is_changed_and_ended() {
     let (status, _, error) = ran(&place, &["control", "stop"]);
     assert!(status == 1 && error.contains("nothing is being recorded"), "{error}");
     let go = pipe(&place);
-    let child = start(&place, "run", &["--without", "disk", "--", "sh", "-c", "read line < go; exit 7"]);
+    let child = start(&place, "run", &["--without", "disk", "--mark-on", "no such line", "--", "sh", "-c", "read line < go; exit 7"]);
     let run = place.path("run.baro");
     let facts = || Facts::read(&run).unwrap();
     assert_eq!(facts().sources["disk"], "left out");
@@ -70,6 +70,12 @@ fn a_recording_that_goes_on_is_changed_and_ended() {
     assert_eq!(facts().mark_when, ["processes >= 1"]);
     assert!(said(&run).contains(&"rule processes >= 1".to_owned()), "{:?}", said(&run));
     assert!(said(&run).contains(&"person interval 50 ms → 3600 s".to_owned()), "{:?}", said(&run));
+    // Who listens to lines is a child of the recorder's, and none of the job: not even when others are watched.
+    done(&place, &["control", "set", "--processes", "all"]);
+    done(&place, &["control", "snapshot"]);
+    let job = Timeline::open(&run).unwrap().frame("job", &Query::all()).unwrap();
+    assert_eq!(job.ints("processes").last(), Some(&Some(1)));
+    assert!(Timeline::open(&run).unwrap().frame("process", &Query::all()).unwrap().ints("pid").contains(&Some(1)), "others have rows");
     let (status, _, error) = ran(&place, &["control", "set", "--without", "dsik"]);
     assert!(status == 1 && error.contains("\"dsik\"") && error.contains("disk"), "{error}");
     assert_eq!(ran(&place, &["control", "set"]).0, 2);

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use barograph_sources::Job;
-use barograph_store::{Figure, Timeline, Totals, stale_nanos};
+use barograph_store::{Figure, Timeline, Totals};
 use barograph_view::Unit;
 use serde::Serialize;
 
@@ -68,7 +68,7 @@ fn totals(timeline: &Timeline) -> Answer<Totals> {
     let (resident, read, written) = (Figure::of(Job::resident), Figure::of(Job::read), Figure::of(Job::written));
     let query = Figure::query([&all[0], &all[1], &resident, &read, &written], None, None);
     let frame = timeline.frame("job", &query)?;
-    let stale = stale_nanos(facts.interval_seconds);
+    let stale = facts.stale_nanos();
     let stats = |figure: &Figure| figure.series(&frame, stale).stats();
     let total = |figure: &Figure| stats(figure).and_then(|stats| stats.total);
     let bytes = |figure: &Figure| total(figure).map(|bytes| bytes as u64);

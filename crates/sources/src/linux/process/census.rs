@@ -96,7 +96,7 @@ impl ProcessSource {
             }
         }
         // Still new are those who vanished while we looked. Whoever has their pid now is met after the next listing.
-        self.known.retain(|known| !matches!(known.standing, Standing::New | Standing::Outsider));
+        self.known.retain(|known| !matches!(known.standing, Standing::New));
     }
 
     fn others_are_due(&self) -> bool {
@@ -133,13 +133,6 @@ impl ProcessSource {
         self.known[index].standing = match standing {
             Standing::Stranger => Standing::Stranger,
             Standing::New => self.meet(pid),
-            Standing::Outsider => match self.meet(pid) {
-                Standing::Watched(mut process) => {
-                    process.outsider = true;
-                    Standing::Watched(process)
-                }
-                standing => standing,
-            },
             Standing::Watched(process) if process.tried == self.turn => Standing::Watched(process),
             Standing::Watched(process) => self.read_again(at, pid, process),
         };
@@ -235,7 +228,7 @@ impl ProcessSource {
     fn join(&mut self, pid: u32) -> bool {
         let Some(index) = self.find(pid) else { return false };
         let Some((_, process)) = self.known[index].watched() else { return false };
-        let (parent, outsider) = (process.stat.parent, process.outsider);
+        let parent = process.stat.parent;
         // A recorder is not of the job that it watches, but where it is part of that very program.
         if process.member || pid == self.own_pid && !self.watch.roots.contains(&pid) {
             return false;
@@ -247,7 +240,7 @@ impl ProcessSource {
         }
         // The roots were there when we were told of them: later their pids are other processes'.
         let joins = self.first && self.watch.roots.contains(&pid)
-            || is_ours && !outsider && !self.foreign.contains(&pid)
+            || is_ours && !self.foreign.contains(&pid)
             || self.find(parent).is_some_and(|parent| self.known[parent].member().is_some());
         if joins && let Standing::Watched(process) = &mut self.known[index].standing {
             process.member = true;

@@ -208,7 +208,7 @@ impl ProcessSource {
                     }
                 }
                 // It was looked at once, and is looked at again.
-                standing @ Standing::Stranger if self.watch.scope == Scope::Machine => *standing = Standing::Outsider,
+                standing @ Standing::Stranger if self.watch.scope == Scope::Machine => *standing = Standing::New,
                 _ => {}
             }
         }

@@ -30,8 +30,6 @@ pub(super) enum Standing {
     New,
     /// Looked at once, and of no concern; or collected by us.
     Stranger,
-    /// A stranger who is of concern now that others are watched; to be looked at again.
-    Outsider,
     Watched(Box<Watched>),
 }
 
@@ -41,8 +39,6 @@ pub(super) struct Watched {
     pub(super) tried: u64,
     /// In the job's tree; for good, whoever its parent becomes.
     pub(super) member: bool,
-    /// It was there when somebody chose to watch others too: no child of ours that it may be is of the job.
-    pub(super) outsider: bool,
     pub(super) selected: bool,
     /// We are about to collect it, and its use is in the books.
     pub(super) settled: bool,
@@ -83,7 +79,7 @@ impl Known {
     pub(super) fn watched(&self) -> Option<(u32, &Watched)> {
         match &self.standing {
             Standing::Watched(process) => Some((self.entry.pid, process)),
-            Standing::New | Standing::Stranger | Standing::Outsider => None,
+            Standing::New | Standing::Stranger => None,
         }
     }
 
@@ -99,7 +95,6 @@ impl Watched {
             turn,
             tried: turn,
             member: false,
-            outsider: false,
             selected: false,
             settled: false,
             stat,

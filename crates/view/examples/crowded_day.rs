@@ -1,4 +1,4 @@
-//! Writes a long recording by the writer that every recording is written by: `cargo run --release -p barograph-view --example day -- FOLDER.baro
+//! Writes a long recording by the writer that every recording is written by: `cargo run --release -p barograph-view --example crowded_day -- FOLDER.baro
 //! [PROCESSES [HOURS [SEED]]]`. Without numbers, 200 processes for 24 hours at one tick a second: 17 million rows of processes.
 //!
 //! A tenth of the processes works, in bursts of minutes; some stir now and then; the rest sleeps, as on most machines. Each minute one ends and another
@@ -351,7 +351,7 @@ fn main() {
         if tick % 600 == 300 {
             events.clear();
             let name = format!("checkpoint {}", tick / 600);
-            events.add(EventRow { at, by: "program", name: &name, ..EventRow::default() });
+            events.add(EventRow { at, by: "program", name: Some(&name), ..EventRow::default() });
             recording.take(&events).unwrap();
         }
         if tick % 5 == 0 {

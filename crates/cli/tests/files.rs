@@ -65,7 +65,7 @@ fn a_file_is_drawn_under_its_name() {
     // Several, and what was assumed of one.
     fs::write(folder.path().join("weather.csv"), "time,rain_bytes\n2026-11-20 09:20:00,1\n2026-11-20 09:20:01,2\n").unwrap();
     let (svg, said) = drawn("weather.csv", &["--metric", "weather.rain_bytes"]);
-    assert!(svg.contains("weather.csv") && said.contains("UTC") && said.lines().count() == 1, "{said}");
+    assert!(svg.contains("weather.csv") && said.contains("read as UTC") && said.lines().count() == 2, "{said}");
 }
 
 #[test]

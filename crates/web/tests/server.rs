@@ -723,7 +723,7 @@ fn this_machine_is_shown_and_leaves_nothing_behind() {
     let run = until(|| Some(server.get(&format!("/api/runs/{id}"))).filter(|run| run["hasProcesses"] == true));
     assert_eq!(run["state"], "live");
     let path = PathBuf::from(run["path"].as_str().unwrap());
-    let folder = path.parent().unwrap();
+    let folder = path.ancestors().nth(2).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::mode(&folder.metadata().unwrap().permissions());
     assert_eq!(mode & 0o777, 0o700);
     let own = i64::from(std::process::id());

@@ -314,7 +314,7 @@ mod tests {
         let app = App::new(options, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let first = app.machine_run().unwrap();
         let mut changes = app.library.changes();
-        let hours = |hours| Instant::now() + Duration::from_secs(hours * 3600);
+        let hours = |hours: u64| Instant::now() + Duration::from_secs(hours * 3600);
         app.turn(hours(4));
         assert!(app.machine_run().unwrap().id == first.id && !changes.has_changed().unwrap());
         app.turn(hours(6));

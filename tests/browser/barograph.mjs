@@ -76,6 +76,13 @@ export async function view(...args) {
 }
 
 let browser = null;
+let current = null;
+
+/** What the browser shows, kept for whoever reads the failure: in the folder that $SCREENSHOTS says, if it says one. */
+export async function screenshot(name) {
+  if (!process.env.SCREENSHOTS || !current || current.isClosed()) return;
+  await current.screenshot({ path: join(process.env.SCREENSHOTS, `${name.replaceAll(/\W+/g, '-').slice(0, 60)}.png`) });
+}
 
 /** A page in a browser of its own. What the browser complains about fails the test, by `complaints`. */
 export async function open(address, { width = 1280, height = 720, colorScheme = 'light', timezoneId = 'UTC', ...more } = {}) {
@@ -88,6 +95,7 @@ export async function open(address, { width = 1280, height = 720, colorScheme = 
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.type()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error.message}`));
+  current = page;
   await page.goto(address);
   const close = async () => {
     await context.close();

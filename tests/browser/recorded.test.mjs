@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { address, assertShown, barograph, closeBrowser, folder, groups, legend, open, readAmount, readNumber, record, stretch, table, until, view } from './barograph.mjs';
+import { after, afterEach, before, test } from 'node:test';
+import { address, assertShown, barograph, closeBrowser, folder, groups, legend, open, readAmount, readNumber, record, screenshot, stretch, table, until, view } from './barograph.mjs';
 
 let home, run, server, job, processes, identities;
 
@@ -15,6 +15,10 @@ before(async () => {
   processes = await table(run, 'process');
   identities = await table(run, 'processes');
   server = await view(run);
+});
+
+afterEach(async (context) => {
+  if (!context.passed) await screenshot(context.name).catch(() => undefined);
 });
 
 after(async () => {

@@ -68,6 +68,8 @@ struct Known {
     state: State,
     to: i64,
     stamp: u64,
+    /// Of the names of the tables that have rows.
+    tables: u64,
     looked: Instant,
 }
 
@@ -77,7 +79,7 @@ pub(crate) struct Tick {
     /// Its last row: UTC nanoseconds.
     pub(crate) to: i64,
     pub(crate) state: State,
-    /// Another number whenever its facts are others.
+    /// Another number whenever its facts are others, or it has other tables: what can be drawn of it is among what the page is told with them.
     pub(crate) facts: u64,
     /// Another number whenever anything of it changed.
     pub(crate) stamp: u64,
@@ -243,11 +245,11 @@ fn without_path(error: &str, path: &Path) -> String {
 impl Run {
     fn open(path: &Path, is_taken: impl Fn(&str) -> bool) -> Result<Run, barograph_store::Error> {
         let timeline = Timeline::open(path)?;
-        let (facts, stamp) = (Arc::new(timeline.facts().clone()), stamp(path));
+        let (facts, stamp, tables) = (Arc::new(timeline.facts().clone()), stamp(path), tables(path));
         let is_word = (8..=64).contains(&facts.id.len()) && facts.id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         // A copy has the id of its original.
         let id = Some(facts.id.clone()).filter(|id| is_word && !is_taken(id)).unwrap_or_else(|| format!("p{:016x}", hash(path)));
-        let known = Known { state: timeline.state(), to: last_row(&timeline), facts, stamp, looked: Instant::now() };
+        let known = Known { state: timeline.state(), to: last_row(&timeline), facts, stamp, tables, looked: Instant::now() };
         let of_facts = known.facts.id.clone();
         Ok(Run { id, path: path.to_owned(), of_facts, tick: watch::channel(known.tick()).0, known: Mutex::new(known), view: Mutex::new(None) })
     }
@@ -311,7 +313,7 @@ impl Run {
         let timeline = Timeline::open(&self.path)?;
         let last = || view.as_ref().map_or_else(|| last_row(&timeline), |view| view.range().1);
         let to = if stamp == old_stamp { old_to } else { last().max(old_to) };
-        let known = Known { facts: Arc::new(timeline.facts().clone()), state: timeline.state(), to, stamp, looked: Instant::now() };
+        let known = Known { facts: Arc::new(timeline.facts().clone()), state: timeline.state(), to, stamp, tables: tables(&self.path), looked: Instant::now() };
         let tick = known.tick();
         *self.known() = known;
         self.tick.send_if_modified(|told| std::mem::replace(told, tick) != tick);
@@ -340,6 +342,7 @@ impl Known {
     fn tick(&self) -> Tick {
         let mut hasher = DefaultHasher::new();
         serde_json::to_vec(&*self.facts).unwrap_or_default().hash(&mut hasher);
+        self.tables.hash(&mut hasher);
         Tick { to: self.to, state: self.state, facts: hasher.finish(), stamp: self.stamp }
     }
 }
@@ -380,6 +383,14 @@ fn stamp(folder: &Path) -> u64 {
     let mut all: Vec<_> = tables.filter_map(|path| changed(&path)).collect();
     all.sort();
     hash(all)
+}
+
+/// A number that is another one when a table got its first rows.
+fn tables(folder: &Path) -> u64 {
+    let has_rows = |table: &Path| fs::read_dir(table).into_iter().flatten().flatten().any(|part| part.path().extension().is_some_and(|name| name == "parquet"));
+    let mut names: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| has_rows(&entry.path())).map(|entry| entry.file_name()).collect();
+    names.sort();
+    hash(names)
 }
 
 /// The time of the last row, or of the end.

@@ -72,7 +72,7 @@ function LanesOf(): ComponentChildren {
       if (next) go(next);
     };
     return bind(
-      { keys: ['m'], says: 'mark this moment with a name', group: 'Events', act: mark },
+      ...(source.peek().embedded ? [] : [{ keys: ['m'], says: 'mark this moment with a name', group: 'Events' as const, act: mark }]),
       { keys: ['['], says: 'the event before', group: 'Events', act: () => jump(-1) },
       { keys: [']'], says: 'the next event', group: 'Events', act: () => jump(1) },
     );
@@ -99,23 +99,7 @@ function LanesOf(): ComponentChildren {
         {spans.error.value ?? asked.error.value ? <span class="problem" role="alert">{spans.error.value ?? asked.error.value}</span> : null}
         <span class="grow" />
         {keptCount.value > 0 ? <span class="hint" title={whyKept.value ?? undefined}>{keptCount.value} kept in this browser only</span> : null}
-        <button type="button" title="Name a moment (m)" onClick={mark}><Icon name="flag" /> Mark…</button>
-        <Menu label="Events ▾" title="Events: list, import, export, watch points">
-          {(close) => (
-            <>
-              {([['all', 'All events…'], ['import', 'Import CSV…'], ['watch', `Watch points…${rules.value.length > 0 ? ` (${rules.value.length})` : ''}`]] as const).map(([name, says]) => (
-                <button type="button" class="quiet item" key={name} onClick={() => {
-                  close();
-                  dialog.value = name;
-                }}>{says}</button>
-              ))}
-              <button type="button" class="quiet item" onClick={() => {
-                close();
-                download();
-              }}>Export CSV</button>
-            </>
-          )}
-        </Menu>
+        {source.value.embedded ? null : <Tools />}
       </div>
       {showEvents.value && shownEvents.length > 0 ? (
         <TimeRow gutter={<span class="hint">events</span>} class="flags" height={24}>
@@ -128,7 +112,7 @@ function LanesOf(): ComponentChildren {
         </div>
       ) : null}
       {showSpans.value && !hasAny && shownEvents.length === 0 ? (
-        <p class="lanes-empty hint">{found === null ? '' : <>No spans or events here. Press <kbd>m</kbd> to mark a moment; programs say spans themselves: <code>barograph span NAME -- COMMAND</code>.</>}</p>
+        <p class="lanes-empty hint">{found === null ? '' : <>No spans or events here.{source.value.embedded ? '' : <> Press <kbd>m</kbd> to mark a moment; programs say spans themselves: <code>barograph span NAME -- COMMAND</code>.</>}</>}</p>
       ) : null}
       <div class="lanes-side">{detail}</div>
       {editing.value ? <Edit key={editing.value.event?.key ?? 'new'} what={editing.value} onClose={() => (editing.value = null)} /> : null}
@@ -137,6 +121,31 @@ function LanesOf(): ComponentChildren {
       {dialog.value === 'watch' ? <Watch onClose={() => (dialog.value = null)} /> : null}
       <WatchPoints />
     </section>
+  );
+}
+
+/** What can be done with events where there is a server. */
+function Tools(): ComponentChildren {
+  return (
+    <>
+      <button type="button" title="Name a moment (m)" onClick={mark}><Icon name="flag" /> Mark…</button>
+      <Menu label="Events ▾" title="Events: list, import, export, watch points">
+        {(close) => (
+          <>
+            {([['all', 'All events…'], ['import', 'Import CSV…'], ['watch', `Watch points…${rules.value.length > 0 ? ` (${rules.value.length})` : ''}`]] as const).map(([name, says]) => (
+              <button type="button" class="quiet item" key={name} onClick={() => {
+                close();
+                dialog.value = name;
+              }}>{says}</button>
+            ))}
+            <button type="button" class="quiet item" onClick={() => {
+              close();
+              download();
+            }}>Export CSV</button>
+          </>
+        )}
+      </Menu>
+    </>
   );
 }
 

@@ -190,7 +190,7 @@ function ZoneMenu() {
     const known = zones().filter((name) => name.toLowerCase().includes(needle)).slice(0, 40);
     // Names that have become another's are known to browsers, and not listed.
     const typed = text.value.trim();
-    return typed.includes('/') && isZone(typed) && !known.includes(typed) ? [typed, ...known] : known;
+    return isZone(typed) && !known.some((name) => name.toLowerCase() === typed.toLowerCase()) ? [typed, ...known] : known;
   });
   const label = zone.value === 'local' ? 'Local' : zone.value === 'data' ? 'Data’s' : zone.value.split('/').at(-1)!.replaceAll('_', ' ');
   const at = view.value.from;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use barograph_formats::{AsRecording, FILE_FACT, as_recording};
+use barograph_formats::{AsRecording, as_recording};
 use barograph_store::Timeline;
 use clap::Args;
 
@@ -33,6 +33,5 @@ pub(crate) fn tell_notices(opened: &AsRecording) {
 
 /// What was opened, as the user named it.
 pub(crate) fn shown_path(timeline: &Timeline) -> String {
-    let file = timeline.facts().other.get(FILE_FACT).and_then(|file| file.as_str());
-    file.map_or_else(|| timeline.folder().display().to_string(), human::escape)
+    timeline.facts().file().map_or_else(|| timeline.folder().display().to_string(), human::escape)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use barograph_formats::AsRecording;
 use barograph_model::{Described, Events};
 use barograph_plot::{Clock, Look, Mark, Run, Shown, Size, Slice, Theme};
 use barograph_store::{Query, SpanQuery, Status};
@@ -16,6 +17,7 @@ use jiff::tz::TimeZone;
 
 use crate::export::distance;
 use crate::human;
+use crate::open::{FileZone, open, tell_notices};
 use crate::paint::{Ink, Paint, width};
 use crate::report::command_line;
 use crate::story;
@@ -32,7 +34,7 @@ const POINT: f64 = 0.75;
 #[derive(Args, Debug)]
 #[command(after_help = after_help())]
 pub(crate) struct PlotArgs {
-    /// The recordings, which may still be going on.
+    /// The recordings, which may still be going on; or files with times: CSV, JSON lines, Parquet …
     #[arg(required = true)]
     runs: Vec<PathBuf>,
     /// The file to write; its suffix tells the format. `-` is standard output.
@@ -58,6 +60,8 @@ pub(crate) struct PlotArgs {
     width: Option<usize>,
     #[command(flatten)]
     window: Window,
+    #[command(flatten)]
+    file_zone: FileZone,
     /// Write times of the clock instead of those since the start; --tz does so too.
     #[arg(long)]
     clock: bool,
@@ -130,7 +134,7 @@ impl From<ThemeOption> for Theme {
 pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<ExitCode> {
     let mut opened = Vec::new();
     for path in &args.runs {
-        opened.push(Opened::new(path, &args.window)?);
+        opened.push(Opened::new(path, args)?);
     }
     if args.list {
         list(&opened)?;
@@ -152,6 +156,8 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<ExitCode> {
 /// A recording, and the part of it that is drawn.
 struct Opened {
     view: View,
+    /// What is read of a file lives as long.
+    _folder: AsRecording,
     name: String,
     zone: TimeZone,
     /// UTC nanoseconds.
@@ -161,8 +167,10 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(path: &Path, window: &Window) -> anyhow::Result<Opened> {
-        let view = View::open(path)?;
+    fn new(path: &Path, args: &PlotArgs) -> anyhow::Result<Opened> {
+        let (folder, window) = (open(path, &args.file_zone)?, &args.window);
+        tell_notices(&folder);
+        let view = View::open(&folder)?;
         let facts = view.facts();
         let zone = window.zone(&facts.clock.zone)?;
         let reference = words::Reference::of(&view.timeline(), &zone)?;
@@ -178,7 +186,7 @@ impl Opened {
         }
         // A recording of one moment is drawn as a second around it.
         let (from, to) = if to - from < 1_000_000 { (from.saturating_sub(500_000_000), from.saturating_add(500_000_000)) } else { (from, to) };
-        Ok(Opened { view, name, zone, start, from, to })
+        Ok(Opened { view, _folder: folder, name, zone, start, from, to })
     }
 
     fn millis(&self, utc_nanos: i64) -> f64 {
@@ -189,6 +197,7 @@ impl Opened {
         let facts = self.view.facts();
         match &facts.command {
             Some(command) if !command.is_empty() => command_line(command),
+            _ if facts.file().is_some() => self.name.clone(),
             _ if facts.host.name.is_empty() => "the whole machine".to_owned(),
             _ => format!("{}, the whole machine", human::escape(&facts.host.name)),
         }

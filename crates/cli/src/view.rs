@@ -6,27 +6,33 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use barograph_formats::AsRecording;
 use barograph_store::FACTS_FILE;
 use barograph_view::human;
 use barograph_web::{DEFAULT_PORT, Options, Server};
 use clap::Args;
 use serde_json::json;
 
+use crate::open::{FileZone, open};
+
 /// Look at recordings, and at this machine as it is now, in a browser.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The page shows the recordings that are given, those in the folders that are given, and this machine, which is recorded into a temporary folder for as long
-as the page is served. Only who knows the token in the address may look.
+as the page is served: of it the last one to five hours are kept. Only who knows the token in the address may look.
 
 Examples:
   barograph view
   barograph view night.baro
+  barograph view numbers.csv --zone Europe/Berlin
   barograph view ~/runs /scratch/runs --read-only
   ssh -L 10132:127.0.0.1:10132 HOST barograph view --no-open")]
 pub(crate) struct ViewArgs {
-    /// Recordings, or folders with recordings. By default $BAROGRAPH_DIR, or else the folder that we are in.
-    #[arg(value_name = "RUN|FOLDER")]
+    /// Recordings, folders with recordings, or files with times (CSV, JSON lines, Parquet …). By default $BAROGRAPH_DIR, or else the folder that we are in.
+    #[arg(value_name = "RUN|FOLDER|FILE")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    file_zone: FileZone,
     /// Listen at this port; 0 is any that is free. By default 10132, or any if that is taken.
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
@@ -45,10 +51,9 @@ pub(crate) struct ViewArgs {
 }
 
 pub(crate) fn run(args: &ViewArgs) -> anyhow::Result<ExitCode> {
-    let given = if args.paths.is_empty() { vec![default_folder()] } else { args.paths.clone() };
-    for path in &args.paths {
-        check(path)?;
-    }
+    // What is made of files lives until nobody is served any more.
+    let opened = args.paths.iter().map(|path| opened(path, &args.file_zone)).collect::<anyhow::Result<Vec<_>>>()?;
+    let given = if opened.is_empty() { vec![default_folder()] } else { opened.iter().map(|opened| opened.folder().to_owned()).collect() };
     let server = Server::bind(Options { paths: given, bind: args.bind, port: args.port, read_only: args.read_only })?;
     let address = server.address();
     if args.json {
@@ -62,6 +67,7 @@ pub(crate) fn run(args: &ViewArgs) -> anyhow::Result<ExitCode> {
         }
     }
     server.run()?;
+    drop(opened);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,13 +76,13 @@ fn default_folder() -> PathBuf {
 }
 
 /// What was typed should be something that can be shown, or become so while we look.
-fn check(path: &Path) -> anyhow::Result<()> {
+fn opened(path: &Path, zone: &FileZone) -> anyhow::Result<AsRecording> {
+    let opened = open(path, zone)?;
     let is_folder_of_runs = path.is_dir() && !path.join(FACTS_FILE).exists() && path.extension().is_none_or(|ending| ending != "baro");
-    if is_folder_of_runs {
-        return Ok(());
+    if !is_folder_of_runs {
+        barograph_store::Timeline::open(&opened)?;
     }
-    barograph_store::Timeline::open(path)?;
-    Ok(())
+    Ok(opened)
 }
 
 /// Says where the page is, and what is odd about it.

@@ -50,6 +50,25 @@ fn a_file_of_somebody_else_is_told() {
 }
 
 #[test]
+fn a_file_is_drawn_under_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    sample::write(folder.path());
+    assert!(barograph(folder.path(), &["export", "train.baro", "-o", "flat.csv"]).status.success());
+    let drawn = |run: &str, more: &[&str]| {
+        let plot = barograph(folder.path(), &[&["plot", run, "-o", "drawn.svg", "--force"], more].concat());
+        assert!(plot.status.success(), "{}", String::from_utf8_lossy(&plot.stderr));
+        (fs::read_to_string(folder.path().join("drawn.svg")).unwrap(), String::from_utf8_lossy(&plot.stderr).into_owned())
+    };
+    let title = |svg: &str| svg.contains("flat.csv") && !svg.contains("barograph-") && !svg.contains("whole machine");
+    let (svg, _) = drawn("flat.csv", &["--panel", "memory"]);
+    assert!(title(&svg), "{svg}");
+    // Several, and what was assumed of one.
+    fs::write(folder.path().join("weather.csv"), "time,rain_bytes\n2026-11-20 09:20:00,1\n2026-11-20 09:20:01,2\n").unwrap();
+    let (svg, said) = drawn("weather.csv", &["--metric", "weather.rain_bytes"]);
+    assert!(svg.contains("weather.csv") && said.contains("UTC") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
 fn what_is_no_recording_is_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.csv"), "a,b\n1,2\n").unwrap();
@@ -57,7 +76,7 @@ fn what_is_no_recording_is_refused_in_one_line() {
     fs::create_dir(folder.path().join("c")).unwrap();
     for (name, why) in [("a.csv", "no column has times"), ("b.parquet", "can't be read"), ("c", "no recording.json"), ("d.csv", "no such recording")]
     {
-        for command in [&["report", name][..], &["export", name, "-o", "x.csv"]] {
+        for command in [&["report", name][..], &["export", name, "-o", "x.csv"], &["plot", name, "-o", "x.svg"]] {
             let text = complained(folder.path(), command);
             assert!(text.contains(why) && text.trim_end().lines().count() == 1, "{text}");
         }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use barograph_formats::{AsRecording, FILE_FACT, Format, Options, as_recording};
+use barograph_formats::{AsRecording, Format, Options, as_recording};
 use barograph_model::{Batch, Described, Events, Moment, Physical, Sink, Table};
 use barograph_sources::{Cpu, Disk, Job, Memory, Network, Process};
 use barograph_store::{Facts, Frame, Query, Recording, Timeline};
@@ -72,7 +72,7 @@ fn numbers_texts_and_units_are_told_by_the_cells_and_the_names() {
     assert_eq!(noted(&recording), [("no_numbers", 2), ("columns_left_out", 1)]);
     let facts = timeline.facts();
     assert_eq!((facts.interval_seconds, facts.clock.utc_nanos), (2.0, frame.times()[0]));
-    assert!(facts.other[FILE_FACT].as_str().unwrap().ends_with("my run.csv"));
+    assert!(facts.file().unwrap().ends_with("my run.csv"));
     assert_eq!(facts.end.as_ref().unwrap().monotonic_nanos, 4_000_000_000);
 }
 

@@ -118,7 +118,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     let within = |path: PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         match path.extension().and_then(|end| end.to_str()) {
-            _ if path.is_dir() && !["tests", "benches", "fixtures", "node_modules", "target"].contains(&&*name) => source_files(&path),
+            _ if path.is_dir() && !["test", "tests", "benches", "fixtures", "node_modules", "target"].contains(&&*name) => source_files(&path),
             Some("rs" | "ts" | "tsx" | "py") if path.is_file() => vec![path],
             _ => Vec::new(),
         }

@@ -230,13 +230,12 @@ impl Keys {
             format!("{}-{:016x}", rows.monotonic()[row], hash.0)
         };
         let mut keys = Vec::with_capacity(rows.len());
-        for (row, revised) in revises.iter().enumerate() {
+        for (row, (revised, &time)) in revises.iter().zip(rows.monotonic()).enumerate() {
             // A revision has no key of its own.
             if revised.is_some() {
                 keys.push(String::new());
                 continue;
             }
-            let time = rows.monotonic()[row];
             if std::mem::replace(&mut self.at, time) != time {
                 self.same.clear();
             }

@@ -240,7 +240,15 @@ pub struct Totals {
     pub processes_seen: Option<u64>,
 }
 
+/// Where the facts of a recording that was made of a file say which file that is.
+pub const FILE_FACT: &str = "file";
+
 impl Facts {
+    /// The file that this recording was made of, as the user named it; none for one that is a recording itself.
+    pub fn file(&self) -> Option<&str> {
+        self.other.get(FILE_FACT)?.as_str()
+    }
+
     /// The facts in this recording's folder.
     pub fn read(folder: &Path) -> Result<Facts, Error> {
         let path = folder.join(FACTS_FILE);

@@ -46,7 +46,7 @@ pub use chunks::Chunks;
 pub use disk::Durability;
 pub use error::Error;
 pub use events::{EVENT_KEY, Event, Revision, add_events, revisable, revise};
-pub use facts::{Clock, End, Exit, FACTS_FILE, FORMAT, Facts, Host, Limits, Notice, Process, Processes, Totals};
+pub use facts::{Clock, End, Exit, FACTS_FILE, FILE_FACT, FORMAT, Facts, Host, Limits, Notice, Process, Processes, Totals};
 pub use figures::{Figure, Gap, Peak, Point, Rates, Reading, Series, Stats, gaps, stale_nanos, sum_of_columns};
 pub use frame::Frame;
 pub use guard::{Finite, FiniteReader, guarded};

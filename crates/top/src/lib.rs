@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+pub use terminal::end_by;
+
 /// The moment that words such as `10:20` or `+90s` mean, in UTC nanoseconds, or why they mean none. The bounds are the first and last moment of the recording.
 pub type Understand = dyn Fn(&str, (i64, i64)) -> Result<i64, String>;
 
@@ -71,11 +73,10 @@ pub enum Error {
     Failed,
 }
 
-/// Shows it until somebody quits. A signal that asks us to end does, once everything is put back.
-pub fn run(settings: Settings) -> Result<(), Error> {
-    let ended = watch::watch(settings)?;
-    if let watch::Ended::Signal(signal) = ended {
-        terminal::end_by(signal);
-    }
-    Ok(())
+/// Shows it until somebody quits. Returns the signal that asked us to end, if one did; everything is put back by then.
+pub fn run(settings: Settings) -> Result<Option<i32>, Error> {
+    Ok(match watch::watch(settings)? {
+        watch::Ended::Signal(signal) => Some(signal),
+        watch::Ended::Quit => None,
+    })
 }

@@ -112,7 +112,7 @@ impl Reader {
         let window = Window::of(app.scale, layout.columns, cursor, app.place == Place::Follow, before, &self.times);
         let facts = self.view.facts();
         let mut scene = Scene {
-            title: title(facts.command.as_deref()),
+            title: title(&facts),
             about: about(&facts),
             standing: self.standing.clone(),
             cursor,
@@ -207,10 +207,11 @@ impl Reader {
     }
 }
 
-/// The command, or what else is watched.
-fn title(command: Option<&[String]>) -> String {
-    match command {
-        Some(command) if !command.is_empty() => command.iter().map(|word| clean(word)).collect::<Vec<_>>().join(" "),
+/// The command, the file, or what else is watched.
+fn title(facts: &barograph_store::Facts) -> String {
+    match (&facts.command, facts.file()) {
+        (Some(command), _) if !command.is_empty() => command.iter().map(|word| clean(word)).collect::<Vec<_>>().join(" "),
+        (_, Some(file)) => clean(file).into_owned(),
         _ => "the whole machine".to_owned(),
     }
 }

@@ -103,7 +103,7 @@ impl Drop for Terminal {
 }
 
 /// Ends by this signal, as if we had never heard it, so that whoever waits for us sees what ended us.
-pub(crate) fn end_by(signal: i32) {
+pub fn end_by(signal: i32) {
     // Should that not be possible, an ordinary end has to do.
     let _ = emulate_default_handler(signal);
 }

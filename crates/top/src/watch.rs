@@ -1,5 +1,6 @@
 //! The loop: waits for keys, signals and time, looks whether the recording has grown, and draws what has changed.
 
+use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -35,20 +36,23 @@ pub(crate) fn watch(settings: Settings) -> Result<Ended, Error> {
     // The terminal comes first: without one, nothing is read. It goes last.
     let mut terminal = Terminal::take()?;
     let live = if settings.recording.is_none() { Some(Live::start(settings.interval)?) } else { None };
-    let path = settings.recording.clone().or(live.as_ref().map(Live::path)).unwrap_or_default();
-    let reader = Reader::open(&path)?;
+    let path = settings.recording.as_deref().or(live.as_ref().map(Live::path)).unwrap_or(Path::new(""));
+    let reader = Reader::open(path)?;
     let mut app = App::new(reader.times());
     if let Some(words) = &settings.at {
         let times = reader.times();
         app.place = Place::At((settings.understand)(words, (times.first(), times.last())).map_err(Error::Moment)?);
     }
-    let mut watch = Watch { settings, reader, app, scene: Scene::default(), shown: Shown::default(), look_at: Instant::now(), patience: LOOK_AGAIN };
+    let mut watch =
+        Watch { settings, live, reader, app, scene: Scene::default(), shown: Shown::default(), look_at: Instant::now(), patience: LOOK_AGAIN };
     watch.expect();
     watch.run(&mut terminal)
 }
 
 struct Watch {
     settings: Settings,
+    /// This machine, if it is what is looked at.
+    live: Option<Live>,
     reader: Reader,
     app: App,
     scene: Scene,
@@ -121,7 +125,15 @@ impl Watch {
             return false;
         }
         let before = self.reader.times().last();
-        match self.reader.refresh() {
+        let turned = self.live.as_mut().and_then(|live| live.turn(now).then(|| Reader::open(live.path())));
+        let refreshed = match turned {
+            Some(opened) => opened.map(|reader| {
+                self.reader = reader;
+                true
+            }),
+            None => self.reader.refresh(),
+        };
+        match refreshed {
             Ok(is_new) => {
                 if self.reader.times().last() == before {
                     // Late, for whatever reason: we don't ask a slow disk ten times a second for ever.

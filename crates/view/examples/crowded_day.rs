@@ -351,7 +351,7 @@ fn main() {
         if tick % 600 == 300 {
             events.clear();
             let name = format!("checkpoint {}", tick / 600);
-            events.add(EventRow { at, by: "program", name: &name, ..EventRow::default() });
+            events.add(EventRow { at, by: "program", name: Some(&name), ..EventRow::default() });
             recording.take(&events).unwrap();
         }
         if tick % 5 == 0 {

@@ -149,6 +149,12 @@ impl Library {
         self.look();
     }
 
+    /// Shows one no more that was made here.
+    pub(crate) fn forget(&self, path: &Path) {
+        self.shelf().made.retain(|made| made != path);
+        self.look();
+    }
+
     /// Looks for recordings that have come or gone, and tells those who watch the list.
     pub(crate) fn look(&self) {
         let (mut paths, mut refused) = (Vec::new(), Vec::new());
@@ -315,10 +321,11 @@ impl Run {
     pub(crate) fn head(&self, is_read_only: bool) -> RunHead {
         let known = self.known();
         let facts = &known.facts;
+        let shown = facts.file().map_or(self.path.as_path(), Path::new);
         RunHead {
             id: self.id.clone(),
-            name: self.path.file_name().map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned()),
-            path: self.path.display().to_string(),
+            name: shown.file_name().map_or_else(|| shown.display().to_string(), |name| name.to_string_lossy().into_owned()),
+            path: shown.display().to_string(),
             state: state_name(known.state),
             command: facts.command.clone(),
             host: Some(facts.host.name.clone()).filter(|name| !name.is_empty()),
@@ -340,6 +347,8 @@ impl Known {
 /// Whether events can be written to it: its recorder listens, or nobody writes it and we may.
 fn is_writable(path: &Path, facts: &Facts, state: State) -> bool {
     match state {
+        // What is shown was made of it for us, and goes when we do.
+        _ if facts.file().is_some() => false,
         State::Live => facts.beacon.is_some(),
         State::Ended | State::Interrupted => rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok(),
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use barograph_session::{Change, Order, Session, Settings as SessionSettings, Watched};
+use barograph_session::{Change, Condition, Order, Session, Settings as SessionSettings, Watched};
 use barograph_sources::Choice;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) processes: String,
     pub(crate) pids: Vec<u32>,
     pub(crate) without: Vec<String>,
+    /// Conditions whose begin and end the recorder marks, such as `memory > 2 GiB for 10s`.
+    pub(crate) mark_when: Vec<String>,
 }
 
 /// What the page says of them; the rest stays as it is.
@@ -35,6 +37,7 @@ pub(crate) struct Wanted {
     processes: Option<String>,
     pids: Option<Vec<u32>>,
     without: Option<Vec<String>>,
+    mark_when: Option<Vec<String>>,
 }
 
 impl Wanted {
@@ -45,6 +48,7 @@ impl Wanted {
         }
         let (interval, write_interval, processes, without) =
             (self.interval_seconds, self.write_interval_seconds, self.processes.clone(), self.without.clone());
+        let is_marked = self.mark_when.is_some();
         // What is not said is taken from elsewhere here only to be looked at.
         let all = Settings::default().with(self)?;
         Ok(Change {
@@ -52,6 +56,7 @@ impl Wanted {
             write_interval: write_interval.map(Duration::from_secs_f64),
             processes: processes.map(|_| all.choice()).transpose()?,
             without,
+            mark_when: is_marked.then(|| all.conditions()).transpose()?,
             ..Change::default()
         })
     }
@@ -66,6 +71,7 @@ impl Default for Settings {
             processes: "all".to_owned(),
             pids: Vec::new(),
             without: Vec::new(),
+            mark_when: Vec::new(),
         }
     }
 }
@@ -81,6 +87,7 @@ impl Settings {
             processes: wanted.processes.unwrap_or(old.processes),
             pids: wanted.pids.unwrap_or(old.pids),
             without: wanted.without.unwrap_or(old.without),
+            mark_when: wanted.mark_when.unwrap_or(old.mark_when),
         };
         for (name, seconds) in [("sampling", settings.interval_seconds), ("write", settings.write_interval_seconds)] {
             if !INTERVALS.contains(&seconds) {
@@ -101,8 +108,14 @@ impl Settings {
             write_interval: seconds(self.write_interval_seconds, old.write_interval_seconds),
             processes: (self.processes != old.processes).then(|| self.choice()).transpose()?,
             without: (self.without != old.without).then(|| self.without.clone()),
+            mark_when: (self.mark_when != old.mark_when).then(|| self.conditions()).transpose()?,
             ..Change::default()
         })
+    }
+
+    fn conditions(&self) -> Answer<Vec<Condition>> {
+        let parse = |text: &String| text.parse().map_err(|why| Failure::bad(format!("{text}: {why}")));
+        self.mark_when.iter().map(parse).collect()
     }
 
     fn choice(&self) -> Answer<Choice> {
@@ -171,6 +184,7 @@ impl Making {
             }),
             processes: Some(choice),
             without: settings.without.clone(),
+            mark_when: settings.conditions()?,
             ..SessionSettings::default()
         };
         made.options.interval = Duration::from_secs_f64(settings.interval_seconds);
@@ -244,5 +258,7 @@ mod tests {
             assert!(with(wrong).is_err(), "{wrong}");
         }
         assert!(with(r#"{"processes":"some"}"#).unwrap().choice().is_err());
+        let wrong = with(r#"{"markWhen":["memory is large"]}"#).unwrap().conditions().unwrap_err();
+        assert!(wrong.error.starts_with("memory is large: expected a metric"), "{}", wrong.error);
     }
 }

@@ -585,7 +585,8 @@ fn a_frame_has_the_numbers_of_the_files() {
     let (id, from, to) = (run["id"].as_str().unwrap(), run["from"].as_f64().unwrap(), run["to"].as_f64().unwrap());
     let specs = json!([{ "table": "memory", "plus": ["available_bytes"] }, { "table": "job", "plus": ["user_seconds", "system_seconds"] }]);
     let query = json!({ "from": from - 1000.0, "to": to + 1000.0, "buckets": 5000, "specs": specs });
-    let (header, array) = frame(&server.ask(&format!("GET /api/runs/{id}/frame?q={}", escape(&query.to_string()))));
+    let answer = server.ask(&format!("GET /api/runs/{id}/frame?q={}", escape(&query.to_string())));
+    let (header, array) = frame(&answer);
     let rows = Timeline::open(&path).unwrap().frame("memory", &Query::all()).unwrap();
     let line = &header["lines"][0];
     assert_eq!((line["spec"].as_u64(), line["unit"].as_str(), line["kind"].as_str()), (Some(0), Some("bytes"), Some("whole")));
@@ -617,6 +618,15 @@ fn what_is_recorded_through_the_page_is_a_recording() {
     // Changes apply to it while it goes on.
     let session = server.control(json!({ "do": "set", "settings": { "intervalSeconds": 0.02 } }));
     assert_eq!(session["recording"]["intervalSeconds"], 0.02);
+    let mark_when = |conditions: &[&str]| json!({ "do": "set", "settings": { "markWhen": conditions }, "run": id });
+    for (wrong, why) in [("memory is large", "expected a metric"), ("job.nothing > 1", "no metric"), ("memory > 1 mile", "its unit may be")] {
+        let refused = server.send("POST /api/control", &mark_when(&[wrong]));
+        assert!(refused.status == 400 && refused.error().contains(wrong) && refused.error().contains(why), "{}", refused.text());
+    }
+    let session = server.control(mark_when(&["memory.total_bytes > 1 KiB"]));
+    assert_eq!(session["recording"]["markWhen"], json!(["memory.total_bytes > 1 KiB"]));
+    until(|| server.get(&format!("/api/runs/{id}/events"))["events"].as_array()?.iter().any(|event| event["by"] == "rule").then_some(()));
+    assert_eq!(server.get(&format!("/api/runs/{id}"))["markWhen"], json!(["memory.total_bytes > 1 KiB"]));
 
     let event =
         json!({ "at": until(|| server.get(&format!("/api/runs/{id}"))["to"].as_f64()), "name": "half way", "detail": "so far", "duration": 1500 });

@@ -14,7 +14,6 @@ use std::process::ExitCode;
 
 #[cfg(feature = "web")]
 use anyhow::Context as _;
-use barograph_formats::FILE_FACT;
 use barograph_store::{End, Timeline};
 #[cfg(feature = "web")]
 use barograph_web::ReportOptions;
@@ -176,7 +175,7 @@ fn tell_lines(args: &ReportArgs, story: &Story, out: &mut dyn Write) -> anyhow::
 fn title(story: &Story) -> String {
     match &story.facts().command {
         Some(command) if !command.is_empty() => command_line(command),
-        _ if story.facts().other.contains_key(FILE_FACT) => shown_path(&story.timeline),
+        _ if story.facts().file().is_some() => shown_path(&story.timeline),
         _ if story.facts().host.name.is_empty() => "the whole machine".to_owned(),
         _ => format!("{}, the whole machine", human::escape(&story.facts().host.name)),
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use barograph_formats::FILE_FACT;
 use barograph_model::{Described, Field};
 use barograph_sources::{Job, Memory, Own, ProcessMemory};
 use barograph_store::{Frame, Query, State, Timeline, gaps};
@@ -186,7 +185,7 @@ fn of_job(notes: &mut Notes, timeline: &Timeline, span: &Span, groups: &[Group])
     let Some(job) = groups.iter().find(|group| group.name == headlines::JOB) else { return };
     let of = |key: &str| job.lines.iter().find(|(line, _)| line.key == key).map(|(_, stats)| stats);
     // A file of another program may tell of a job and not of its processes.
-    if of(headlines::PROCESSES).is_none() && span.ticks > 0 && !facts.other.contains_key(FILE_FACT) {
+    if of(headlines::PROCESSES).is_none() && span.ticks > 0 && facts.file().is_none() {
         let text = "The job was over before a reading met it: what it held at a time is not known, and its rates are rough.".to_owned();
         notes.warn("never_seen", 1, text);
     }

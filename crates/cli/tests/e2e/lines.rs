@@ -77,7 +77,7 @@ fn threads_and_a_child_have_lines_of_their_own() {
         assert_eq!(told["lines"]["processes"], 2, "{python}");
         for remark in ["the first thread's line", "the second thread's line", "the child's line"] {
             let cpu = sum(&of_line(&told, "workers.py", remark), "cpu_seconds");
-            assert!(cpu > 0.1, "{python}: {remark}: {cpu}");
+            assert!(cpu > 0.02, "{python}: {remark}: {cpu}");
         }
         let idle = of_line(&told, "workers.py", "the idle thread's line");
         assert!(sum(&idle, "cpu_seconds") < 0.1 && sum(&idle, "waiting_seconds") > 0.5, "{python}: {idle:?}");
@@ -129,7 +129,7 @@ fn a_job_that_may_not_be_read_says_so_once() {
     // Who is not dumpable is nobody's but root's to read.
     std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
     std::fs::copy(BAROGRAPH, place.path("barograph")).unwrap();
-    let code = "import ctypes, time\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\nend = time.time() + 1.5\nwhile time.time() < end: pass";
+    let code = "import ctypes, time\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\nend = time.time() + 3\nwhile time.time() < end: pass";
     let mut command = place.command("setpriv");
     command.args(["--reuid=54331", "--clear-groups"]).arg(place.path("barograph"));
     command.args(["run", "-q", "-o", "run", "-i", "50ms", "--lines", "--", python, "-c", code]);

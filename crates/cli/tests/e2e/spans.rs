@@ -153,9 +153,10 @@ fn a_shell_script_says_its_blocks_by_socat() {
         "{:?} {children}",
         block.cost
     );
-    // The sender's process was over before anybody could look at it.
+    // The sender's process was most often over before anybody could look at it. One that dawdles is seen, with what little it used.
     let nobody = named(&spans, "nobody");
-    assert_eq!((nobody.status, nobody.cost.cpu_seconds), (Status::Open, None));
+    assert_eq!(nobody.status, Status::Open);
+    assert!(nobody.cost.cpu_seconds.is_none_or(|cpu| cpu <= children + TICKS_SECONDS), "{:?} {children}", nobody.cost);
     assert!(timeline.events(&barograph_store::Query::all()).unwrap().texts("name").contains(&Some("done")));
 }
 

@@ -298,3 +298,19 @@ fn what_is_no_recording_is_told_on_a_terminal_that_is_given_back() {
         assert!(top.is_as_before(), "{}", top.text());
     }
 }
+
+#[test]
+fn a_file_is_shown_under_its_name_and_a_signal_leaves_nothing_of_it() {
+    let place = Place::new();
+    assert_eq!(place.run(&["-i", "100ms"], &["sleep", "1"]).code(), 0);
+    assert!(finish(place.barograph(["export", "run.baro", "-o", "flat.csv"])).status.success());
+    let made =
+        || std::fs::read_dir(place.path("")).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("barograph-")).count();
+    let mut top = Terminal::run(&place, &["env", &format!("TMPDIR={}", place.path("").display()), BAROGRAPH, "top", "flat.csv"]);
+    let screen = top.shows("the file", |screen| screen.contains("flat.csv") && screen.lines().any(|line| line.starts_with("Memory")));
+    assert!(!screen.contains("the whole machine"), "{screen}");
+    assert_eq!(made(), 1);
+    send(top.child.id(), Signal::TERM);
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&top.end()), Some(Signal::TERM.as_raw()));
+    assert_eq!(made(), 0);
+}

@@ -31,6 +31,12 @@ impl Viewer {
     }
 
     fn request(&self, line: &str, body: &str) -> String {
+        let answer = self.ask(line, body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    fn ask(&self, line: &str, body: &str) -> String {
         let port = u16::try_from(self.said["port"].as_u64().unwrap()).unwrap();
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -43,8 +49,11 @@ impl Viewer {
         .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        answer
+    }
+
+    fn facts(&self, run: &Value) -> Value {
+        serde_json::from_str(&self.request(&format!("GET /api/runs/{}", run["id"].as_str().unwrap()), "")).unwrap()
     }
 
     fn session(&self) -> Value {
@@ -83,7 +92,13 @@ fn what_is_no_recording_is_told_before_anything_is_served() {
     let place = Place::new();
     std::fs::write(place.path("notes.txt"), "hello").unwrap();
     std::fs::create_dir(place.path("half.baro")).unwrap();
-    for (path, why) in [("gone.baro", "no such recording"), ("notes.txt", "not a recording"), ("half.baro", "barograph repair")] {
+    std::fs::write(place.path("a.csv"), "a,b\n1,2\n").unwrap();
+    for (path, why) in [
+        ("gone.baro", "no such recording"),
+        ("notes.txt", "nothing that can be shown"),
+        ("half.baro", "barograph repair"),
+        ("a.csv", "no column has times"),
+    ] {
         let output = finish(place.barograph(["view", "--no-open", "--port", "0", path]));
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{path}");
@@ -175,4 +190,39 @@ fn a_server_that_was_killed_leaves_nothing_for_long() {
     let second = Viewer::start(&place, &["."]);
     assert!(!left.exists() && of(&second.session()).exists());
     assert!(second.interrupt().status.success());
+}
+
+#[test]
+fn files_are_shown_under_their_names_and_leave_nothing() {
+    let place = Place::new();
+    assert_eq!(place.run(&[], &["true"]).code(), 0);
+    assert!(finish(place.barograph(["export", "run.baro", "-o", "flat.csv"])).status.success());
+    std::fs::write(place.path("weather.csv"), "time,rain\n2026-11-20 09:20:00,1\n2026-11-20 09:20:01,2\n").unwrap();
+    let made = || {
+        std::fs::read_dir(place.path(""))
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("barograph-"))
+            .count()
+    };
+    let viewer = Viewer::start(&place, &["flat.csv", "weather.csv", "--zone", "Europe/Berlin", "--read-only"]);
+    assert_eq!(made(), 2);
+    let session = viewer.session();
+    let named =
+        |name: &str| session["runs"].as_array().unwrap().iter().find(|run| run["name"] == name).unwrap_or_else(|| panic!("{name}: {session}"));
+    let flat = named("flat.csv");
+    assert_eq!((&flat["path"], &flat["state"], &flat["writable"]), (&"flat.csv".into(), &"ended".into(), &false.into()));
+    assert_eq!(viewer.facts(named("weather.csv"))["zone"], "Europe/Berlin");
+    let flat = viewer.facts(flat);
+    assert!(flat["panels"].as_array().unwrap().iter().any(|panel| panel["id"] == "memory"), "{flat}");
+    assert!(viewer.interrupt().status.success());
+    assert_eq!(made(), 0);
+    // What was made of a file goes with the server: nobody's words are to be lost with it.
+    let viewer = Viewer::start(&place, &["flat.csv"]);
+    let at = flat["from"].as_f64().unwrap();
+    let refused = viewer.ask(&format!("POST /api/runs/{}/events", flat["id"].as_str().unwrap()), &format!(r#"{{"at":{at},"name":"a"}}"#));
+    assert!(refused.starts_with("HTTP/1.1 409") && refused.contains("stays as it is"), "{refused}");
+    let flat = viewer.facts(&flat);
+    assert!(flat["zone"].is_null(), "{flat}");
+    assert!(viewer.interrupt().status.success());
+    assert_eq!(made(), 0);
 }

@@ -23,7 +23,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use barograph_model::{Batch, Moment, Physical, Sink, Table};
-use barograph_store::{Clock, Durability, End, Facts, MONOTONIC, Notice, Recording};
+use barograph_store::{Clock, Durability, End, FILE_FACT, Facts, MONOTONIC, Notice, Recording};
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -72,9 +72,6 @@ const BATCH_ROWS: usize = 4096;
 
 /// Differences of times by which the interval is told.
 const STEPS: usize = 4096;
-
-/// Where the facts of such a recording say which file they are of.
-pub const FILE_FACT: &str = "file";
 
 /// A recording that can be opened: a folder that was one already, or what was made of a file. That lives as long as this.
 #[derive(Debug)]

@@ -111,6 +111,8 @@ export interface Settings {
   pids: number[];
   /** Sources that are left out, by their names. */
   without: string[];
+  /** Conditions whose begin and end the recorder marks: `memory > 2 GiB for 10s`. */
+  markWhen?: string[];
 }
 
 /** One run: GET /api/runs/ID. */
@@ -126,6 +128,8 @@ export interface Run extends RunHead {
   zone: string | null;
   intervalSeconds: number;
   writeIntervalSeconds: number;
+  /** The conditions whose begin and end its recorder marks. */
+  markWhen: string[];
   end: { reason: string; exitCode: number | null; signal: number | null } | null;
   totals: { wallSeconds: number | null; userSeconds: number | null; systemSeconds: number | null; peakBytes: number | null; readBytes: number | null; writtenBytes: number | null; processes: number | null };
   notices: { name: string; detail: string; count: number | null }[];

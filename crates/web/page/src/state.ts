@@ -195,7 +195,10 @@ export async function refreshSession(): Promise<void> {
 /** Takes what the server said it is. */
 export function takeSession(told: Session): void {
   batch(() => {
+    const [before, now] = [session.peek()?.machine, told.machine];
     session.value = told;
+    // Another recording of the machine has taken the place of the one before, and what was looked at is in it.
+    if (before && now && before !== now) runIds.value = runIds.peek().map((id) => (id === before ? now : id));
     failure.value = null;
     connected.value = true;
     if (runIds.peek().length === 0 && told.first) runIds.value = [told.first];

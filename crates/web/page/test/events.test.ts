@@ -5,7 +5,7 @@ import type { Event, Frame, Span } from '../src/api.ts';
 import { readEvents, readNumber, writeEvents } from '../src/events/csv.ts';
 import { add, apply, load, NOTHING, remove, revise, save } from '../src/events/kept.ts';
 import { flags, laneTitle, neighbour, slices, stack } from '../src/events/stack.ts';
-import { crossings, raise, readLevel, type Rule } from '../src/events/watch.ts';
+import { condition, crossings, raise, readLevel, type Rule } from '../src/events/watch.ts';
 
 function span(id: string, from: number, to: number | null, more: Partial<Span> = {}): Span {
   return { id, parent: null, name: id, status: to === null ? 'open' : 'ok', detail: null, attributes: null, depth: 0, pid: 7, thread: 7, from, to, cost: {}, ...more };
@@ -121,4 +121,13 @@ test('its events say what and how much', () => {
 
 test('levels are read as people type them', () => {
   assert.deepEqual(['12 GB', '1.5', '80 %', '4 GiB', '2k', 'much', '3 MB/s'].map(readLevel), [12e9, 1.5, 0.8, 4 * 2 ** 30, 2000, null, 3e6]);
+});
+
+test('a rule is told to the recorder in its words, where it can look at that', () => {
+  const rule = { spec: { table: 'memory', plus: ['available_bytes'] }, unit: 'bytes' as const, above: false, level: 1.5 * 2 ** 30, seconds: 10 };
+  assert.equal(condition(rule), 'memory.available_bytes < 1.5 GiB for 10 s');
+  assert.equal(condition({ ...rule, level: 12_345, above: true, seconds: 0 }), 'memory.available_bytes > 12345');
+  assert.equal(condition({ ...rule, spec: { table: 'disk', plus: ['read_bytes'], where: { device: 'vda' } }, unit: 'bytes_per_second', level: 2e7 }), 'disk.read_bytes[vda] < 20 MB for 10 s');
+  assert.equal(condition({ ...rule, spec: { table: 'job', plus: ['user_seconds', 'system_seconds'] }, unit: 'cores', level: 1.5 }), 'cpu < 1.5 for 10 s');
+  for (const spec of [{ table: 'process', plus: ['resident_bytes'], by: true }, { table: 'memory', plus: ['total_bytes'], minus: ['available_bytes'] }, { table: 'a', plus: ['b', 'c'] }]) assert.equal(condition({ ...rule, spec }), null);
 });

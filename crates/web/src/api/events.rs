@@ -1,6 +1,7 @@
 //! Events: what is shown, added, changed and removed, and files of them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::spans::attributes;
-use super::{CSV_BYTES, Said, Shared, body, json, run_now, wait};
+use super::{App, CSV_BYTES, Said, Shared, body, json, run_now, wait};
 use crate::failure::{Answer, Failure};
 use crate::library::{Run, millis};
 use crate::making::order;
@@ -134,7 +135,7 @@ pub(super) async fn add(State(app): State<Shared>, Path(id): Path<String>, heade
     let said: NewEvent = json(&headers, said).await?;
     let event = said.check()?;
     let event = wait(move || {
-        let run = run_now(&app, &id)?;
+        let run = may_change(&app, &id)?;
         let event = event_of(&run, &event)?;
         let before: HashSet<String> = read(&run.timeline()?, &Rows::all())?.into_iter().map(|event| event.key).collect();
         barograph_session::add_events(&run.path, PERSON, std::slice::from_ref(&event))?;
@@ -145,6 +146,15 @@ pub(super) async fn add(State(app): State<Shared>, Path(id): Path<String>, heade
     })
     .await?;
     Ok((StatusCode::CREATED, Json(event)).into_response())
+}
+
+/// A run whose events can be other ones. Those of a file would be lost with what was made of it.
+fn may_change(app: &App, id: &str) -> Answer<Arc<Run>> {
+    let run = run_now(app, id)?;
+    if run.facts().file().is_some() {
+        return Err(Failure::conflict("this is a file of another program, which stays as it is: its events can't be changed here"));
+    }
+    Ok(run)
 }
 
 /// Who comes by the page is a person.
@@ -190,7 +200,7 @@ pub(super) async fn change(
     let said: NewEvent = json(&headers, said).await?;
     let event = said.check()?;
     wait(move || {
-        let run = run_now(&app, &id)?;
+        let run = may_change(&app, &id)?;
         let mut event = event_of(&run, &event)?;
         // What the page can't say of it stays.
         let known = read(&run.timeline()?, &Rows::all())?.into_iter().find(|known| known.key == key);
@@ -205,7 +215,7 @@ pub(super) async fn change(
 pub(super) async fn remove(State(app): State<Shared>, Path((id, key)): Path<(String, String)>) -> Answer<StatusCode> {
     app.may_change()?;
     wait(move || {
-        let run = run_now(&app, &id)?;
+        let run = may_change(&app, &id)?;
         barograph_session::revise_events(&run.path, PERSON, &[Revision { key, event: None }])?;
         publish(&run)?;
         Ok(StatusCode::NO_CONTENT)
@@ -231,7 +241,7 @@ pub(super) async fn import(State(app): State<Shared>, Path(id): Path<String>, Sa
     app.may_change()?;
     let bytes = body(said, CSV_BYTES).await?;
     wait(move || {
-        let run = run_now(&app, &id)?;
+        let run = may_change(&app, &id)?;
         let asked = asked.zone.as_deref().unwrap_or("recorded");
         let zone = time::zone(asked, &run.facts().clock.zone);
         let zone = zone.ok_or_else(|| Failure::bad(format!("there is no time zone {asked:?}; name one such as Europe/Berlin, or UTC")))?;

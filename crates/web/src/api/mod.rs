@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, Query};
@@ -23,7 +23,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{any, get, post, put};
 use axum::{Router, middleware};
-use barograph_session::Order;
+use barograph_session::{Order, Turn};
 use barograph_sources::{HostFacts, Machine as Kernel, Roots};
 use barograph_store::State;
 use serde::de::DeserializeOwned;
@@ -124,6 +124,17 @@ impl App {
         self.library.at(machine.as_ref()?.path())
     }
 
+    /// Does what is due with the recording of this machine. Those who watch the list are told that another one is shown.
+    fn turn(&self, now: Instant) {
+        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(machine) = machine.as_mut() else { return };
+        match machine.turn(now) {
+            Turn::Same => {}
+            Turn::Taken(_) => self.library.add(machine.path()),
+            Turn::Removed(path) => self.library.forget(&path),
+        }
+    }
+
     /// Tells a recorder that somebody looks. One that doesn't hear is looked at as often as it writes.
     fn tell_watched(&self, run: &Run) {
         if self.is_read_only || run.facts().beacon.is_none() || run.facts().write_interval_seconds <= LOOK.as_secs_f64() {
@@ -205,6 +216,7 @@ pub(crate) async fn watch(app: Shared) {
         let app = Arc::clone(&app);
         // Should it fail, the next look tells more.
         let _ = spawn_blocking(move || {
+            app.turn(Instant::now());
             if app.library.is_watched() {
                 app.library.look();
             }
@@ -286,5 +298,33 @@ fn time(millis: Option<f64>, name: &str) -> Answer<Option<i64>> {
     match millis {
         Some(millis) if !millis.is_finite() => Err(Failure::bad(format!("{name} is no time: write milliseconds since 1970"))),
         millis => Ok(millis.map(crate::library::nanos)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn another_recording_of_this_machine_takes_its_place_and_pages_are_told() {
+        let place = tempfile::tempdir().unwrap();
+        let options = Options { paths: vec![place.path().to_owned()], ..Options::default() };
+        let app = App::new(options, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let first = app.machine_run().unwrap();
+        let mut changes = app.library.changes();
+        let hours = |hours| Instant::now() + Duration::from_secs(hours * 3600);
+        app.turn(hours(4));
+        assert!(app.machine_run().unwrap().id == first.id && !changes.has_changed().unwrap());
+        app.turn(hours(6));
+        let second = app.machine_run().unwrap();
+        assert!(second.id != first.id && changes.has_changed().unwrap());
+        assert!(app.library.run(&first.id).is_ok(), "who reads of it finishes");
+        changes.mark_unchanged();
+        app.turn(hours(7));
+        assert!(app.library.run(&first.id).is_err() && changes.has_changed().unwrap() && !first.path.exists());
+        app.end();
+        assert!(!second.path.exists());
     }
 }

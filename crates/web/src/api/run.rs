@@ -27,6 +27,7 @@ pub(crate) struct Run {
     zone: Option<String>,
     interval_seconds: f64,
     write_interval_seconds: f64,
+    mark_when: Vec<String>,
     end: Option<End>,
     totals: Totals,
     notices: Vec<Notice>,
@@ -129,6 +130,7 @@ impl Run {
             zone: said(&facts.clock.zone),
             interval_seconds: facts.interval_seconds,
             write_interval_seconds: facts.write_interval_seconds,
+            mark_when: facts.mark_when.clone(),
             end: facts.end.as_ref().map(|end| End {
                 reason: end.reason.clone(),
                 exit_code: end.exit.and_then(|exit| exit.code),

@@ -75,6 +75,20 @@ export function saveRules(shelf: { setItem(key: string, value: string): void }, 
   shelf.setItem(PLACE, JSON.stringify(rules));
 }
 
+const BYTES: [string, number][] = [['TiB', 2 ** 40], ['TB', 1e12], ['GiB', 2 ** 30], ['GB', 1e9], ['MiB', 2 ** 20], ['MB', 1e6], ['KiB', 2 ** 10], ['kB', 1e3]];
+
+/** The rule as a recorder understands it (`barograph run --mark-when`); null where it can't look at this: it knows one metric, of one subject or of all together. */
+export function condition(rule: Pick<Rule, 'spec' | 'unit' | 'above' | 'level' | 'seconds'>): string | null {
+  const { table, plus, minus, where, by } = rule.spec;
+  const keys = Object.values(where ?? {});
+  const isCpu = table === 'job' && plus.join() === 'user_seconds,system_seconds';
+  if (by || (minus ?? []).length > 0 || keys.length > 1 || (plus.length !== 1 && !isCpu)) return null;
+  const metric = isCpu ? 'cpu' : `${table}.${plus[0]}${keys.length === 1 ? `[${keys[0]}]` : ''}`;
+  const unit = rule.unit.startsWith('bytes') && rule.level !== 0 ? BYTES.find(([, worth]) => Number.isInteger((rule.level * 10) / worth)) : undefined;
+  const level = unit ? `${rule.level / unit[1]} ${unit[0]}` : String(rule.level);
+  return `${metric} ${rule.above ? '>' : '<'} ${level}${rule.seconds > 0 ? ` for ${rule.seconds} s` : ''}`;
+}
+
 const FACTORS: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12, ms: 1e-3, us: 1e-6, s: 1, min: 60, h: 3600, '%': 0.01, b: 1, cores: 1, core: 1, '': 1 };
 
 /** A level as people type it: `12 GB`, `80 %`, `1.5`. Bare bytes of memory may be `12 GiB` too; a rate is the same per second. */

@@ -4,11 +4,12 @@ import type { ComponentChildren } from 'preact';
 import type { Panel } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { amount } from '../numbers.ts';
-import { following, grown, run, runId, source, whole } from '../state.ts';
+import { words } from '../source.ts';
+import { following, grown, refreshRun, run, runId, session, source, takeSession, whole } from '../state.ts';
 import { Dialog, Icon } from '../ui/ui.tsx';
 import { readDuration, showDuration } from '../control/settings.ts';
 import { raiseBy, raised, rules, setRules } from './store.ts';
-import { readLevel, type Rule } from './watch.ts';
+import { condition, readLevel, type Rule } from './watch.ts';
 
 /** Points of the whole run that a rule looks at. Each is a bucket with its lowest and highest value, so that nothing beyond the level is missed. */
 const BUCKETS = 4000;
@@ -32,6 +33,12 @@ function WatchPoint({ rule }: { rule: Rule }): ComponentChildren {
   return null;
 }
 
+/** Whether the run's recorder can be told what to mark. */
+function mayTell(): boolean {
+  const known = run.value;
+  return known !== null && known.state === 'live' && known.writable && known.id !== session.value?.machine && !source.value.embedded && session.value?.readOnly === false;
+}
+
 interface Choice { label: string; panel: Panel; place: number }
 
 export function Watch({ onClose }: { onClose(): void }): ComponentChildren {
@@ -39,15 +46,34 @@ export function Watch({ onClose }: { onClose(): void }): ComponentChildren {
   const [above, setAbove] = useState(true);
   const [level, setLevel] = useState('');
   const [seconds, setSeconds] = useState('');
+  const [byRecorder, setByRecorder] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
   const choices = (run.value?.panels ?? []).flatMap((panel) => panel.specs.map((spec, place): Choice => ({ label: spec.by ? `${panel.title}: any of them` : spec.label && spec.label !== panel.title ? `${panel.title}: ${spec.label}` : panel.title, panel, place })));
   const choice = choices[picked];
   const value = readLevel(level);
   const length = seconds.trim() === '' ? 0 : readDuration(seconds);
   const isRight = choice !== undefined && value !== null && length !== null;
+  const tell = async (markWhen: string[]): Promise<void> => {
+    const id = runId.peek();
+    if (id === null) return;
+    setProblem(null);
+    try {
+      takeSession(await source.peek().control({ do: 'set', settings: { markWhen }, run: id }));
+      await refreshRun(id);
+    } catch (error) {
+      setProblem(words(error));
+    }
+  };
   const add = (): void => {
     if (!isRight) return;
     const { by, top, ...rest } = choice.panel.specs[choice.place]!;
     const spec = by ? { ...rest, by, top: top ?? 20 } : rest;
+    if (byRecorder && mayTell()) {
+      const said = condition({ spec, unit: choice.panel.unit, above, level: value, seconds: length });
+      if (said === null) setProblem('A recorder looks at one metric, of one device or of all together: let this page watch that one.');
+      else void tell([...(run.peek()?.markWhen ?? []).filter((each) => each !== said), said]);
+      return;
+    }
     setRules([...rules.value, { id: Math.random().toString(36).slice(2), metric: choice.label.replace(': any of them', ''), unit: choice.panel.unit, spec, above, level: value, seconds: length, on: true }]);
     setLevel('');
   };
@@ -65,8 +91,23 @@ export function Watch({ onClose }: { onClose(): void }): ComponentChildren {
         <label>is <select value={above ? 'above' : 'below'} onChange={(event) => setAbove(event.currentTarget.value === 'above')}><option>above</option><option>below</option></select></label>
         <label>the level <input type="text" size={10} placeholder={choice?.panel.unit === 'bytes' ? '4 GiB' : choice?.panel.unit === 'ratio' ? '80 %' : '1.5'} value={level} onInput={(event) => setLevel(event.currentTarget.value)} /></label>
         <label>for <input type="text" size={6} placeholder="0s" value={seconds} onInput={(event) => setSeconds(event.currentTarget.value)} /></label>
+        {mayTell() ? <label>by <select value={byRecorder ? 'recorder' : 'page'} onChange={(event) => setByRecorder(event.currentTarget.value === 'recorder')}><option value="page">this page</option><option value="recorder">the recorder</option></select></label> : null}
         <button type="submit" class="primary" disabled={!isRight}>Watch</button>
       </form>
+      {problem ? <p class="problem" role="alert">{problem}</p> : null}
+      {(run.value?.markWhen ?? []).length > 0 ? (
+        <>
+          <p class="hint">The recorder itself marks when these begin and end, also when nobody looks:</p>
+          <ul class="rules">
+            {run.value!.markWhen.map((said) => (
+              <li key={said}>
+                <code>{said}</code>
+                {mayTell() ? <button type="button" class="quiet icon" aria-label={`Forget ${said}`} onClick={() => void tell(run.value!.markWhen.filter((each) => each !== said))}><Icon name="trash" size={14} /></button> : null}
+              </li>
+            ))}
+          </ul>
+        </>
+      ) : null}
       {rules.value.length === 0 ? <p class="hint">Nothing is watched.</p> : (
         <ul class="rules">
           {rules.value.map((rule) => (

@@ -491,12 +491,8 @@ impl<'a> Draft<'a> {
             let text = Text { colour: self.ink.dim, ..self.text(area.x + title_width + size * 0.6, base, unit) };
             self.say(frame, text);
         }
-        let above: Vec<String> = content
-            .limits
-            .iter()
-            .filter(|limit| limit.value > axis.top)
-            .map(|limit| format!("{} {}", limit.label, scale::value(content.unit, limit.value)))
-            .collect();
+        let above: Vec<String> =
+            content.limits.iter().filter(|limit| limit.value > axis.top).map(|limit| scale::limit(content.unit, limit)).collect();
         if legend.width > 0.0 && !above.is_empty() && !is_heat {
             let used = title_width + font::width(axis.unit, size, false) + size * 2.0;
             let text = font::cut(&above.join(", "), area.width - used, size * 0.94, false);

@@ -1,5 +1,6 @@
 //! What is drawn within a panel: stacked areas, lines, cells, limits, gaps. Everything stays inside of its area.
 
+use barograph_view::text::clean;
 use barograph_view::{Kind, Limit, Line, Panel, Style, Summary, Unit};
 
 use crate::colours::{Ink, Rgb};
@@ -25,7 +26,7 @@ impl Drawn {
         let points = &line.points;
         let is_whole = points.min.len() == points.mean.len() && points.max.len() == points.mean.len();
         Drawn {
-            label,
+            label: clean(&label).into_owned(),
             is_others: line.kind == Kind::Others,
             colour,
             dash: &[],
@@ -57,7 +58,7 @@ pub(crate) struct Content {
 impl Content {
     pub(crate) fn new(panel: &Panel) -> Content {
         Content {
-            title: panel.title.clone(),
+            title: clean(&panel.title).into_owned(),
             unit: panel.unit,
             style: panel.style,
             limits: panel.limits.clone(),
@@ -251,7 +252,7 @@ impl Content {
     fn draw_limits(&self, plane: &Plane<'_>, part: Part, ink: &Ink, size: f64, out: &mut Vec<(Part, Shape)>, labels: &mut Vec<Area>) {
         let size = size * 0.92;
         for limit in &self.limits {
-            let text = format!("{} {}", limit.label, scale::value(self.unit, limit.value));
+            let text = scale::limit(self.unit, limit);
             if limit.value > plane.axis.top {
                 continue;
             }

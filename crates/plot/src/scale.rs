@@ -1,6 +1,6 @@
 //! Axes of values: round ticks, the unit once, numbers with no more digits than they need.
 
-use barograph_view::{Unit, human};
+use barograph_view::{Limit, Unit, human};
 
 /// An axis from its lower to its upper end.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +136,16 @@ pub(crate) fn value(unit: Unit, value: f64) -> String {
     }
 }
 
+/// A level and what it is: `limit of the job 2.5 cores`. What somebody has set has no needless zeros.
+pub(crate) fn limit(unit: Unit, limit: &Limit) -> String {
+    let said = match unit {
+        Unit::Cores => format!("{} cores", human::cores(limit.value)),
+        _ => value(unit, limit.value),
+    };
+    let said = human::set(said);
+    if limit.label == "cores" { said } else { format!("{} {said}", limit.label) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +176,14 @@ mod tests {
         let said =
             [(Unit::Cores, 1.234), (Unit::Hertz, 2.4e9), (Unit::Count, 1234.4), (Unit::Count, 12.5e6), (Unit::PerSecond, 3.2e10), (Unit::Ratio, 0.5)];
         assert_eq!(said.map(|(unit, number)| value(unit, number)), ["1.23", "2.40 GHz", "1234", "12.5 million", "32.0 billion/s", "50.0 %"]);
+    }
+
+    #[test]
+    fn levels_are_said_as_they_were_set() {
+        let said = |unit, label: &str, value| limit(unit, &Limit { label: label.to_owned(), value });
+        assert_eq!(said(Unit::Cores, "cores", 8.0), "8 cores");
+        assert_eq!(said(Unit::Cores, "limit of the job", 2.5), "limit of the job 2.5 cores");
+        assert_eq!(said(Unit::Bytes, "memory of the machine", 32.0 * 1024.0 * 1024.0 * 1024.0), "memory of the machine 32 GiB");
     }
 
     #[test]

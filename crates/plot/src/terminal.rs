@@ -172,14 +172,7 @@ impl Paper<'_> {
             self.line(out, &format!("{:LABELS$} {} {}", "", self.ink(line.colour, sign), cut(&tail, self.room.saturating_sub(2))));
         }
         for limit in content.limits.iter().filter(|limit| limit.value > content.axis(3).top) {
-            self.line(
-                out,
-                &format!(
-                    "{:LABELS$} {}",
-                    "",
-                    self.dim(&cut(&format!("{} {}, above", limit.label, scale::value(content.unit, limit.value)), self.room))
-                ),
-            );
+            self.line(out, &format!("{:LABELS$} {}", "", self.dim(&cut(&format!("{}, above", scale::limit(content.unit, limit)), self.room))));
         }
     }
 

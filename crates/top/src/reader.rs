@@ -148,7 +148,7 @@ impl Reader {
     fn look(&mut self) -> Result<(), Error> {
         let facts = self.view.facts();
         let state = self.view.state();
-        self.times.ticks = self.view.ticks()?;
+        self.times.ticks = self.view.ticks();
         self.times.is_live = state == State::Live;
         self.times.interval = (facts.interval_seconds.max(0.001) * 1e9) as i64;
         self.times.stale = facts.stale_nanos();

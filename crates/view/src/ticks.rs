@@ -1,17 +1,16 @@
 //! The moments of a recording on the axis that is shown, for who steps through it.
 
-use barograph_store::Query;
-
-use crate::{Error, View};
+use crate::View;
 
 impl View {
     /// When everything was read: the times of the ticks, UTC nanoseconds, each once, in the order of time.
-    pub fn ticks(&self) -> Result<Vec<i64>, Error> {
+    pub fn ticks(&self) -> Vec<i64> {
         let known = self.known();
-        let mut ticks = known.ticks(&Query::all())?.map(|frame| known.clock.shown_times(&frame)).unwrap_or_default();
+        let both = known.ticks.utc.iter().zip(&known.ticks.monotonic);
+        let mut ticks: Vec<i64> = both.map(|(&utc, &monotonic)| known.clock.shown(utc, monotonic)).collect();
         ticks.sort_unstable();
         ticks.dedup();
-        Ok(ticks)
+        ticks
     }
 
     /// Where a row with these times stands on the axis that is shown: at its UTC, unless somebody set that clock back meanwhile.

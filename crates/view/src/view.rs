@@ -39,17 +39,17 @@ pub(crate) struct Known {
     /// For each table the time between two ticks, worked out when first asked for.
     intervals: Mutex<BTreeMap<String, i64>>,
     /// The times of all ticks.
-    ticks: Arc<Ticks>,
+    pub(crate) ticks: Arc<Ticks>,
     /// Who all processes are, when somebody has asked.
     pub(crate) everybody: OnceLock<Arc<Everybody>>,
 }
 
 /// The times of ticks, and how long the machine had slept by then.
 #[derive(Clone, Debug, Default)]
-struct Ticks {
+pub(crate) struct Ticks {
     table: String,
-    utc: Vec<i64>,
-    monotonic: Vec<i64>,
+    pub(crate) utc: Vec<i64>,
+    pub(crate) monotonic: Vec<i64>,
     suspended: Vec<f64>,
 }
 
@@ -169,7 +169,7 @@ impl Known {
 
     /// Where ticks are missing.
     pub(crate) fn gaps(&self, window: Window) -> Vec<Gap> {
-        let stale = stale_nanos(self.timeline.facts().interval_seconds);
+        let stale = self.timeline.facts().stale_nanos();
         let Ticks { utc, monotonic, suspended, .. } = &*self.ticks;
         let shown = |place: usize| self.clock.shown(utc[place], monotonic[place]);
         let gap = |after: usize| {
@@ -197,7 +197,7 @@ impl Known {
         if is_said(&table.name) {
             return Ok(i64::MAX / 4);
         }
-        Ok(stale_nanos(self.interval_nanos(table)? as f64 / 1e9))
+        Ok(stale_nanos(self.interval_nanos(table)? as f64 / 1e9).max(self.timeline.facts().stale_nanos()))
     }
 
     /// The time between two ticks of a table: the recording's interval, or more.

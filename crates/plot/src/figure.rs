@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::colours::{Hues, Ink, Rgb, Theme};
 use crate::font;
 use crate::marks;
-use crate::panel::{Content, Drawn, hatch};
+use crate::panel::{Content, Drawn, Plane, hatch};
 use crate::scale;
 use crate::shape::{Anchor, Area, Figure, Part, Shape, Stroke, Text};
 use crate::size::Size;
@@ -505,9 +505,10 @@ impl<'a> Draft<'a> {
             let opacity = if self.look.theme == Theme::Dark { 0.13 } else { 0.09 };
             self.out.push((frame, Shape::Rect { area: band, fill: hue, opacity }));
         }
+        let plane = Plane { area, time: self.look.time, axis };
         if is_heat {
             let top = content.full();
-            content.draw_heat(number, area, self.look.time, top, self.ink, size * 0.92, &mut self.out);
+            content.draw_heat(number, &plane, top, self.ink, size * 0.92, &mut self.out);
             self.draw_scale(number, content, area, legend.width, top);
             return;
         }
@@ -521,7 +522,7 @@ impl<'a> Draft<'a> {
             self.say(frame, text);
         }
         let mut shapes = Vec::new();
-        content.draw(Part::Plot(number), area, self.look.time, axis, self.ink, size * 0.94, &mut shapes);
+        content.draw(Part::Plot(number), &plane, self.ink, size * 0.94, &mut shapes);
         self.out.append(&mut shapes);
         if content.is_empty() {
             hatch(area, self.ink, Part::Plot(number), &mut self.out);

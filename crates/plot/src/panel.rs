@@ -135,15 +135,15 @@ impl Content {
         let near: Vec<f64> = self.limits.iter().map(|limit| limit.value).filter(|value| high > 0.0 && *value <= 2.5 * high).collect();
         near.into_iter().for_each(|value| {
             if value > high {
-                high = value
+                high = value;
             }
         });
         Axis::new(self.unit, low, high, ticks)
     }
 
     /// Draws what lies within the area.
-    pub(crate) fn draw(&self, part: Part, area: Area, time: (f64, f64), axis: &Axis, ink: &Ink, size: f64, out: &mut Vec<(Part, Shape)>) {
-        let plane = Plane { area, time, axis };
+    pub(crate) fn draw(&self, part: Part, plane: &Plane<'_>, ink: &Ink, size: f64, out: &mut Vec<(Part, Shape)>) {
+        let area = plane.area;
         for &(from, to) in &self.gaps {
             let (from, to) = (plane.x(from), plane.x(to));
             if to - from >= 2.0 {
@@ -152,11 +152,11 @@ impl Content {
         }
         let mut labels = Vec::new();
         match self.style {
-            Style::Stack => self.draw_stack(&plane, part, ink, size, out, &mut labels),
-            Style::Lines => self.draw_lines(&plane, part, out),
+            Style::Stack => self.draw_stack(plane, part, ink, size, out, &mut labels),
+            Style::Lines => self.draw_lines(plane, part, out),
             Style::Heat => {}
         }
-        self.draw_limits(&plane, part, ink, size, out, &mut labels);
+        self.draw_limits(plane, part, ink, size, out, &mut labels);
     }
 
     fn draw_stack(&self, plane: &Plane<'_>, part: Part, ink: &Ink, size: f64, out: &mut Vec<(Part, Shape)>, labels: &mut Vec<Area>) {
@@ -191,15 +191,15 @@ impl Content {
             }
         }
         // Hairlines of the ground's colour part what is thick enough to be parted.
-        for number in 0..self.lines.len().saturating_sub(1) {
+        for (number, edge) in edges.iter().enumerate().take(self.lines.len().saturating_sub(1)) {
             let is_thick = |place: usize| {
                 let pixels = |value: f64| value / (plane.axis.top - plane.axis.bottom) * plane.area.height;
                 pixels(height(number, place)) > 2.5 && (number + 1..self.lines.len()).any(|above| pixels(height(above, place)) > 2.5)
             };
-            let lines: Vec<Vec<(f64, f64)>> = stretches(x.len(), |place| edges[number][place].is_finite() && is_thick(place))
+            let lines: Vec<Vec<(f64, f64)>> = stretches(x.len(), |place| edge[place].is_finite() && is_thick(place))
                 .into_iter()
                 .filter(|(from, to)| to - from > 1)
-                .map(|(from, to)| (from..to).map(|place| (x[place], plane.y(edges[number][place]))).collect())
+                .map(|(from, to)| (from..to).map(|place| (x[place], plane.y(edge[place]))).collect())
                 .collect();
             if !lines.is_empty() {
                 out.push((part, Shape::Lines { lines, stroke: Stroke { colour: ink.ground, width: 0.6, dash: &[] } }));
@@ -287,10 +287,9 @@ impl Content {
     }
 
     /// Draws rows of cells, and their names to the left.
-    pub(crate) fn draw_heat(&self, number: usize, area: Area, time: (f64, f64), top: f64, ink: &Ink, size: f64, out: &mut Vec<(Part, Shape)>) {
+    pub(crate) fn draw_heat(&self, number: usize, plane: &Plane<'_>, top: f64, ink: &Ink, size: f64, out: &mut Vec<(Part, Shape)>) {
         const LEVELS: f64 = 24.0;
-        let axis = Axis { bottom: 0.0, top: 1.0, ticks: Vec::new(), unit: "" };
-        let plane = Plane { area, time, axis: &axis };
+        let area = plane.area;
         let height = area.height / self.lines.len().max(1) as f64;
         let space = if height > 4.0 { 0.75 } else { 0.0 };
         let mut free_from = f64::NEG_INFINITY;
@@ -334,10 +333,10 @@ impl Content {
 }
 
 /// Where values and times lie on paper.
-struct Plane<'a> {
-    area: Area,
-    time: (f64, f64),
-    axis: &'a Axis,
+pub(crate) struct Plane<'a> {
+    pub(crate) area: Area,
+    pub(crate) time: (f64, f64),
+    pub(crate) axis: &'a Axis,
 }
 
 impl Plane<'_> {

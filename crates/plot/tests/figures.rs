@@ -1,6 +1,8 @@
 //! Whole figures, from lines made by hand: goldens of their SVG, what no figure may do, and that the same figure gives the same bytes.
 //! `BLESS=1 cargo test -p barograph-plot` writes the goldens anew.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 use std::path::Path;
 use std::sync::Arc;
 

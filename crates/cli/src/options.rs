@@ -79,7 +79,7 @@ pub(crate) struct RecordingOptions {
     ///
     /// METRIC > THRESHOLD [for TIME], with >, >=, < or <=. cpu (in cores), memory, threads and processes are those of the job, or of the machine where there
     /// is none. Others are the ids that `barograph metrics` lists, counters as what they grow by in a second; those of several disks or the like are added up,
-    /// unless one is named in brackets behind, such as [sda] or [/home]. It must hold for that TIME, and then not hold for as long.
+    /// unless one is named in brackets behind, such as `[sda]` or `[/home]`. It must hold for that TIME, and then not hold for as long.
     #[arg(long, value_name = "CONDITION")]
     pub(crate) mark_when: Vec<Condition>,
     /// What recording may cost: a share of one core, such as 1% or 0.5%.

@@ -25,7 +25,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// What all of them are called. Each is in a folder of its own, with a number.
 const NAME: &str = "machine.baro";
 
-/// A recording that goes on for as long as somebody looks, and never takes more room than that of [`TICKS`] and [`KNOWN`] ticks, the latter twice.
+/// A recording that goes on for as long as somebody looks, and never takes more room than that of `TICKS` and `KNOWN` ticks, the latter twice.
 #[derive(Debug)]
 pub struct Rolling {
     place: PathBuf,

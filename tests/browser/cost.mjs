@@ -59,7 +59,7 @@ try {
     const server = await view(place);
     await wait(5);
     console.log(`nobody looks, the machine recorded ${await share(server.pid)}, ${memory(server.pid)}`);
-    console.log(`  its recording after ${SECONDS + 5} s: ${execFileSync('du', ['-sk', '--apparent-size', place]).toString().split('\t')[0]} KiB`);
+    console.log(`  its recording after ${SECONDS + 5} s: ${execFileSync('du', ['-sk', place]).toString().split('\t')[0]} KiB`);
     await server.end();
   }
   {

@@ -68,6 +68,17 @@ fn a_file_is_drawn_under_its_name() {
     assert!(svg.contains("weather.csv") && said.contains("read as UTC") && said.lines().count() == 2, "{said}");
 }
 
+#[cfg(feature = "web")]
+#[test]
+fn a_file_is_mailed_under_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("weather.csv"), "time,rain_bytes\n2026-11-20 09:20:00,1\n2026-11-20 09:20:01,2\n").unwrap();
+    let report = barograph(folder.path(), &["report", "weather.csv", "--html", "weather.html"]);
+    assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stderr));
+    let html = fs::read_to_string(folder.path().join("weather.html")).unwrap();
+    assert!(html.contains("<title>weather.csv"), "{}", &html[..500]);
+}
+
 #[test]
 fn what_is_no_recording_is_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();

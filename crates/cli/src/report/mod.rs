@@ -107,6 +107,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         let options = ReportOptions { full: args.full, ..ReportOptions::default() };
         let html = barograph_web::report(&open(&args.run, &args.file_zone)?, options)?;
         fs::write(path, &html).with_context(|| format!("{}: could not be written", path.display()))?;
+        // Nobody to hear it is no failure.
         let _ = writeln!(io::stderr(), "barograph: {} in {}", human::bytes(html.len() as u64), path.display());
         return Ok(ExitCode::SUCCESS);
     }

@@ -136,6 +136,7 @@ test('an event of a recording is changed and deleted in the recording itself', a
   await page.locator('[data-detail=event] button:has-text("Edit")').click();
   await dialog.getByLabel('Name').fill('seen better');
   await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.waitFor({ state: 'detached' });
   await only(page, 'seen');
   await page.locator('.flag[aria-label="Event seen better"]').waitFor();
   await page.locator('.flag[aria-label="Event seen better"]').click();

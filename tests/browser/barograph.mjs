@@ -4,7 +4,7 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 const here = import.meta.dirname;
@@ -12,7 +12,7 @@ const root = join(here, '../..');
 // The build of the page has installed it, from the page's lock file.
 const { chromium } = createRequire(join(root, 'crates/web/page/package.json'))('playwright-core');
 
-export const PROGRAM = process.env.BAROGRAPH ?? join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/barograph');
+export const PROGRAM = resolve(process.env.BAROGRAPH ?? join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/barograph'));
 assert.ok(existsSync(PROGRAM), `${PROGRAM} is missing: cargo build -p barograph-cli, or say where it is by $BAROGRAPH`);
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 assert.ok(existsSync(CHROMIUM), `${CHROMIUM} is missing: apt install chromium, or say where it is by $CHROMIUM`);
@@ -52,7 +52,7 @@ export function recording(path, args, job) {
   const child = spawn(PROGRAM, ['run', '--quiet', ...args, '-o', path, '--', ...job], { stdio: 'ignore' });
   const ended = new Promise((resolve) => child.on('exit', resolve));
   process.on('exit', () => child.kill('SIGKILL'));
-  return { ended, stop: () => (child.kill('SIGTERM'), ended) };
+  return { child, ended, stop: () => (child.kill('SIGTERM'), ended) };
 }
 
 /** `barograph view` on a port of its own; `stop` ends it. */

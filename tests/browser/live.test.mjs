@@ -9,6 +9,8 @@ let home, server;
 
 before(async () => {
   home = folder();
+  // Recordings that are made through the page lie where the server was started.
+  process.chdir(home);
   server = await view(home);
 });
 
@@ -23,6 +25,9 @@ after(async () => {
 
 const state = (page) => page.locator('.header .state').innerText();
 const drawn = (page) => page.locator('.panel .legend tbody tr').first().waitFor();
+
+/** Flags that lie on each other are one: only those are shown whose names have this. */
+const only = (page, text) => page.getByLabel('Show only spans and events whose name has this').fill(text);
 
 /** The last time that there is data of, as the foot of the page says it. */
 const end = (page) => page.locator('.overview-says span').last().innerText();
@@ -56,6 +61,7 @@ test('the machine without a run invites to record; started through the page the 
   await page.locator('dialog[open]').getByLabel('Name').fill('half way');
   await page.locator('dialog[open]').getByRole('button', { name: 'Mark' }).click();
   await page.locator('dialog[open]').waitFor({ state: 'detached' });
+  await only(page, 'half');
   await page.locator('.flag[aria-label="Event half way"]').waitFor();
 
   await page.getByRole('button', { name: 'Snapshot' }).click();
@@ -88,6 +94,7 @@ test('the machine without a run invites to record; started through the page the 
   const offline = await open(`${again.url}#zone=UTC`);
   await drawn(offline);
   assert.match(await state(offline), /ended/);
+  await only(offline, 'half');
   await offline.locator('.flag[aria-label="Event half way"]').waitFor();
   await offline.done();
   await again.stop();
@@ -107,6 +114,7 @@ test('an event is added to the recording itself, at the date and time that were 
   await dialog.getByLabel('Time').fill(noon.slice(11, 23));
   await dialog.getByRole('button', { name: 'Mark' }).click();
   await dialog.waitFor({ state: 'detached' });
+  await only(page, 'seen');
   const flag = page.locator('.flag[aria-label="Event seen later"]');
   await flag.waitFor();
   const written = (await table(path, 'events')).find((event) => event.name === 'seen later');
@@ -123,10 +131,13 @@ test('an event of a recording is changed and deleted in the recording itself', a
   const page = await open(`${own.url}#zone=UTC`);
   await drawn(page);
   const dialog = page.locator('dialog[open]');
+  await only(page, 'loaded');
   await page.locator('.flag[aria-label="Event loaded"]').click();
   await page.locator('[data-detail=event] button:has-text("Edit")').click();
   await dialog.getByLabel('Name').fill('seen better');
   await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await only(page, 'seen');
   await page.locator('.flag[aria-label="Event seen better"]').waitFor();
   await page.locator('.flag[aria-label="Event seen better"]').click();
   await page.locator('[data-detail=event] button:has-text("Delete")').click();
@@ -134,6 +145,7 @@ test('an event of a recording is changed and deleted in the recording itself', a
   await page.reload();
   await drawn(page);
   assert.equal(await page.locator('.flag[aria-label^="Event seen"]').count(), 0);
+  assert.ok(!(await table(path, 'events')).some((event) => /seen|loaded/.test(event.name)), 'the recording tells it no more');
   await page.done();
   await own.stop();
 });
@@ -179,7 +191,10 @@ test('a run of somebody else is listed while it goes on, and can be stopped thro
   await until(async () => /recording/.test(await state(page)) && !/not recorded/.test(await state(page)), 'it is shown');
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await until(async () => /ended/.test(await state(page)), 'ended');
-  await job.ended;
+  assert.match((await table(path, 'job')).at(-1).time, /^20/);
+  // The recording ended; the job did not, for it is not ours.
+  assert.equal(job.child.exitCode, null);
+  await job.stop();
   await page.done();
 });
 

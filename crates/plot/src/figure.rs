@@ -459,7 +459,7 @@ impl<'a> Draft<'a> {
             let x = self.x(plot, mark.at);
             let colour = if several { self.hues.of(&self.runs[*run].name, self.ink) } else { self.ink.ink };
             let label = labels.iter().find(|label| label.mark == number);
-            let stroke = Stroke { colour, width: 0.75, dash: &[2.0, 2.0] };
+            let stroke = Stroke { colour, width: 0.75, dash: if label.is_some() { &[2.0, 2.0] } else { &[] } };
             for (place, area) in plots.iter().enumerate() {
                 // A mark without words is a notch, or many would hide what they mark.
                 let end = if label.is_some() { area.bottom() } else { area.y + 6.0 };

@@ -169,6 +169,8 @@ mod tests {
         assert_eq!(said(Unit::Count, 0.0, 2.0), "0 1 2 ");
         assert_eq!(said(Unit::Number, 0.91, 0.93), "0.91 0.92 0.93 ");
         assert_eq!(said(Unit::Number, -2.0, 3.0), "−2 0 2 ");
+        let axis = Axis::new(Unit::Cores, 0.0, 4.0, 4);
+        assert_eq!([-1.0, 0.0, 2.12, 4.24, 99.0].map(|value| axis.place(value)), [0.0, 0.0, 0.5, 1.0, 1.0], "nothing lies beyond its ends");
     }
 
     #[test]

@@ -104,8 +104,8 @@ mod tests {
             slice("all", 0.0, 10.0, None),
             slice("load", 0.0, 4.0, Some(0)),
             slice("worker", 1.0, 9.0, None),
-            slice("read", 2.0, 3.0, Some(2)),
-            slice("train", 4.0, 10.0, Some(0)),
+            slice("read", 5.0, 6.0, Some(2)),
+            slice("train", 6.5, 10.0, Some(0)),
             slice("next", 10.0, 12.0, None),
         ];
         let rows = rows(&slices);

@@ -214,6 +214,27 @@ fn a_gap_is_hatched_and_no_value_is_drawn_in_it() {
 }
 
 #[test]
+fn spans_are_bands_unless_they_would_lie_upon_each_other() {
+    let bands = |run: Run| {
+        let figure = figure(&[run], &look("1000x700", Theme::Light)).unwrap();
+        let is_band = |(part, shape): &&(Part, Shape)| matches!((part, shape), (Part::Frame(0), Shape::Rect { opacity, .. }) if *opacity < 0.2);
+        figure.shapes.iter().filter(is_band).count()
+    };
+    assert_eq!(bands(job("run", 1.0)), 2, "two epochs");
+    let mut workers = job("run", 1.0);
+    workers.spans.push(slice("another worker", 10.0, 15.0, None));
+    assert_eq!(bands(workers), 0);
+    let mut whole = job("run", 1.0);
+    whole.spans = vec![
+        slice("main", 0.0, 20.0, None),
+        slice("first", 0.0, 8.0, Some(0)),
+        slice("second", 8.0, 13.0, Some(0)),
+        slice("third", 13.0, 20.0, Some(0)),
+    ];
+    assert_eq!(bands(whole), 3, "of what is all there is, what it consists of");
+}
+
+#[test]
 fn the_same_figure_is_the_same_bytes_and_its_peak_is_where_it_was() {
     let draw = || figure(&[job("run", 1.0)], &look("600x500", Theme::Light)).unwrap();
     let (one, other) = (draw(), draw());

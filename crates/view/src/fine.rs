@@ -106,6 +106,13 @@ impl Fine {
         self.subjects.iter().map(of_track).sum::<usize>() + self.ticks.capacity() * 16 + self.sums.capacity() * size_of::<Sum>()
     }
 
+    /// Gives back memory that was got for more rows than came.
+    pub(crate) fn shrink(&mut self) {
+        self.ticks.shrink_to_fit();
+        self.sums.shrink_to_fit();
+        self.subjects.iter_mut().for_each(|track| track.cells.shrink_to_fit());
+    }
+
     /// Takes the next rows: later than those before, and of each subject in the order of time. Gives false if they are not.
     pub(crate) fn add(&mut self, frame: &Frame) -> bool {
         if frame.is_empty() {

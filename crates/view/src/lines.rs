@@ -1,7 +1,9 @@
 //! Lines of a window: cells of rows, thinned to buckets, and what they come to.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use barograph_store::{Query, TableInfo};
 
@@ -11,6 +13,7 @@ use crate::grid::Grid;
 use crate::moment::Everybody;
 use crate::rows::{Cell, Cells, Rows, Tick, check, seconds};
 use crate::view::Known;
+use crate::wide::Placed;
 use crate::{Error, Key, Kind, Line, Lines, Points, Spec, Summary, Unit, View, Window};
 
 /// Times are within ±2⁶², as in the files; so the distance of any two fits.
@@ -24,6 +27,12 @@ pub(crate) const MOST_SORTED: usize = 4096;
 
 /// A peak must be so much higher than the one before, relatively: differences of sums that end in other bits are none.
 pub(crate) const SAME: f64 = 1e-9;
+
+/// Threads that read at once: one or two decode beside each.
+const MOST_WORKERS: usize = 2;
+
+/// Specs, by their places, that are read together: of one table and one filter.
+type Group<'a> = (&'a TableInfo, &'a BTreeMap<String, Key>, Vec<usize>);
 
 impl View {
     /// The lines of these specs in this window. A table or column that the recording does not have (yet) gives no line; [`View::check`] tells such from
@@ -40,27 +49,58 @@ impl View {
         for (place, spec) in specs.iter().enumerate() {
             read.entry((&spec.table, &spec.filter)).or_default().push(place);
         }
-        let mut lines: Vec<Vec<Line>> = vec![Vec::new(); specs.len()];
-        for ((table, filter), places) in read {
-            let Some(table) = known.tables.get(table) else { continue };
-            let mut places: Vec<usize> = places.into_iter().filter(|&place| check(&specs[place], table).is_ok()).collect();
-            if known.is_wide(table, window)? {
-                let wanted: Vec<(usize, &Spec)> = places.iter().map(|&place| (place, &specs[place])).collect();
-                if let Some((found, left)) = known.wide(&self.small, table, &wanted, window)? {
-                    found.into_iter().for_each(|(place, line)| lines[place] = line);
-                    places = left;
+        let mut groups: Vec<Group<'_>> =
+            read.into_iter().filter_map(|((table, filter), places)| Some((known.tables.get(table)?, filter, places))).collect();
+        // The longest table last: what is quick need not wait for it.
+        groups.sort_by_key(|(table, ..)| table.rows);
+        let lines = Mutex::new(vec![Vec::new(); specs.len()]);
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<(), Error> {
+            while let Some((table, filter, places)) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                for (place, found) in self.group(&known, table, filter, places, specs, window)? {
+                    lines.lock().unwrap_or_else(PoisonError::into_inner)[place] = found;
                 }
             }
-            if places.is_empty() {
-                continue;
-            }
-            let Some(rows) = known.rows(table, filter, places.iter().map(|&place| &specs[place]), window)? else { continue };
-            let thinner = Thinner::new(&rows.ticks, window, rows.stale_nanos);
-            for place in places {
-                lines[place] = known.lines_of(table, &rows, &thinner, place, &specs[place])?;
+            Ok(())
+        };
+        let workers = groups.len().min(MOST_WORKERS);
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            others.into_iter().map(|other| other.join().unwrap_or(Ok(()))).fold(own, Result::and)
+        })?;
+        let lines: Vec<Vec<Line>> = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Lines { lines: lines.into_iter().flatten().collect(), gaps: known.gaps(window) })
+    }
+
+    /// The lines of specs of one table and filter.
+    fn group(
+        &self,
+        known: &Known,
+        table: &TableInfo,
+        filter: &BTreeMap<String, Key>,
+        places: &[usize],
+        specs: &[Spec],
+        window: Window,
+    ) -> Result<Placed, Error> {
+        let mut lines = Placed::new();
+        let mut places: Vec<usize> = places.iter().copied().filter(|&place| check(&specs[place], table).is_ok()).collect();
+        if !places.is_empty() && known.is_wide(table, window)? {
+            let wanted: Vec<(usize, &Spec)> = places.iter().map(|&place| (place, &specs[place])).collect();
+            if let Some((found, left)) = known.wide(&self.small, table, &wanted, window)? {
+                lines = found;
+                places = left;
             }
         }
-        Ok(Lines { lines: lines.into_iter().flatten().collect(), gaps: known.gaps(window) })
+        if places.is_empty() {
+            return Ok(lines);
+        }
+        let Some(rows) = known.rows(table, filter, places.iter().map(|&place| &specs[place]), window)? else { return Ok(lines) };
+        let thinner = Thinner::new(&rows.ticks, window, rows.stale_nanos);
+        for place in places {
+            lines.push((place, known.lines_of(table, &rows, &thinner, place, &specs[place])?));
+        }
+        Ok(lines)
     }
 
     /// Whether the recording has what this spec names.

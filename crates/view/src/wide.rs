@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use barograph_store::{Frame, Query, TableInfo};
+use barograph_store::{Frame, Query, State, TableInfo};
 
 use crate::clock::millis;
 use crate::columns::{is_counter, is_said};
@@ -62,6 +62,12 @@ impl Held {
         match self {
             Held::Fine(fine) => fine.add(frame),
             Held::Coarse(pyramid) => pyramid.add(frame),
+        }
+    }
+
+    fn shrink(&mut self) {
+        if let Held::Fine(fine) = self {
+            fine.shrink();
         }
     }
 
@@ -249,6 +255,10 @@ impl Known {
             }
             if !self.each_frame(&table.name, &query, |frame| these.iter_mut().all(|pyramid| pyramid.add(frame)))? {
                 return Ok(false);
+            }
+            // One that goes on growing soon needs it again.
+            if self.state != State::Live {
+                these.iter_mut().for_each(|held| held.shrink());
             }
         }
         Ok(true)

@@ -194,7 +194,7 @@ fn held() -> impl Strategy<Value = usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
 
     /// The mean, the lowest and the highest of every bucket of every process are those that its rows say.
     #[test]

@@ -307,7 +307,14 @@ impl Run {
         let timeline = Timeline::open(&self.path)?;
         let last = || view.as_ref().map_or_else(|| last_row(&timeline), |view| view.range().1);
         let to = if stamp == old_stamp { old_to } else { last().max(old_to) };
-        let known = Known { facts: Arc::new(timeline.facts().clone()), state: timeline.state(), to, stamp, tables: tables(&self.path), looked: Instant::now() };
+        let known = Known {
+            facts: Arc::new(timeline.facts().clone()),
+            state: timeline.state(),
+            to,
+            stamp,
+            tables: tables(&self.path),
+            looked: Instant::now(),
+        };
         let tick = known.tick();
         *self.known() = known;
         self.tick.send_if_modified(|told| std::mem::replace(told, tick) != tick);
@@ -378,8 +385,10 @@ fn stamp(folder: &Path) -> u64 {
 
 /// A number that is another one when a table got its first rows.
 fn tables(folder: &Path) -> u64 {
-    let has_rows = |table: &Path| fs::read_dir(table).into_iter().flatten().flatten().any(|part| part.path().extension().is_some_and(|name| name == "parquet"));
-    let mut names: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| has_rows(&entry.path())).map(|entry| entry.file_name()).collect();
+    let has_rows =
+        |table: &Path| fs::read_dir(table).into_iter().flatten().flatten().any(|part| part.path().extension().is_some_and(|name| name == "parquet"));
+    let mut names: Vec<_> =
+        fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| has_rows(&entry.path())).map(|entry| entry.file_name()).collect();
     names.sort();
     hash(names)
 }

@@ -47,11 +47,16 @@ export async function table(path, name, ...args) {
   return text.split('\n').filter(Boolean).map((line) => JSON.parse(line));
 }
 
+/** Programs that were started here: they end with the tests, also where a test failed before it ended them. */
+const children = [];
+const endChildren = () => children.forEach((child) => child.kill('SIGKILL'));
+process.on('exit', endChildren);
+
 /** A job that goes on; `stop` ends it by a signal and waits. */
 export function recording(path, args, job) {
   const child = spawn(PROGRAM, ['run', '--quiet', ...args, '-o', path, '--', ...job], { stdio: 'ignore' });
   const ended = new Promise((resolve) => child.on('exit', resolve));
-  process.on('exit', () => child.kill('SIGKILL'));
+  children.push(child);
   return { child, ended, stop: () => (child.kill('SIGTERM'), ended) };
 }
 
@@ -61,7 +66,7 @@ export async function view(...args) {
   let said = '';
   let wrong = '';
   child.stderr.on('data', (data) => (wrong += data));
-  process.on('exit', () => child.kill('SIGKILL'));
+  children.push(child);
   const ended = new Promise((resolve) => child.on('exit', resolve));
   const started = new Promise((resolve, reject) => {
     child.stdout.on('data', (data) => {
@@ -107,6 +112,7 @@ export async function open(address, { width = 1280, height = 720, colorScheme = 
 export async function closeBrowser() {
   await browser?.close();
   browser = null;
+  endChildren();
 }
 
 /** Waits until `look` answers something that is not null, undefined or false, and says it. */

@@ -26,7 +26,10 @@ test('what is wrong is said field by field', () => {
 test('the command line says the same', () => {
   assert.equal(commandLine(settings), 'barograph record');
   assert.equal(commandLine({ ...settings, path: "it's", intervalSeconds: 0.1, processes: 'top:5' }), `barograph record -o 'it'\\''s' -i 100ms --processes top:5`);
-  assert.equal(commandLine({ ...settings, pids: [7] }), 'barograph attach 7');
+  assert.equal(commandLine({ ...settings, pids: [7], processes: 'tree' }), 'barograph attach 7');
+  assert.equal(commandLine({ ...settings, pids: [7] }), 'barograph attach 7 --processes all');
+  const chosen = read({ ...typed(settings), pids: '7' }).settings;
+  assert.equal(chosen && commandLine(chosen), 'barograph attach 7');
 });
 
 test('only what changed is sent', () => {

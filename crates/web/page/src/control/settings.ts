@@ -61,7 +61,8 @@ export function read(form: Typed): { settings: Settings; wrong: null } | { setti
       path: form.path.trim() === '' ? null : form.path.trim(),
       intervalSeconds: interval,
       writeIntervalSeconds: write,
-      processes: form.processes === 'top' ? `top:${top}` : form.processes,
+      // All of the pids that were chosen and what is below them; "all" by itself are those of the machine.
+      processes: form.processes === 'top' ? `top:${top}` : form.processes === 'all' && pids.length > 0 ? 'tree' : form.processes,
       pids,
       without: [...form.without],
     },
@@ -76,7 +77,7 @@ export function commandLine(settings: Settings): string {
   if (settings.path !== null) words.push('-o', shellWord(settings.path));
   if (settings.intervalSeconds !== 1) words.push('-i', showDuration(settings.intervalSeconds));
   if (settings.writeIntervalSeconds !== 10) words.push('-w', showDuration(settings.writeIntervalSeconds));
-  if (settings.processes !== 'all') words.push('--processes', shellWord(settings.processes));
+  if (settings.processes !== (settings.pids.length > 0 ? 'tree' : 'all')) words.push('--processes', shellWord(settings.processes));
   return words.join(' ');
 }
 

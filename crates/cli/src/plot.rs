@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use barograph_formats::AsRecording;
 use barograph_model::{Described, Events};
-use barograph_plot::{Clock, Look, Mark, Run, Shown, Size, Slice, Theme};
+use barograph_plot::{Clock, Figure, Look, Mark, Misfit, Run, Shown, Size, Slice, Theme};
 use barograph_store::{Query, SpanQuery, Status};
 use barograph_view::{Line, Panel, Spec, Style, View, Window as Part};
 use clap::{Args, ValueEnum};
@@ -407,8 +407,28 @@ impl Picture {
         Ok(Picture { runs, look })
     }
 
+    /// The figure. Of panels that nobody asked for, the last ones give way where there is no room for all.
+    fn figure(&self, args: &PlotArgs) -> Result<Figure, Misfit> {
+        let is_free = args.panels.is_empty() && args.metrics.is_empty();
+        match barograph_plot::figure(&self.runs, &self.look) {
+            Err(Misfit::Panels { room, .. }) if is_free && room > 0 => {
+                let mut runs = self.runs.clone();
+                let mut ids: Vec<String> = Vec::new();
+                for shown in runs.iter().flat_map(|run| &run.panels) {
+                    if !ids.contains(&shown.panel.id) {
+                        ids.push(shown.panel.id.clone());
+                    }
+                }
+                ids.truncate(room);
+                runs.iter_mut().for_each(|run| run.panels.retain(|shown| ids.contains(&shown.panel.id)));
+                barograph_plot::figure(&runs, &self.look)
+            }
+            drawn => drawn,
+        }
+    }
+
     fn bytes(&self, args: &PlotArgs, format: Format) -> anyhow::Result<Vec<u8>> {
-        let figure = barograph_plot::figure(&self.runs, &self.look)?;
+        let figure = self.figure(args)?;
         Ok(match format {
             Format::Svg => figure.svg().into_bytes(),
             Format::Png => figure.png(args.dpi.map_or(if args.size.is_paper() { 300.0 } else { 96.0 }, f64::from))?,

@@ -103,6 +103,9 @@ fn what_is_wrong_is_told_with_what_would_be_right() {
     assert!(wrong(&["-o", "-"]).contains("--format"));
     assert!(wrong(&["-o", "x.svg", "--size", "12parsecs"]).contains("180mmx120mm"));
     assert!(wrong(&["-o", "x.svg", "--size", "30mmx10mm"]).contains("too small"));
+    assert!(wrong(&["-o", "x.svg", "--size", "90mmx50mm", "--panel", "cpu,memory,disk,network,pressure"]).contains("there is room for"));
+    let small = said(folder.path(), &["plot", "train.baro", "-o", "-", "--format", "svg", "--size", "90mmx50mm"]);
+    assert!(small.contains(">CPU by process<") && !small.contains(">Network<"), "what nobody asked for gives way");
     assert!(wrong(&["-o", "x.svg", "--from", "+2h"]).contains("nothing in this time"));
     assert!(complained(folder.path(), &["plot", "gone.baro", "-o", "x.svg"]).contains("no such recording"));
     fs::write(folder.path().join("x.svg"), "mine").unwrap();

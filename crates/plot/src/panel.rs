@@ -80,12 +80,12 @@ impl Content {
         if self.style == Style::Stack {
             let least =
                 SPECK * self.stacked().1.last().into_iter().flatten().filter(|value| value.is_finite()).fold(0.0, |top, value| value.max(top));
-            let before = self.lines.len();
             let is_seen = |line: &Drawn| line.summary.peak.is_some_and(|peak| peak > 0.0 && peak >= least);
             if self.lines.iter().any(is_seen) {
-                let others = self.lines.iter().filter(|line| line.is_others && !is_seen(line)).count();
+                // Who used nothing at all is not worth a word.
+                let is_speck = |line: &&Drawn| !line.is_others && !is_seen(line) && line.summary.peak.is_some_and(|peak| peak > 0.0);
+                self.specks = self.lines.iter().filter(is_speck).count();
                 self.lines.retain(is_seen);
-                self.specks = before - self.lines.len() - others;
             }
         }
         self

@@ -139,7 +139,6 @@ test('the table is sorted, found in, drawn as a tree and as a graph, and walked 
   await page.keyboard.press('ArrowRight');
   await grid.locator('[aria-expanded="true"]').first().waitFor();
   // Found by the key of the page, by pid.
-  await page.keyboard.press('Escape');
   await page.locator('h2').first().click();
   await page.keyboard.press('/');
   await page.keyboard.type(String(byMemory.at(-1)));

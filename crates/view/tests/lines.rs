@@ -504,3 +504,49 @@ fn what_was_not_recorded_is_not_shown_and_mistakes_are_named() {
     }
     assert!(View::open(Path::new("/nowhere")).is_err());
 }
+
+/// What is held of a long table tells the same as its rows, and who is highest in any part of it.
+#[test]
+fn a_long_table_is_told_alike_however_it_is_held() {
+    let ticks: Vec<i64> = (0..900).map(|tick| tick * SECOND).collect();
+    let mut rows = Vec::new();
+    for tick in 0..900_usize {
+        for subject in 0..6_u64 {
+            // Each is the highest for a while, and all but one are long gone or not there yet.
+            let own = (subject as usize * 150).saturating_sub(40)..subject as usize * 150 + 190;
+            if own.contains(&tick) {
+                let used = (tick - own.start) as f64 * (1.0 + subject as f64) / 16.0;
+                // After its first row one is missing and one can't be read.
+                if tick != own.start + 1 {
+                    let user = (tick != own.start + 2).then_some(used);
+                    rows.push(Row { tick, subject, user, resident: Some(subject + 1) });
+                }
+            }
+        }
+    }
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let views = [write(&folders[0], &ticks, &rows, 1 << 20), write(&folders[1], &ticks, &rows, 0)];
+    for (from, to) in [(0, 899), (100, 700), (290, 890), (3, 450)] {
+        let asked = window(from * SECOND, to * SECOND, 40);
+        for whole in [spec([Process::user]), spec([Process::resident])] {
+            let [fine, coarse] = views.each_ref().map(|view| lines(view, &by(whole.clone(), Some(3)), asked));
+            assert_eq!(fine.iter().map(|line| &line.key).collect::<Vec<_>>(), coarse.iter().map(|line| &line.key).collect::<Vec<_>>());
+            assert!(fine.len() == 4 && fine[3].kind == Kind::Others && fine[0].key != fine[1].key);
+            for (a, b) in fine.iter().zip(&coarse) {
+                assert_eq!(a.points.x, b.points.x);
+                assert!(a.points.mean.iter().zip(&b.points.mean).all(|(a, b)| same(*a, *b)), "{from}: {a:?} is not {b:?}");
+                assert_eq!(a.summary.peak, b.summary.peak);
+            }
+        }
+    }
+    for view in &views {
+        let all = lines(view, &by(spec([Process::user]), None), window(0, 899 * SECOND, 40));
+        for line in &all {
+            let Key::Number(pid) = line.key[0] else { panic!("{:?}", line.key) };
+            let own: Vec<f64> = rows.iter().filter(|row| row.subject as i64 + 100 == pid).filter_map(|row| row.user).collect();
+            let grew = own.last().unwrap() - own[0];
+            assert!(same(line.summary.total.unwrap(), grew), "{} grew by {:?} and not {grew}", line.label, line.summary.total);
+        }
+        assert_eq!(all.len(), 6);
+    }
+}

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
-const here = import.meta.dirname;
+const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
 // The build of the page has installed it, from the page's lock file.
 const { chromium } = createRequire(join(root, 'crates/web/page/package.json'))('playwright-core');

@@ -141,6 +141,7 @@ test('the table is sorted, found in, drawn as a tree and as a graph, and walked 
   // Found by the key of the page, by pid.
   await page.locator('h2').first().click();
   await page.keyboard.press('/');
+  await page.locator('.find input[type=search]:focus').waitFor();
   await page.keyboard.type(String(byMemory.at(-1)));
   await until(async () => (await grid.locator('.grid-body [role=row]:not(.dimmed)').count()) === 1, 'the one that was looked for');
   await page.getByLabel('whole run', { exact: true }).check();

@@ -1,15 +1,18 @@
-//! How wide text is, in the font that PNG and PDF are set in. Viewers of SVG take what they have of the same width or less, so that labels that are
+//! The letters of PNG and PDF, and how wide text is in them. Viewers of SVG take what they have of the same width or less, so that labels that are
 //! clear of each other here are so there.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use ttf_parser::Face;
+
+use crate::shape::{Figure, Shape};
 
 /// Families for SVG, none wider than the first, which is what was measured.
 pub(crate) const FAMILIES: &str = "'Noto Sans','Open Sans','Segoe UI',Roboto,'Helvetica Neue',Arial,'Liberation Sans',sans-serif";
 
 /// The font files: regular and bold.
-pub(crate) const FILES: [&[u8]; 2] = [notosans::REGULAR_TTF, notosans::BOLD_TTF];
+const FILES: [&[u8]; 2] = [notosans::REGULAR_TTF, notosans::BOLD_TTF];
 
 static FACES: LazyLock<[Option<Face<'static>>; 2]> = LazyLock::new(|| FILES.map(|file| Face::parse(file, 0).ok()));
 
@@ -35,6 +38,63 @@ pub(crate) fn width(text: &str, size: f64, bold: bool) -> f64 {
         })
     };
     text.chars().map(advance).sum::<f64>() * size
+}
+
+/// A face of a file of fonts.
+pub(crate) struct Source {
+    pub(crate) data: Cow<'static, [u8]>,
+    pub(crate) index: u32,
+}
+
+impl Source {
+    pub(crate) fn face(&self) -> Option<Face<'_>> {
+        Face::parse(&self.data, self.index).ok()
+    }
+
+    fn has(&self, char: char) -> bool {
+        self.face().is_some_and(|face| face.glyph_index(char).is_some())
+    }
+}
+
+/// The faces that a figure is set in: ours, regular and bold, and after them those of the machine that have letters that ours lack.
+pub(crate) fn sources(figure: &Figure) -> Vec<Source> {
+    let mut sources: Vec<Source> = FILES.iter().map(|file| Source { data: Cow::Borrowed(*file), index: 0 }).collect();
+    let texts = figure.shapes.iter().filter_map(|(_, shape)| if let Shape::Text(text) = shape { Some(text.content.chars()) } else { None });
+    let mut missing: Vec<char> = texts.flatten().filter(|char| !has_all(char.encode_utf8(&mut [0; 4]))).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() {
+        return sources;
+    }
+    let mut machine = fontdb::Database::new();
+    machine.load_system_fonts();
+    let mut known: Vec<(&str, fontdb::ID)> = machine.faces().map(|face| (face.post_script_name.as_str(), face.id)).collect();
+    known.sort_unstable();
+    for char in missing {
+        if sources.iter().any(|source| source.has(char)) {
+            continue;
+        }
+        let has = |data: &[u8], index: u32| {
+            let face = Face::parse(data, index).ok()?;
+            // A face without outlines draws nothing: pictures of letters are no letters here.
+            face.glyph_index(char).filter(|glyph| face.glyph_bounding_box(*glyph).is_some())?;
+            Some(Source { data: Cow::Owned(data.to_vec()), index })
+        };
+        sources.extend(known.iter().find_map(|(_, id)| machine.with_face_data(*id, has).flatten()));
+    }
+    sources
+}
+
+/// For each letter of a text the place of its face, and its glyph there; that of ours for a missing one, if nobody has it.
+pub(crate) fn glyphs(faces: &[Option<Face<'_>>], text: &str, bold: bool) -> Vec<(usize, char, u16)> {
+    let first = usize::from(bold);
+    let glyph = |char: char| {
+        let order = [first].into_iter().chain((0..faces.len()).filter(|place| *place != first));
+        let found = order.into_iter().find_map(|place| Some((place, faces[place].as_ref()?.glyph_index(char)?.0)));
+        let (place, glyph) = found.unwrap_or((first, 0));
+        (place, char, glyph)
+    };
+    text.chars().map(glyph).collect()
 }
 
 /// The text in no more than this width; what is too long ends in `…`, and if not even three letters have room there is nothing.

@@ -7,14 +7,13 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use pdf_writer::types::{CidFontType, FontFlags, LineCapStyle, LineJoinStyle, SystemInfo, UnicodeCmap};
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
-use resvg::usvg::fontdb;
 use subsetter::GlyphRemapper;
 use ttf_parser::{Face, GlyphId};
 
+use crate::PaperError;
 use crate::colours::Rgb;
-use crate::font;
-use crate::paper::PaperError;
-use crate::shape::{Anchor, Figure, Shape, Stroke, Text};
+use crate::font::{self, Source};
+use crate::shape::{Figure, Shape, Stroke, Text};
 
 /// Points for a 96th of an inch.
 const POINTS: f32 = 0.75;
@@ -22,7 +21,10 @@ const POINTS: f32 = 0.75;
 impl Figure {
     /// The figure as PDF.
     pub fn pdf(&self) -> Result<Vec<u8>, PaperError> {
-        let mut fonts = Fonts::new(self);
+        let sources = font::sources(self);
+        let faces: Vec<Option<Face<'_>>> = sources.iter().map(Source::face).collect();
+        let used = |(number, source)| Used { name: format!("F{number}"), source, remapper: GlyphRemapper::new(), letters: BTreeMap::new() };
+        let mut used: Vec<Used<'_>> = sources.iter().enumerate().map(used).collect();
         let mut opacities: Vec<u32> = Vec::new();
         let mut content = Content::new();
         let height = self.height as f32 * POINTS;
@@ -32,20 +34,23 @@ impl Figure {
             content.rect(0.0, 0.0, self.width as f32, self.height as f32).fill_nonzero();
         }
         for (_, shape) in &self.shapes {
-            draw(&mut content, shape, &mut fonts, &mut opacities);
+            match shape {
+                Shape::Text(text) => write_text(&mut content, text, &faces, &mut used),
+                shape => draw(&mut content, shape, &mut opacities),
+            }
         }
         content.restore_state();
-        Ok(self.document(&deflated(&content.finish())?, &fonts, &opacities)?.finish())
+        used.retain(|font| !font.letters.is_empty());
+        Ok(self.document(&deflated(&content.finish())?, &used, &opacities)?.finish())
     }
 
-    fn document(&self, content: &[u8], fonts: &Fonts, opacities: &[u32]) -> Result<Pdf, PaperError> {
+    fn document(&self, content: &[u8], used: &[Used<'_>], opacities: &[u32]) -> Result<Pdf, PaperError> {
         let mut next = 0;
         let mut reference = || {
             next += 1;
             Ref::new(next)
         };
         let [catalog, tree, sheet, stream, info] = std::array::from_fn(|_| reference());
-        let used: Vec<&Loaded> = fonts.loaded.iter().filter(|font| !font.letters.is_empty()).collect();
         let font_refs: Vec<[Ref; 5]> = used.iter().map(|_| std::array::from_fn(|_| reference())).collect();
         let state_refs: Vec<Ref> = opacities.iter().map(|_| reference()).collect();
 
@@ -72,7 +77,7 @@ impl Figure {
         for (opacity, reference) in opacities.iter().zip(&state_refs) {
             pdf.ext_graphics(*reference).non_stroking_alpha(*opacity as f32 / 1000.0);
         }
-        for (font, refs) in used.into_iter().zip(font_refs) {
+        for (font, refs) in used.iter().zip(font_refs) {
             font.write(&mut pdf, refs)?;
         }
         Ok(pdf)
@@ -97,7 +102,7 @@ fn short(value: f64) -> f32 {
     ((value * 100.0).round() / 100.0) as f32
 }
 
-fn draw(content: &mut Content, shape: &Shape, fonts: &mut Fonts, opacities: &mut Vec<u32>) {
+fn draw(content: &mut Content, shape: &Shape, opacities: &mut Vec<u32>) {
     match shape {
         Shape::Rect { area, fill: colour, opacity } => {
             let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(short);
@@ -119,7 +124,7 @@ fn draw(content: &mut Content, shape: &Shape, fonts: &mut Fonts, opacities: &mut
             }
             content.stroke();
         }
-        Shape::Text(text) => write_text(content, text, fonts),
+        Shape::Text(_) => {}
     }
 }
 
@@ -162,20 +167,24 @@ fn trace(content: &mut Content, points: &[(f64, f64)]) {
     }
 }
 
-fn write_text(content: &mut Content, text: &Text, fonts: &mut Fonts) {
-    let width = font::width(&text.content, text.size, text.bold);
-    let mut x = match text.anchor {
-        Anchor::Start => text.x,
-        Anchor::Middle => text.x - width / 2.0,
-        Anchor::End => text.x - width,
-    };
+fn write_text(content: &mut Content, text: &Text, faces: &[Option<Face<'_>>], used: &mut [Used<'_>]) {
+    let mut x = text.area().x;
     fill(content, text.colour);
     content.begin_text();
-    for (number, piece, glyphs) in fonts.pieces(&text.content, text.bold) {
-        content.set_font(Name(fonts.loaded[number].name.as_bytes()), short(text.size));
+    let glyphs = font::glyphs(faces, &text.content, text.bold);
+    // A piece for each stretch of letters of one face.
+    for piece in glyphs.chunk_by(|(one, ..), (other, ..)| one == other) {
+        let font = &mut used[piece[0].0];
+        let mut shown = Vec::with_capacity(piece.len() * 2);
+        for (_, char, glyph) in piece {
+            let mapped = font.remapper.remap(*glyph);
+            font.letters.entry(mapped).or_insert(*char);
+            shown.extend(mapped.to_be_bytes());
+        }
+        content.set_font(Name(font.name.as_bytes()), short(text.size));
         content.set_text_matrix([1.0, 0.0, 0.0, -1.0, short(x), short(text.y)]);
-        content.show(Str(&glyphs));
-        x += font::width(&piece, text.size, text.bold);
+        content.show(Str(&shown));
+        x += piece.iter().map(|(_, char, _)| font::width(char.encode_utf8(&mut [0; 4]), text.size, text.bold)).sum::<f64>();
     }
     content.end_text();
 }
@@ -185,38 +194,21 @@ fn deflated(bytes: &[u8]) -> Result<Vec<u8>, PaperError> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).map_err(|error| PaperError::Pdf(error.to_string()))
 }
 
-/// The fonts of a document: ours, and after them those of the machine that have letters that ours lack.
-struct Fonts {
-    loaded: Vec<Loaded>,
-}
-
-struct Loaded {
+/// A face, and what of it is used.
+struct Used<'a> {
     /// Its name among the page's resources.
     name: String,
-    data: Vec<u8>,
-    index: u32,
+    source: &'a Source,
     remapper: GlyphRemapper,
     /// Which glyph stands for which letter.
     letters: BTreeMap<u16, char>,
 }
 
-impl Loaded {
-    fn new(number: usize, data: Vec<u8>, index: u32) -> Loaded {
-        Loaded { name: format!("F{number}"), data, index, remapper: GlyphRemapper::new(), letters: BTreeMap::new() }
-    }
-
-    fn face(&self) -> Option<Face<'_>> {
-        Face::parse(&self.data, self.index).ok()
-    }
-
-    fn glyph(&self, char: char) -> Option<u16> {
-        self.face()?.glyph_index(char).map(|glyph| glyph.0)
-    }
-
+impl Used<'_> {
     fn write(&self, pdf: &mut Pdf, [whole, cid, descriptor, cmap, file]: [Ref; 5]) -> Result<(), PaperError> {
         let wrong = |why: &str| PaperError::Pdf(format!("a font can't be used: {why}"));
-        let face = self.face().ok_or_else(|| wrong("it can't be read"))?;
-        let subset = subsetter::subset(&self.data, self.index, &self.remapper).map_err(|error| wrong(&error.to_string()))?;
+        let face = self.source.face().ok_or_else(|| wrong("it can't be read"))?;
+        let subset = subsetter::subset(&self.source.data, self.source.index, &self.remapper).map_err(|error| wrong(&error.to_string()))?;
         let is_cff = face.raw_face().table(ttf_parser::Tag::from_bytes(b"CFF ")).is_some();
         let scale = |value: f32| (value / f32::from(face.units_per_em()) * 1000.0).round();
         // Six letters name a subset: those of the font's place are as good as any.
@@ -268,60 +260,5 @@ impl Loaded {
             stream.pair(Name(b"Subtype"), Name(b"CIDFontType0C"));
         }
         Ok(())
-    }
-}
-
-impl Fonts {
-    fn new(figure: &Figure) -> Fonts {
-        let mut loaded: Vec<Loaded> = font::FILES.iter().enumerate().map(|(number, file)| Loaded::new(number, file.to_vec(), 0)).collect();
-        let mut missing: Vec<char> = figure
-            .shapes
-            .iter()
-            .filter_map(|(_, shape)| if let Shape::Text(text) = shape { Some(text.content.chars()) } else { None })
-            .flatten()
-            .filter(|char| !font::has_all(char.encode_utf8(&mut [0; 4])))
-            .collect();
-        missing.sort_unstable();
-        missing.dedup();
-        if !missing.is_empty() {
-            let mut system = fontdb::Database::new();
-            system.load_system_fonts();
-            let mut faces: Vec<(String, fontdb::ID)> = system.faces().map(|face| (face.post_script_name.clone(), face.id)).collect();
-            faces.sort();
-            for char in missing {
-                if loaded.iter().any(|font| font.glyph(char).is_some()) {
-                    continue;
-                }
-                let has =
-                    |data: &[u8], index: u32| Face::parse(data, index).ok().and_then(|face| face.glyph_index(char)).map(|_| (data.to_vec(), index));
-                if let Some((data, index)) = faces.iter().find_map(|(_, id)| system.with_face_data(*id, has).flatten()) {
-                    loaded.push(Loaded::new(loaded.len(), data, index));
-                }
-            }
-        }
-        Fonts { loaded }
-    }
-
-    /// The text in pieces of one font each: the font, the piece, and its glyphs as bytes.
-    fn pieces(&mut self, text: &str, bold: bool) -> Vec<(usize, String, Vec<u8>)> {
-        let first = usize::from(bold);
-        let mut pieces: Vec<(usize, String, Vec<u8>)> = Vec::new();
-        for char in text.chars() {
-            let order = [first].into_iter().chain((0..self.loaded.len()).filter(|number| *number != first));
-            let found = order.into_iter().find_map(|number| Some((number, self.loaded[number].glyph(char)?)));
-            // What nobody has is the sign for a missing letter.
-            let (number, glyph) = found.unwrap_or((first, 0));
-            let font = &mut self.loaded[number];
-            let mapped = font.remapper.remap(glyph);
-            font.letters.entry(mapped).or_insert(char);
-            match pieces.last_mut() {
-                Some((last, piece, glyphs)) if *last == number => {
-                    piece.push(char);
-                    glyphs.extend(mapped.to_be_bytes());
-                }
-                _ => pieces.push((number, char.to_string(), mapped.to_be_bytes().to_vec())),
-            }
-        }
-        pieces
     }
 }

@@ -254,6 +254,35 @@ fn the_same_figure_is_the_same_bytes_and_its_peak_is_where_it_was() {
     assert!((top - axis(1.75 + 0.8).min(axis(2.0))).abs() < 0.2, "{top} {}", axis(2.55));
 }
 
+/// The SVG as another program draws it, in the same font.
+fn drawn_by_others(figure: &Figure) -> Vec<u8> {
+    use resvg::{tiny_skia, usvg};
+    let mut options = usvg::Options::default();
+    options.fontdb_mut().load_font_data(notosans::REGULAR_TTF.to_vec());
+    options.fontdb_mut().load_font_data(notosans::BOLD_TTF.to_vec());
+    let tree = usvg::Tree::from_str(&figure.svg(), &options).unwrap();
+    let mut pixels = tiny_skia::Pixmap::new(figure.width as u32, figure.height as u32).unwrap();
+    pixels.fill(tiny_skia::Color::WHITE);
+    resvg::render(&tree, tiny_skia::Transform::identity(), &mut pixels.as_mut());
+    pixels.data().to_vec()
+}
+
+#[test]
+fn png_shows_what_the_svg_shows() {
+    for theme in [Theme::Light, Theme::Dark, Theme::Print] {
+        for run in [job("run", 1.0), heat()] {
+            let figure = figure(&[run], &look("900x700", theme)).unwrap();
+            let ours = resvg::tiny_skia::Pixmap::decode_png(&figure.png(96.0).unwrap()).unwrap();
+            let theirs = drawn_by_others(&figure);
+            let pixels = ours.data().chunks(4).zip(theirs.chunks(4));
+            // Edges may differ by a little, and letters where pairs are set closer.
+            let differ = pixels.filter(|(ours, theirs)| ours.iter().zip(*theirs).any(|(a, b)| a.abs_diff(*b) > 100)).count();
+            let share = differ as f64 / (900.0 * 700.0);
+            assert!(share < 0.005, "{:.3} % of the pixels differ", share * 100.0);
+        }
+    }
+}
+
 #[test]
 fn what_has_no_room_says_so() {
     assert_eq!(figure(&[job("run", 1.0)], &look("30mmx20mm", Theme::Light)).unwrap_err(), Misfit::Small);

@@ -178,7 +178,8 @@ fn write_text(content: &mut Content, text: &Text, faces: &[Option<Face<'_>>], us
         let mut shown = Vec::with_capacity(piece.len() * 2);
         for (_, char, glyph) in piece {
             let mapped = font.remapper.remap(*glyph);
-            font.letters.entry(mapped).or_insert(*char);
+            // The sign for a letter that nobody has stands for none.
+            font.letters.entry(mapped).or_insert(if *glyph == 0 { '\u{fffd}' } else { *char });
             shown.extend(mapped.to_be_bytes());
         }
         content.set_font(Name(font.name.as_bytes()), short(text.size));

@@ -23,7 +23,7 @@ async function shoot(address, name, options) {
 /** A terminal as it looks, from what tmux says stands there. */
 async function terminal(name, columns, rows, command, keys) {
   const tmux = (...args) => execFileSync('tmux', ['-L', 'barograph-pictures', ...args], { encoding: 'utf8' });
-  tmux('-f', '/dev/null', 'new-session', '-d', '-x', String(columns), '-y', String(rows), command);
+  tmux('-f', '/dev/null', 'new-session', '-d', '-x', String(columns), '-y', String(rows), `env -u NO_COLOR TERM=screen ${command}`);
   try {
     await until(() => tmux('capture-pane', '-p').includes('PID'), 'the table of processes');
     for (const key of keys) {
@@ -31,9 +31,9 @@ async function terminal(name, columns, rows, command, keys) {
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
     const cells = html(tmux('capture-pane', '-p', '-e'));
-    const style = 'margin:0;padding:16px;width:max-content;background:#14171a;color:#d6dade;font:14px/17px "DejaVu Sans Mono",monospace';
-    const page = await open(`data:text/html;charset=utf-8,${encodeURIComponent(`<body style='${style}'><pre style="margin:0;font:inherit">${cells}</pre>`)}`, { width: 1400, height: 1000 });
-    await page.locator('body').screenshot({ path: join(out, name) });
+    const style = 'margin:0;background:#14171a;color:#d6dade;font:14px/17px "DejaVu Sans Mono",monospace';
+    const page = await open(`data:text/html;charset=utf-8,${encodeURIComponent(`<body style='${style}'><pre style="margin:0;padding:16px;width:max-content;font:inherit">${cells}</pre>`)}`, { width: 1400, height: 1000 });
+    await page.locator('pre').screenshot({ path: join(out, name) });
     await page.done();
   } finally {
     tmux('kill-server');
@@ -53,7 +53,9 @@ function html(text) {
       const css = `${ink ? `color:${ink};` : ''}${paper ? `background:${paper};` : ''}${style.bold ? 'font-weight:600;' : ''}${style.dim ? 'opacity:.65;' : ''}`;
       return css && safe ? `<span style="${css}">${safe}</span>` : safe;
     }
-    for (const code of part.split(';').map(Number)) {
+    // Named colours come as 34 or as 38;5;4.
+    const named = part.replaceAll(/\b([34])8;5;(\d+)/g, (_, layer, number) => String(Number(number) % 8 + Number(layer) * 10 + (Number(number) < 8 ? 0 : 60)));
+    for (const code of named.split(';').map(Number)) {
       if (code === 0) style = {};
       else if (code === 1) style = { ...style, bold: true };
       else if (code === 2) style = { ...style, dim: true };
@@ -80,5 +82,5 @@ await shoot(pathToFileURL(report).href, 'report.png', { width: 1280, height: 900
 execFileSync('rm', [report]);
 
 await barograph('plot', run, '-o', join(out, 'plot.svg'), '--force', '--title', 'A training run in miniature');
-await terminal('top.png', 120, 36, `${PROGRAM} top ${run} --at +12s`, ['v']);
+await terminal('top.png', 120, 28, `${PROGRAM} top ${run} --at +12s`, ['v']);
 await closeBrowser();

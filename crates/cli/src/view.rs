@@ -66,7 +66,7 @@ pub(crate) fn run(args: &ViewArgs) -> anyhow::Result<ExitCode> {
             open_browser(&server)?;
         }
     }
-    server.run()?;
+    server.run();
     drop(opened);
     Ok(ExitCode::SUCCESS)
 }

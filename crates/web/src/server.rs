@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
@@ -89,6 +89,8 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     app: Shared,
+    /// SIGINT, SIGTERM and SIGHUP, from before anything is recorded and the address is told.
+    signals: [Signal; 3],
 }
 
 impl Server {
@@ -97,8 +99,12 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(WAITING_THREADS).enable_all().build()?;
         let listener = runtime.block_on(listen(options.bind, options.port))?;
         let address = listener.local_addr()?;
+        let signals = {
+            let _within = runtime.enter();
+            [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]
+        };
         let app = Arc::new(App::new(options, address)?);
-        Ok(Server { runtime, listener, address, app })
+        Ok(Server { runtime, listener, address, app, signals })
     }
 
     /// The address that is listened at.
@@ -154,38 +160,36 @@ impl Server {
     }
 
     /// Answers until SIGINT, SIGTERM or SIGHUP comes. Then what is being recorded is ended, with nothing lost.
-    pub fn run(self) -> Result<(), Error> {
-        let interrupted = {
-            let _within = self.runtime.enter();
-            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
-        };
-        let [interrupt, terminate, hangup] = interrupted;
-        let (mut interrupt, mut terminate, mut hangup) = (interrupt?, terminate?, hangup?);
-        self.run_until(async move {
+    pub fn run(self) {
+        let Server { runtime, listener, app, signals: [mut interrupt, mut terminate, mut hangup], .. } = self;
+        let signalled = async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
-        });
-        Ok(())
+        };
+        answer_until(runtime, listener, &app, signalled);
     }
 
     /// Answers until this is over.
     pub fn run_until(self, over: impl Future<Output = ()>) {
-        let Server { runtime, listener, app, .. } = self;
-        let router = api::router(Arc::clone(&app));
-        runtime.block_on(async {
-            tokio::select! {
-                () = accept(listener, router) => {}
-                () = api::watch(Arc::clone(&app)) => {}
-                () = api::tell_recorders(Arc::clone(&app)) => {}
-                () = over => {}
-            }
-        });
-        runtime.shutdown_timeout(LAST_WORDS);
-        app.end();
+        answer_until(self.runtime, self.listener, &self.app, over);
     }
+}
+
+fn answer_until(runtime: Runtime, listener: TcpListener, app: &Shared, over: impl Future<Output = ()>) {
+    let router = api::router(Arc::clone(app));
+    runtime.block_on(async {
+        tokio::select! {
+            () = accept(listener, router) => {}
+            () = api::watch(Arc::clone(app)) => {}
+            () = api::tell_recorders(Arc::clone(app)) => {}
+            () = over => {}
+        }
+    });
+    runtime.shutdown_timeout(LAST_WORDS);
+    app.end();
 }
 
 async fn listen(bind: IpAddr, port: Option<u16>) -> Result<TcpListener, Error> {

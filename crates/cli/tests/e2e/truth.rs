@@ -191,7 +191,8 @@ fn a_tree_of_many_is_never_seen_to_use_more_than_the_machine_has() {
     // While all of them live and rest, what they used is known to the nanosecond and not in ticks of 10 ms, two a process.
     let all_live = column(&table, "processes").into_iter().zip(&sums).filter(|(processes, _)| *processes > count as f64).map(|(_, sum)| *sum);
     assert_same("at rest, all alive", all_live.fold(0.0, f64::max), used, 0.02);
-    // Nor is any rate above what there is, but for what the kernel is behind: at each of its ticks, of at most 10 ms, it writes down how long who runs has been running.
+    // Nor is any rate above what there is, but for what the kernel is behind: at each of its ticks, of at most 10 ms, it writes down how long who runs has been running,
+    // and a machine that others share with us may let three of them pass.
     // Nor is more counted than there was time for while it was read, which on a busy machine may be as long as ticks lie apart: the row of the next tick tells how
     // long this one took.
     let own = rows(&ran.timeline(), "own").unwrap();
@@ -200,7 +201,7 @@ fn a_tree_of_many_is_never_seen_to_use_more_than_the_machine_has() {
     assert_eq!((own.len(), took.len()), (clock.len(), clock.len() - 1));
     let windows = clock.windows(2).zip(&took).zip(sums.windows(2)).map(|((clock, took), sum)| (clock[1] - clock[0] + took, sum[1] - sum[0]));
     let windows: Vec<(f64, f64)> = windows.collect();
-    let above: Vec<_> = windows.iter().filter(|(seconds, used)| *used > cores as f64 * (seconds + 0.01)).collect();
+    let above: Vec<_> = windows.iter().filter(|(seconds, used)| *used > cores as f64 * (seconds + 0.03)).collect();
     let most = windows.iter().map(|(seconds, used)| used / seconds).fold(0.0, f64::max);
     eprintln!("{count} burners on {cores} cores: at most {most:.3} cores; in {} of {} windows more than there can be", above.len(), windows.len());
     assert!(windows.len() > 10 && above.is_empty(), "{above:?} of {windows:?}");

@@ -79,6 +79,10 @@ def values_by_export(folder, kinds, path):
     csv.field_size_limit(1 << 30)
     with path.open(newline="", encoding="utf-8") as file:
         names, *rows = csv.reader(file, strict=True)
+    if folder.name == "events":
+        # The export tells what is so now, and the key by which it can be revised, which nobody stores.
+        place = names.index("key")
+        names, *rows = ([*row[:place], *row[place + 1 :]] for row in (names, *rows))
 
     def value(name, text):
         if name == "time":
@@ -115,6 +119,9 @@ def test_all_readers_and_the_export_say_the_same_values(recording, request, tmp_
             assert list(map(repr, found[column])) == list(map(repr, values)), f"{name}.{column} in DuckDB"
 
         found = values_by_export(folder, kinds, tmp_path / f"{name}.csv")
+        if name == "events":
+            # Of revisions, of which there are none here.
+            assert not any(value for column in ("revises", "revision") for value in expected.pop(column))
         assert list(found) == list(expected), name
         said = {column: [value or "" for value in values] if kinds[column] == "string" else values for column, values in expected.items()}
         # In the order of time, which the parts are not.

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use barograph_model::{Batch, Setup, Sink};
-use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, Until};
+use barograph_model::{Batch, Described, Gauges, Lines, Setup, Sink, SpanEdges, Table};
+use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, Until, assist};
 use barograph_session::{
     LINES_FAILED, Subject, default_path, end_recording, facts, folder_name, line_notices, listen, open_beacon, totals, watch_lines,
 };
-use barograph_sources::{Fault, FaultKind, Machine};
-use barograph_store::{self as store, Facts, Recording, Totals};
+use barograph_sources::{Fault, FaultKind, Filesystem, Machine, Process, ProcessMemory};
+use barograph_store::{self as store, Facts, Preparation, Recording, Totals};
 
 use crate::options::{FastOption, RecordingOptions, UntilOption};
 use crate::rules::Rules;
@@ -46,6 +46,11 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let rules = options.rules.understand(matches!(subject, Subject::Command(_)))?;
     let beacon = open_beacon(!options.no_beacon);
     let listener = rules.and_then(|rules| listen_to_lines(rules, beacon.as_ref()));
+    let id = beacon.as_ref().map_or_else(|_| store::new_id(), |beacon| beacon.recording().to_owned());
+    let preparation = Preparation::new(&id);
+    if let Subject::Command(_) = subject {
+        prepare(&preparation);
+    }
     let watch = subject.watch(options.processes.as_ref());
     let panel_options = PanelOptions {
         watch,
@@ -86,9 +91,10 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     watch_lines(&mut recorder, &machine, lines);
     let mut facts = facts(&machine, &mut recorder, &subject, options.processes.as_ref(), &record_options, root);
     facts.sources.insert("beacon".to_owned(), beacon);
+    facts.id = id;
     // From here on the job runs: whatever fails is ours to say and not the job's to suffer.
     let path = options.output.clone().unwrap_or_else(|| default_path(&machine, &subject));
-    let target = Target::create(&path, facts, options);
+    let target = Target::create(&path, facts, options).prepared(preparation);
     let (outcome, mut target) = recorder.run(target, stop);
     let of_lines = line_notices(recorder.panel());
     if let Some(recording) = target.as_mut().and_then(Target::recording_mut) {
@@ -113,6 +119,19 @@ fn listen_to_lines(rules: Rules, beacon: Result<&Beacon, &String>) -> Option<Lis
         Listener::start(&listen_to, rules.into_ears(beacon.address())).map_err(|error| error.to_string())
     });
     listener.inspect_err(|why| crate::complain(&anyhow::anyhow!("no line is looked at: {why}"))).ok()
+}
+
+/// Has a thread work out what the files of a recording say, while this one opens and reads the sources: whoever runs a short command waits for all of it.
+fn prepare(preparation: &Preparation) {
+    let preparation = preparation.clone();
+    // Without a thread it is done when it is needed.
+    let _ = assist(move || preparation.work_out(first_tables()));
+}
+
+/// The tables that the shortest recording has. Others have rows from the first tick on, or where programs say something.
+fn first_tables() -> impl Iterator<Item = &'static Table> {
+    let later = [Process::TABLE, ProcessMemory::TABLE, Filesystem::TABLE, Gauges::TABLE, SpanEdges::TABLE, Lines::TABLE];
+    barograph_sources::tables().into_iter().filter(move |table| !later.iter().any(|later| later.is(table)))
 }
 
 /// Where the rows go.
@@ -143,6 +162,14 @@ impl Target {
             Recording::create(folder_name(path), facts, store_options).map(Target::Folder)
         };
         created.unwrap_or_else(|error| Target::Nowhere(error.to_string()))
+    }
+
+    fn prepared(self, preparation: Preparation) -> Target {
+        match self {
+            Target::Folder(recording) => Target::Folder(recording.prepared(preparation)),
+            Target::Flat { recording, file } => Target::Flat { recording: recording.prepared(preparation), file },
+            Target::Nowhere(why) => Target::Nowhere(why),
+        }
     }
 
     fn recording(&self) -> Option<&Recording> {

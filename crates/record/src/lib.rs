@@ -4,6 +4,7 @@
 //! the rows to a thread that owns the sink. Slow sources have threads of their own; the tick waits for nobody. [`Recorder::new`] is for a process that
 //! does nothing else, [`Recorder::within`] for a thread of another program.
 
+mod assistant;
 mod beacon;
 mod budget;
 mod clock;
@@ -23,6 +24,7 @@ mod slow;
 mod system_call;
 mod writer;
 
+pub use assistant::assist;
 pub use beacon::{Beacon, Heard};
 pub use clock::now;
 pub use companion::{Used, accompany};

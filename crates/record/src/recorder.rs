@@ -167,9 +167,9 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Takes over the signals of this process and reads everything once. No other thread may run yet.
+    /// Takes over the signals of this process and reads everything once. No other thread may run yet but those of [`crate::assist`].
     pub fn new(panel: Panel, options: Options) -> io::Result<Recorder> {
-        system_call::share_heap();
+        system_call::share_heaps(1);
         Ok(Recorder::begin(panel, options, Control::Signals(Signals::watch()?)))
     }
 

@@ -37,13 +37,20 @@ extern "C" fn note_inheritance() {
 #[unsafe(link_section = ".init_array")]
 static NOTE_INHERITANCE: extern "C" fn() = note_inheritance;
 
-/// Lets all threads share one heap. Ours seldom allocate at the same time, and each heap of its own would keep what it needed at its busiest.
-pub(crate) fn share_heap() {
+/// Lets all threads share so many heaps; who says it first decides. Ours seldom allocate at the same time, and each heap of its own keeps what it needed at
+/// its busiest, some 350 KB. Those that work at the same time while somebody waits are better off with two: who finds the one taken is put to sleep by glibc.
+pub(crate) fn share_heaps(count: c_int) {
+    static IS_DECIDED: AtomicBool = AtomicBool::new(false);
+    if IS_DECIDED.swap(true, Ordering::Relaxed) {
+        return;
+    }
     #[cfg(target_env = "gnu")]
     // SAFETY: sets a number inside the allocator, before there is another thread.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_ARENA_MAX, count);
     }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = count;
 }
 
 /// Gives back what is not in use at this moment: memory that was freed, and the pages of the program itself, which the kernel keeps in its cache and
@@ -152,20 +159,21 @@ pub(crate) fn block(signals: &[c_int]) -> io::Result<(OwnedFd, Mask)> {
     }
 }
 
-/// Blocks all signals for this thread, and those that it starts, but those of our own faults: others of the process get them.
-pub(crate) fn leave_signals_to_others() {
-    let mut set = MaybeUninit::uninit();
+/// Blocks all signals for this thread, and those that it starts, but those of our own faults: others of the process get them. Returns the mask as it was.
+pub(crate) fn leave_signals_to_others() -> Mask {
+    let (mut set, mut before) = (MaybeUninit::uninit(), signal_set(&[]));
     // SAFETY: sigfillset initializes the set, sigdelset changes an initialized one; the mask is that of this thread alone.
     unsafe {
         libc::sigfillset(set.as_mut_ptr());
         for fault in [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS] {
             libc::sigdelset(set.as_mut_ptr(), fault);
         }
-        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), &mut before);
     }
+    Mask(before)
 }
 
-/// Restores a mask that [`block`] returned.
+/// Restores a mask that [`block`] or [`leave_signals_to_others`] returned.
 pub(crate) fn restore(mask: Mask) {
     // SAFETY: the mask was filled in by pthread_sigmask.
     unsafe {
@@ -342,7 +350,7 @@ impl Command {
     /// short one.
     fn fork_heedless(&self, mask: Mask) -> io::Result<u32> {
         let (failure, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        // SAFETY: no other thread runs yet; up to its execve(2) or end the child only makes system calls.
+        // SAFETY: what other threads do is nothing to the child, which up to its execve(2) or end only makes system calls.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             heed_children(false);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use barograph_model::Batch;
 
 use crate::disk::{self, Durability};
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Shape};
 use crate::part::OpenPart;
 use crate::{Error, Facts, State, parts, state};
 
@@ -48,7 +48,7 @@ pub(crate) fn put(claim: &Claim, rows: &Batch) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    let mut part = OpenPart::new(rows.table(), folder, &facts.id);
+    let mut part = OpenPart::new(rows.table(), folder, Shape::new(rows.table(), &facts.id));
     part.begin_with(next_number(folder, rows.table().name)?);
     part.group.push(rows);
     let staged = part.stage(&mut Encoder::default(), true)?;

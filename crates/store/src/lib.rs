@@ -64,4 +64,4 @@ pub use tally::{Extent, Subject, Tally};
 pub use thin::{Bucket, thin};
 pub use timeline::{Damage, TableInfo, Timeline};
 pub use wide::Wide;
-pub use writer::{Options, Recording, new_id};
+pub use writer::{Options, Preparation, Recording, new_id};

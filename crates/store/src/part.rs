@@ -85,13 +85,13 @@ pub(crate) struct Staged {
 }
 
 impl OpenPart {
-    pub(crate) fn new(table: &'static Table, recording: &Path, id: &str) -> OpenPart {
+    pub(crate) fn new(table: &'static Table, recording: &Path, shape: Shape) -> OpenPart {
         OpenPart {
             table,
             group: Group::new(table),
             dirty: false,
             written: 0,
-            shape: Shape::new(table, id),
+            shape,
             folder: recording.join(table.name),
             folder_made: false,
             number: 0,

@@ -21,11 +21,13 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use barograph_model::{Batch, Setup, Sink};
+use barograph_model::{Batch, Setup, Sink, Table};
 
 use crate::disk::{self, Durability};
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Shape};
 use crate::facts::{End, Notice};
 use crate::part::{OpenPart, Staged};
 use crate::{Error, Facts, free_name, name, state};
@@ -64,6 +66,43 @@ enum Write {
     Close,
 }
 
+/// With fewer tables one thread writes them sooner than two.
+const WORTH_SHARING: usize = 4;
+
+/// What the files of a recording say of their tables, worked out before there is a recording: for who has a core to spare then, and no time later.
+#[derive(Clone)]
+pub struct Preparation {
+    id: String,
+    shapes: Arc<Mutex<Vec<(&'static Table, Shape)>>>,
+}
+
+impl Preparation {
+    /// Nothing yet, for the recording that will have this id.
+    pub fn new(id: &str) -> Preparation {
+        Preparation { id: id.to_owned(), shapes: Arc::default() }
+    }
+
+    /// Works it out for these tables. On any thread: what is not there when it is needed is worked out then.
+    pub fn work_out(&self, tables: impl IntoIterator<Item = &'static Table>) {
+        for table in tables {
+            let shape = Shape::new(table, &self.id);
+            self.shapes.lock().unwrap_or_else(PoisonError::into_inner).push((table, shape));
+        }
+    }
+
+    fn take(&self, table: &'static Table) -> Option<Shape> {
+        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = shapes.iter().position(|(known, _)| known.is(table))?;
+        Some(shapes.swap_remove(place).1)
+    }
+}
+
+impl std::fmt::Debug for Preparation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Preparation").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// A recording that is being written.
 pub struct Recording {
     folder: PathBuf,
@@ -81,6 +120,7 @@ pub struct Recording {
     bytes_written: u64,
     /// What a write waits for.
     durability: Durability,
+    preparation: Option<Preparation>,
     /// Held for as long as we write: how readers know that the recording is live.
     _lock: Option<File>,
 }
@@ -109,6 +149,7 @@ impl Recording {
             rows_lost: 0,
             bytes_written: 0,
             durability: Durability::PowerCut,
+            preparation: None,
             _lock: lock,
         };
         if let Err(error) = recording.write_facts(Durability::Crash) {
@@ -125,6 +166,13 @@ impl Recording {
     #[must_use]
     pub fn unsynced(mut self) -> Recording {
         self.durability = Durability::Crash;
+        self
+    }
+
+    /// Takes what was worked out before, if it was for the id that the recording has.
+    #[must_use]
+    pub fn prepared(mut self, preparation: Preparation) -> Recording {
+        self.preparation = Some(preparation).filter(|preparation| preparation.id == self.facts.id);
         self
     }
 
@@ -149,7 +197,10 @@ impl Recording {
     /// A recording shorter than one write interval may be lost to a power cut by the very promise that was made for it, so it need not wait for the
     /// disk: [`Recording::durability_of`] says which durability is due. A failure leaves all in place for another try.
     pub fn finish(&mut self, end: End, durability: Durability) -> Result<(), Error> {
-        let tables = self.write(durability, |part| (!part.group.is_empty()).then_some(Write::Close));
+        let tables = match durability {
+            Durability::Crash => self.close_all_by_two(),
+            Durability::PowerCut => self.write(durability, |part| (!part.group.is_empty()).then_some(Write::Close)),
+        };
         // The reserve first: on a full disk it is what makes room for the end.
         let _ = fs::remove_file(self.folder.join(RESERVE_FILE));
         self.note_lost_rows();
@@ -223,6 +274,34 @@ impl Recording {
         result
     }
 
+    /// Closes the row groups of all tables, half of them on a thread beside this one: someone waits for the end, the disk is not waited for, and what is
+    /// left is work for the processor.
+    fn close_all_by_two(&mut self) -> Result<(), Error> {
+        let is_shared = self.parts.len() >= WORTH_SHARING;
+        let parts = Mutex::new(self.parts.iter_mut().filter(|part| !part.group.is_empty()));
+        let work = || {
+            let (mut encoder, mut written, mut result) = (Encoder::default(), 0, Ok(()));
+            loop {
+                // A statement of its own: the lock is held no longer.
+                let Some(part) = parts.lock().unwrap_or_else(PoisonError::into_inner).next() else { return (written, result) };
+                match part.stage(&mut encoder, true).and_then(|staged| part.commit(staged)) {
+                    Ok(bytes) => written += bytes,
+                    Err(error) => result = result.and(Err(error)),
+                }
+            }
+        };
+        let (written, result) = thread::scope(|scope| {
+            // Where no thread can be had, this one does it all.
+            let beside = is_shared.then(|| thread::Builder::new().name("writer".to_owned()).spawn_scoped(scope, work).ok()).flatten();
+            let (here, result) = work();
+            let (there, other) = beside.map_or((0, Ok(())), |thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            (here + there, result.and(other))
+        });
+        self.bytes_written += written;
+        self.failing = result.is_err();
+        result
+    }
+
     fn write_facts(&mut self, durability: Durability) -> Result<(), Error> {
         if !self.facts_dirty {
             return Ok(());
@@ -281,7 +360,10 @@ impl Sink for Recording {
         let index = match known {
             Some(index) => index,
             None => {
-                let mut part = OpenPart::new(batch.table(), &self.folder, &self.facts.id);
+                let table = batch.table();
+                let shape = self.preparation.as_ref().and_then(|preparation| preparation.take(table));
+                let shape = shape.unwrap_or_else(|| Shape::new(table, &self.facts.id));
+                let mut part = OpenPart::new(table, &self.folder, shape);
                 // While the job runs, not while someone waits for the end. What fails here fails again, and is told, when the part is written.
                 let _ = part.make_folder();
                 self.parts.push(part);

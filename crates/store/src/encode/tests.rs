@@ -477,7 +477,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// Takes the steps, and reads all parts after each that writes.
 fn grow<T: Described>(steps: Vec<Step>) -> TestCaseResult {
     let folder = tempfile::tempdir().unwrap();
-    let (mut part, mut encoder) = (OpenPart::new(T::TABLE, folder.path(), "id"), Encoder::default());
+    let (mut part, mut encoder) = (OpenPart::new(T::TABLE, folder.path(), Shape::new(T::TABLE, "id")), Encoder::default());
     let mut expected: Vec<Line> = Vec::new();
     for step in steps {
         let close = match step {

@@ -31,10 +31,14 @@ pub fn places(recording: &str) -> impl Iterator<Item = Address> {
 
 /// Makes the folder if it is not there. Somebody else's, or one that others may enter, is not used.
 fn is_ours_alone(folder: &Path) -> bool {
-    // If it is there already this fails, and what follows tells whether it will do.
-    let _ = fs::DirBuilder::new().mode(0o700).create(folder);
     let user = rustix::process::geteuid().as_raw();
-    fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0)
+    // Looked for first: to make what is there waits for all who write in the folder above, which is everybody's.
+    let found = fs::symlink_metadata(folder).or_else(|_| {
+        // If somebody was quicker this fails, and what follows tells whether his will do.
+        let _ = fs::DirBuilder::new().mode(0o700).create(folder);
+        fs::symlink_metadata(folder)
+    });
+    found.is_ok_and(|found| found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0)
 }
 
 /// The recorders of this user that listen now: the ids of their recordings, and where. Sockets that recorders left when they were killed are removed.

@@ -148,7 +148,7 @@ enum Target {
 
 impl Target {
     fn create(path: &Path, facts: Facts, options: &RecordingOptions) -> Target {
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
             // Should this fail, the next step says why.
             let _ = std::fs::create_dir_all(parent);
         }

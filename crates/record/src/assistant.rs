@@ -3,13 +3,17 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use crate::system_call;
+use crate::{last_stand, system_call};
 
-/// Does this on a thread that hears no signal, whatever this one does with them later. Where no thread can be had it is not done.
+/// Does this on a thread that hears no signal, whatever this one does with them later. Where no thread can be had, or no memory, it is not done, so
+/// nobody may wait for it; nor may it take memory while it holds a lock.
 pub fn assist(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     system_call::share_heaps(2);
     let mask = system_call::leave_signals_to_others();
-    let thread = thread::Builder::new().name("assistant".to_owned()).spawn(work);
+    let thread = thread::Builder::new().name("assistant".to_owned()).spawn(move || {
+        last_stand::is_assistant();
+        work();
+    });
     system_call::restore(mask);
     thread
 }

@@ -124,7 +124,7 @@ impl Found {
 }
 
 impl Signals {
-    /// Must be called before any thread is started, so that all of them leave the signals to us.
+    /// Must be called before any thread is started but those that hear none, so that all of them leave the signals to us.
     pub(crate) fn watch() -> io::Result<Signals> {
         let all = 1..=libc::SIGRTMAX();
         let ignored = all.clone().filter(|&signal| system_call::is_ignored(signal)).fold(0, |set, signal| set | bit(signal));

@@ -1,6 +1,7 @@
 //! What is left to do when there is no memory to be had, or a fault of ours comes to light: nothing more is recorded, and the job is seen to its end, so that
 //! nobody waits for it in vain and its exit status is not lost. Nothing here takes memory.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -25,6 +26,11 @@ static TOLD: AtomicBool = AtomicBool::new(false);
 /// Whether this is the process that listens to lines, which has a job of its own to go on with.
 static IS_LISTENER: AtomicBool = AtomicBool::new(false);
 
+thread_local! {
+    /// Whether this thread only makes ready what others can do without.
+    static IS_ASSISTANT: Cell<bool> = const { Cell::new(false) };
+}
+
 struct Job {
     pid: u32,
     signals: Option<OwnedFd>,
@@ -39,6 +45,11 @@ pub(crate) fn prepare(command: Command) {
 /// This process passes the job's output on, and neither starts nor waits for it.
 pub(crate) fn is_listener() {
     IS_LISTENER.store(true, Ordering::Relaxed);
+}
+
+/// This thread is not needed, and gives up for itself alone where there is no memory.
+pub(crate) fn is_assistant() {
+    IS_ASSISTANT.set(true);
 }
 
 /// The command must find the signals so.
@@ -68,6 +79,9 @@ pub(crate) fn ended(end: JobEnd) {
 
 /// Called when there is no memory. Comes back only where there is no job to care for.
 pub(crate) fn out_of_memory() {
+    while IS_ASSISTANT.get() {
+        let _ = poll(&mut [], None);
+    }
     if IS_LISTENER.load(Ordering::Relaxed) {
         listener::pass_on_without_memory();
     }

@@ -1,7 +1,8 @@
 //! Hands rows to the sink: on a thread of its own, so that a slow disk never holds up a tick.
 //!
 //! Rows gather in a bundle, one batch for each table. At a write interval, or when it is large, the bundle goes to the thread, which takes its rows over
-//! and sends it back empty. Where no thread can be had the sink is called here: late ticks are better than no recording.
+//! and sends it back empty. Until there is anything to publish the sink is called here, and where no thread can be had always: of a short job, for whose
+//! end someone waits, a thread would take more time than its work, and late ticks are better than no recording.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -58,8 +59,17 @@ impl Bundle {
 }
 
 enum Hand<S> {
-    Thread { to: Sender<Bundle>, back: Receiver<Bundle>, thread: JoinHandle<S> },
+    /// No thread is needed yet.
+    Early(S),
+    Thread {
+        to: Sender<Bundle>,
+        back: Receiver<Bundle>,
+        thread: JoinHandle<S>,
+    },
+    /// No thread could be had.
     Here(S),
+    /// While a thread is started.
+    Nowhere,
 }
 
 pub(crate) struct Writer<S> {
@@ -76,11 +86,7 @@ pub(crate) struct Writer<S> {
 impl<S: Sink + Send + 'static> Writer<S> {
     /// What encoding takes, memory and program, is given back to the kernel after each publish if the process is ours alone.
     pub(crate) fn new(sink: S, process: Process) -> Writer<S> {
-        let progress = Arc::new(Mutex::new(Progress::default()));
-        let hand = match start(sink, Arc::clone(&progress), process) {
-            Ok((to, back, thread)) => Hand::Thread { to, back, thread },
-            Err(sink) => Hand::Here(*sink),
-        };
+        let (hand, progress) = (Hand::Early(sink), Arc::default());
         let (bundle, spare) = (Bundle::default(), Some(Bundle::default()));
         Writer { bundle, spare, publish_due: false, to_tell: Vec::new(), hand, process, progress, dropped: 0 }
     }
@@ -134,8 +140,11 @@ impl<S: Sink + Send + 'static> Writer<S> {
     /// Sends what was gathered to the sink. Waits for nobody: while the sink is busy, rows go on gathering.
     pub(crate) fn hand_over(&mut self) {
         self.bundle.publish = self.publish_due;
+        if self.publish_due || self.bundle.rows() >= MANY_ROWS {
+            self.start();
+        }
         match &mut self.hand {
-            Hand::Here(sink) => {
+            Hand::Early(sink) | Hand::Here(sink) => {
                 self.bundle.told.append(&mut self.to_tell);
                 put(sink, &mut self.bundle, &self.progress, self.process);
             }
@@ -146,8 +155,20 @@ impl<S: Sink + Send + 'static> Writer<S> {
                 // A thread that is gone has panicked; its rows are lost, and the job goes on.
                 let _ = to.send(std::mem::replace(&mut self.bundle, spare));
             }
+            Hand::Nowhere => {}
         }
         self.publish_due = false;
+    }
+
+    /// Has a thread own the sink from now on.
+    fn start(&mut self) {
+        self.hand = match std::mem::replace(&mut self.hand, Hand::Nowhere) {
+            Hand::Early(sink) => match start(sink, Arc::clone(&self.progress), self.process) {
+                Ok((to, back, thread)) => Hand::Thread { to, back, thread },
+                Err(sink) => Hand::Here(*sink),
+            },
+            other => other,
+        };
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -168,11 +189,12 @@ impl<S: Sink + Send + 'static> Writer<S> {
         let progress = Arc::clone(&self.progress);
         let dropped = self.dropped;
         let sink = match self.hand {
-            Hand::Here(sink) => Some(sink),
+            Hand::Early(sink) | Hand::Here(sink) => Some(sink),
             Hand::Thread { to, back, thread } => {
                 drop((to, back));
                 thread.join().ok()
             }
+            Hand::Nowhere => None,
         };
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
         progress.rows_lost += dropped;
@@ -299,6 +321,58 @@ mod tests {
             assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
             writer.relieve();
             thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Notes the threads on which it is called.
+    #[derive(Clone, Default)]
+    struct Noting(Arc<Mutex<Vec<thread::ThreadId>>>);
+
+    impl Sink for Noting {
+        type Error = io::Error;
+
+        fn take(&mut self, _: &Batch) -> io::Result<()> {
+            self.0.lock().unwrap().push(thread::current().id());
+            Ok(())
+        }
+
+        fn publish(&mut self) -> io::Result<()> {
+            self.0.lock().unwrap().push(thread::current().id());
+            Ok(())
+        }
+
+        fn bytes_written(&self) -> u64 {
+            0
+        }
+
+        fn rows_lost(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn no_thread_is_started_before_there_is_something_to_publish() {
+        let here = thread::current().id();
+        let row = || {
+            let mut rows = Rows::<Events>::new();
+            rows.add(EventRow { name: Some("tick"), ..EventRow::default() });
+            rows
+        };
+        for publishes in [false, true] {
+            let sink = Noting::default();
+            let mut writer = Writer::new(sink.clone(), Process::Ours);
+            writer.gather(&mut row());
+            writer.hand_over();
+            writer.gather(&mut row());
+            if publishes {
+                writer.publish();
+            }
+            writer.gather(&mut row());
+            assert!(writer.finish().0.is_some());
+            let called_here: Vec<bool> = sink.0.lock().unwrap().iter().map(|thread| *thread == here).collect();
+            // The first rows, those of the publish, the publish, and the last.
+            let expected: &[bool] = if publishes { &[true, false, false, false] } else { &[true, true] };
+            assert_eq!(called_here, expected);
         }
     }
 

@@ -22,7 +22,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use barograph_model::{Batch, Setup, Sink, Table};
 
@@ -66,9 +65,6 @@ enum Write {
     Close,
 }
 
-/// With fewer tables one thread writes them sooner than two.
-const WORTH_SHARING: usize = 4;
-
 /// What the files of a recording say of their tables, worked out before there is a recording: for who has a core to spare then, and no time later.
 #[derive(Clone)]
 pub struct Preparation {
@@ -84,6 +80,10 @@ impl Preparation {
 
     /// Works it out for these tables. On any thread: what is not there when it is needed is worked out then.
     pub fn work_out(&self, tables: impl IntoIterator<Item = &'static Table>) {
+        let tables: Vec<_> = tables.into_iter().collect();
+        // Not while it is locked: there may be no memory.
+        let room = Vec::with_capacity(tables.len());
+        *self.shapes.lock().unwrap_or_else(PoisonError::into_inner) = room;
         for table in tables {
             let shape = Shape::new(table, &self.id);
             self.shapes.lock().unwrap_or_else(PoisonError::into_inner).push((table, shape));
@@ -197,10 +197,7 @@ impl Recording {
     /// A recording shorter than one write interval may be lost to a power cut by the very promise that was made for it, so it need not wait for the
     /// disk: [`Recording::durability_of`] says which durability is due. A failure leaves all in place for another try.
     pub fn finish(&mut self, end: End, durability: Durability) -> Result<(), Error> {
-        let tables = match durability {
-            Durability::Crash => self.close_all_by_two(),
-            Durability::PowerCut => self.write(durability, |part| (!part.group.is_empty()).then_some(Write::Close)),
-        };
+        let tables = self.write(durability, |part| (!part.group.is_empty()).then_some(Write::Close));
         // The reserve first: on a full disk it is what makes room for the end.
         let _ = fs::remove_file(self.folder.join(RESERVE_FILE));
         self.note_lost_rows();
@@ -270,34 +267,6 @@ impl Recording {
                 result = result.and(synced);
             }
         }
-        self.failing = result.is_err();
-        result
-    }
-
-    /// Closes the row groups of all tables, half of them on a thread beside this one: someone waits for the end, the disk is not waited for, and what is
-    /// left is work for the processor.
-    fn close_all_by_two(&mut self) -> Result<(), Error> {
-        let is_shared = self.parts.len() >= WORTH_SHARING;
-        let parts = Mutex::new(self.parts.iter_mut().filter(|part| !part.group.is_empty()));
-        let work = || {
-            let (mut encoder, mut written, mut result) = (Encoder::default(), 0, Ok(()));
-            loop {
-                // A statement of its own: the lock is held no longer.
-                let Some(part) = parts.lock().unwrap_or_else(PoisonError::into_inner).next() else { return (written, result) };
-                match part.stage(&mut encoder, true).and_then(|staged| part.commit(staged)) {
-                    Ok(bytes) => written += bytes,
-                    Err(error) => result = result.and(Err(error)),
-                }
-            }
-        };
-        let (written, result) = thread::scope(|scope| {
-            // Where no thread can be had, this one does it all.
-            let beside = is_shared.then(|| thread::Builder::new().name("writer".to_owned()).spawn_scoped(scope, work).ok()).flatten();
-            let (here, result) = work();
-            let (there, other) = beside.map_or((0, Ok(())), |thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            (here + there, result.and(other))
-        });
-        self.bytes_written += written;
         self.failing = result.is_err();
         result
     }
@@ -401,6 +370,8 @@ impl Sink for Recording {
     fn publish(&mut self) -> Result<(), Error> {
         self.put_reserve_aside();
         self.published = true;
+        // What none of the first tables took is seldom needed, and worked out then.
+        self.preparation = None;
         // If as much comes again, will it fit?
         let full = self.waiting() + std::mem::take(&mut self.taken) > BUDGET;
         let tables = self.write(Durability::PowerCut, |part| {
@@ -460,6 +431,8 @@ pub fn new_id() -> String {
 
 #[cfg(test)]
 mod tests {
+    use barograph_model::{Described, Events, Gauges, Lines, Moment, Rows, SpanEdges};
+
     use super::*;
     use crate::FACTS_FILE;
 
@@ -482,6 +455,45 @@ mod tests {
         ended.write(&path, Durability::Crash).unwrap();
         assert_ne!(Recording::create(&path, Facts::default(), force).unwrap().facts().id, id);
         assert!(path.join(FACTS_FILE).exists());
+    }
+
+    fn row_of<T: Described>() -> Rows<T> {
+        let mut rows = Rows::new();
+        let _ = rows.row(Moment { utc_nanos: 1, monotonic_nanos: 2 });
+        rows
+    }
+
+    /// A recording of four tables with a row each, ended at once.
+    fn moment(folder: &Path, preparation: Option<&Preparation>) -> Recording {
+        let facts = Facts { id: "ab".repeat(16), ..Facts::default() };
+        let mut recording = Recording::create(folder, facts, Options::default()).unwrap();
+        if let Some(preparation) = preparation {
+            recording = recording.prepared(preparation.clone());
+        }
+        recording.take(&row_of::<Events>()).unwrap();
+        recording.take(&row_of::<Gauges>()).unwrap();
+        recording.take(&row_of::<SpanEdges>()).unwrap();
+        recording.take(&row_of::<Lines>()).unwrap();
+        recording
+    }
+
+    const FOUR: [&str; 4] = ["events", "gauges", "span_edges", "lines"];
+
+    #[test]
+    fn what_was_worked_out_before_changes_no_byte_and_is_for_one_id_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let tables = [Events::TABLE, Gauges::TABLE, SpanEdges::TABLE, Lines::TABLE];
+        let files = |name: &str, preparation: Option<&Preparation>| {
+            let path = folder.path().join(name);
+            moment(&path, preparation).finish(End::default(), Durability::Crash).unwrap();
+            FOUR.map(|table| fs::read(path.join(table).join("000000.parquet")).unwrap())
+        };
+        let (ours, other) = (Preparation::new(&"ab".repeat(16)), Preparation::new(&"cd".repeat(16)));
+        [&ours, &other].map(|preparation| preparation.work_out(tables));
+        let plain = files("plain.baro", None);
+        assert!(plain == files("prepared.baro", Some(&ours)) && plain == files("other.baro", Some(&other)));
+        let left = |preparation: &Preparation| preparation.shapes.lock().unwrap().len();
+        assert_eq!((left(&ours), left(&other)), (0, 4));
     }
 
     #[test]

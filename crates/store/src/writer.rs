@@ -489,7 +489,9 @@ mod tests {
             FOUR.map(|table| fs::read(path.join(table).join("000000.parquet")).unwrap())
         };
         let (ours, other) = (Preparation::new(&"ab".repeat(16)), Preparation::new(&"cd".repeat(16)));
-        [&ours, &other].map(|preparation| preparation.work_out(tables));
+        for preparation in [&ours, &other] {
+            preparation.work_out(tables);
+        }
         let plain = files("plain.baro", None);
         assert!(plain == files("prepared.baro", Some(&ours)) && plain == files("other.baro", Some(&other)));
         let left = |preparation: &Preparation| preparation.shapes.lock().unwrap().len();

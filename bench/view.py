@@ -1,6 +1,6 @@
 """How long the server of `barograph view` takes to answer a page that opens a recording, over HTTP, and what it holds afterwards.
 
-    python3 bench/view.py BAROGRAPH DAY.baro [--moments N]
+    python3 bench/view.py BAROGRAPH DAY.baro [--moments N] [--opening]
 
 It asks as the page does: for itself, the list, the recording, and then for all panels, six at a time, in the order of the page. Then zooms, moments and
 lives. It prints milliseconds to the first byte of each answer, bytes, and the most memory that the server has had. The day is made by
@@ -25,6 +25,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("barograph")
 parser.add_argument("recording")
 parser.add_argument("--moments", type=int, default=5)
+parser.add_argument("--opening", action="store_true", help="only opening")
 options = parser.parse_args()
 
 began = time.perf_counter()
@@ -53,6 +54,13 @@ def frame(run, specs, begin, end):
     return ask(f"/api/runs/{run}/frame?q={urllib.parse.quote(json.dumps(query))}")
 
 
+def cpu():
+    """Seconds of CPU that the server has had, which other load does not change by much."""
+    with open(f"/proc/{server.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory():
     with open(f"/proc/{server.pid}/status") as status:
         fields = dict(line.split(":", 1) for line in status)
@@ -79,7 +87,9 @@ try:
         answers = list(six.map(draw, shown))
     for name, first, size, at in answers:
         print(f"  {name:22} {first:7.0f} ms, {size / 1024:6.0f} KiB, there {at:.0f} ms after the page was asked for")
-    print(f"first chart {min(at for *_, at in answers):.0f} ms, all {max(at for *_, at in answers):.0f} ms; {memory()}")
+    print(f"first chart {min(at for *_, at in answers):.0f} ms, all {max(at for *_, at in answers):.0f} ms, {cpu():.1f} s of CPU; {memory()}")
+    if options.opening:
+        raise SystemExit
     for name, length in (("a day", 1.0), ("an hour", 1 / 24), ("ten minutes", 1 / 144)):
         times, sizes = [], []
         for place in range(3):

@@ -38,6 +38,15 @@ impl Drawn {
     }
 }
 
+/// A stretch without data, in milliseconds since the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hole {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    /// Where there are several runs: the colour and the number of the one that has none there.
+    pub(crate) run: Option<(Rgb, usize)>,
+}
+
 /// A panel and its lines, ready to be drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
@@ -49,9 +58,8 @@ pub(crate) struct Content {
     pub(crate) lines: Vec<Drawn>,
     /// What all lines of a stack come to.
     pub(crate) total: Option<Summary>,
-    /// Stretches without data, in milliseconds since the start, and where there are several runs, the colour and the number
-    /// of the one that has none there.
-    pub(crate) gaps: Vec<(f64, f64, Option<(Rgb, usize)>)>,
+    /// Stretches without data.
+    pub(crate) gaps: Vec<Hole>,
     /// How many lines of a stack are left out, as nobody could see them.
     pub(crate) specks: usize,
 }
@@ -145,7 +153,7 @@ impl Content {
     /// Draws what lies within the area.
     pub(crate) fn draw(&self, part: Part, plane: &Plane<'_>, ink: &Ink, size: f64, out: &mut Vec<(Part, Shape)>) {
         let area = plane.area;
-        for &(from, to, run) in &self.gaps {
+        for &Hole { from, to, run } in &self.gaps {
             let (from, to) = (plane.x(from), plane.x(to));
             if to - from >= 2.0 {
                 let (colour, shift) = run.map_or_else(|| (quiet(ink), 0), |(colour, run)| (colour.over(ink.ground, 0.4), run));

@@ -15,8 +15,8 @@ const MANY_ROWS: u64 = 500_000;
 /// Columns of a screen, about. What is read does not depend on it.
 const BUCKETS: usize = 1000;
 
-/// By how much nicer than an answer it is to be.
-const NICE: i32 = 10;
+/// By how much nicer than an answer it is to be: little, as answers about processes wait for it, and jobs may have all the machine.
+const NICE: i32 = 3;
 
 /// Whether somebody reads ahead. Others need not be at it at the same time.
 static AT_IT: AtomicBool = AtomicBool::new(false);

@@ -24,12 +24,14 @@ pub(crate) struct Track {
     pub(crate) begin: usize,
     /// Value times seconds.
     sum: Vec<f32>,
-    /// Seconds for which there is a value.
-    known: Vec<f32>,
+    /// Seconds for which there is a value. Times have 64 bits: they are compared, and what is taken back must leave nothing.
+    known: Vec<f64>,
     /// Seconds in which it was there without one; empty as long as there are none.
-    unknown: Vec<f32>,
+    unknown: Vec<f64>,
     min: Vec<f32>,
     max: Vec<f32>,
+    /// The stretch that was added to last, and its sum in 64 bits: it is rounded once, however many ticks it has.
+    open: Option<(usize, f64)>,
     /// The last value, and its shown time.
     pub(crate) last: Option<(f64, i64)>,
     /// The highest value, and when it was reached.
@@ -61,10 +63,10 @@ impl Track {
     pub(crate) fn part(&self, stretches: Range<usize>) -> Part {
         let to = stretches.end.saturating_sub(self.begin).min(self.sum.len());
         let from = stretches.start.saturating_sub(self.begin).min(to);
-        let total = |values: &[f32]| values.iter().map(|&value| f64::from(value)).sum();
-        let mut part = Part { sum: total(&self.sum[from..to]), known: total(&self.known[from..to]), ..Part::NONE };
+        let sum = self.sum[from..to].iter().map(|&sum| f64::from(sum)).sum();
+        let mut part = Part { sum, known: self.known[from..to].iter().sum(), ..Part::NONE };
         if let Some(unknown) = self.unknown.get(from..to.min(self.unknown.len())) {
-            part.unknown = total(unknown);
+            part.unknown = unknown.iter().sum();
         }
         let fold = |values: &[f32], pick: fn(f32, f32) -> f32| f64::from(values.iter().copied().fold(f32::NAN, pick));
         (part.min, part.max) = (fold(&self.min[from..to], f32::min), fold(&self.max[from..to], f32::max));
@@ -75,7 +77,7 @@ impl Track {
     pub(crate) fn stretches(&self, stretches: Range<usize>) -> impl Iterator<Item = (usize, f64, f64)> {
         let to = stretches.end.saturating_sub(self.begin).min(self.sum.len());
         let from = stretches.start.saturating_sub(self.begin).min(to);
-        (from..to).map(|place| (place + self.begin, f64::from(self.sum[place]), f64::from(self.known[place])))
+        (from..to).map(|place| (place + self.begin, f64::from(self.sum[place]), self.known[place]))
     }
 
     /// When it was highest among these stretches: the middle of the one.
@@ -88,23 +90,18 @@ impl Track {
     }
 
     /// The sum of several, between these stretches. How it went within a stretch is not known: its lowest and highest are means of stretches.
-    pub(crate) fn sum_of<'a>(tracks: impl Iterator<Item = &'a Track>, stretches: Range<usize>, recorded: &[f32]) -> Track {
+    pub(crate) fn sum_of<'a>(tracks: impl Iterator<Item = &'a Track>, stretches: Range<usize>, recorded: &[f64]) -> Track {
         let count = stretches.len();
-        let mut sum = Track {
-            begin: stretches.start,
-            sum: vec![0.0; count],
-            known: vec![0.0; count],
-            min: vec![f32::NAN; count],
-            max: vec![f32::NAN; count],
-            ..Track::default()
-        };
+        let mut sums = vec![0.0_f64; count];
+        let mut sum =
+            Track { begin: stretches.start, known: vec![0.0; count], min: vec![f32::NAN; count], max: vec![f32::NAN; count], ..Track::default() };
         let mut has_value = vec![false; count];
         for track in tracks {
             let from = stretches.start.max(track.begin);
             let to = stretches.end.min(track.begin + track.sum.len());
             for stretch in from..to.max(from) {
                 let (own, place) = (stretch - track.begin, stretch - stretches.start);
-                sum.sum[place] += track.sum[own];
+                sums[place] += f64::from(track.sum[own]);
                 has_value[place] |= !track.max[own].is_nan();
             }
             sum.leaps.extend(&track.leaps);
@@ -112,14 +109,15 @@ impl Track {
         for place in (0..count).filter(|&place| has_value[place]) {
             let seconds = recorded[stretches.start + place];
             sum.known[place] = seconds;
-            let mean = sum.sum[place] / seconds.max(f32::MIN_POSITIVE);
+            let mean = (sums[place] / seconds.max(f64::MIN_POSITIVE)) as f32;
             (sum.min[place], sum.max[place]) = (mean, mean);
         }
+        sum.sum = sums.into_iter().map(|sum| sum as f32).collect();
         sum
     }
 
     fn bytes(&self) -> usize {
-        (self.sum.capacity() + self.known.capacity() + self.unknown.capacity() + self.min.capacity() + self.max.capacity()) * 4
+        (self.sum.capacity() + self.min.capacity() + self.max.capacity()) * 4 + (self.known.capacity() + self.unknown.capacity()) * 8
     }
 
     /// Makes room for this stretch, and says where it lies.
@@ -139,8 +137,11 @@ impl Track {
 
     fn add(&mut self, stretch: usize, value: f64, seconds: f64) {
         let place = self.place(stretch);
-        self.sum[place] += (value * seconds) as f32;
-        self.known[place] += seconds as f32;
+        let so_far = self.open.filter(|(open, _)| *open == stretch).map_or(f64::from(self.sum[place]), |(_, sum)| sum);
+        let sum = so_far + value * seconds;
+        self.open = Some((stretch, sum));
+        self.sum[place] = sum as f32;
+        self.known[place] += seconds;
         self.min[place] = self.min[place].min(value as f32);
         self.max[place] = self.max[place].max(value as f32);
     }
@@ -150,7 +151,7 @@ impl Track {
         if self.unknown.len() <= place {
             self.unknown.resize(place + 1, 0.0);
         }
-        self.unknown[place] += seconds as f32;
+        self.unknown[place] += seconds;
     }
 }
 
@@ -192,7 +193,7 @@ pub(crate) struct Pyramid {
     /// The shown time at which stretch 0 begins: a multiple of the width.
     pub(crate) from: Option<i64>,
     /// Of each stretch how many seconds were recorded.
-    pub(crate) recorded: Vec<f32>,
+    pub(crate) recorded: Vec<f64>,
     subjects: Vec<Growing>,
     index: HashMap<Vec<Key>, usize>,
     whole: Track,
@@ -330,7 +331,7 @@ impl Pyramid {
     pub(crate) fn bytes(&self) -> usize {
         self.subjects.iter().map(|subject| subject.track.bytes() + size_of::<Growing>()).sum::<usize>()
             + self.whole.bytes()
-            + self.recorded.capacity() * 4
+            + self.recorded.capacity() * 8
     }
 
     /// The stretches between two shown times, both of which lie on edges of stretches or are rounded outwards.
@@ -379,7 +380,7 @@ impl Pyramid {
                 if recorded.len() <= stretch {
                     recorded.resize(stretch + 1, 0.0);
                 }
-                recorded[stretch] += seconds as f32;
+                recorded[stretch] += seconds;
             });
             self.ticks.push_back(Tick { monotonic, shown, nanos, sum: 0.0, has_value: false, unknown: 0 });
         }

@@ -12,14 +12,14 @@ use crate::clock::millis;
 use crate::columns::{is_counter, is_said};
 use crate::fine::Fine;
 use crate::grid::Grid;
-use crate::lines::{Labels, MOST_SORTED, Thinner, is_away, quantile, time_of};
+use crate::lines::{Labels, MOST_SORTED, Thinner, is_away, or_nothing, quantile, time_of, within};
 use crate::pyramid::{Part, Pyramid, Track};
 use crate::rows::Cells;
 use crate::view::Known;
 use crate::{Error, Key, Kind, Line, Points, Spec, Summary, Unit, Window};
 
 /// Stretches of all subjects of a table together, about: more would take too much memory.
-const MOST_STRETCHES: f64 = 2_500_000.0;
+const MOST_STRETCHES: f64 = 2_000_000.0;
 
 /// Which columns of which table, and which of its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -350,6 +350,11 @@ fn is_summed(table: &TableInfo, spec: &Spec) -> bool {
     table.fields.iter().any(|field| spec.plus.first() == Some(&field.name) && is_counter(field))
 }
 
+/// The lowest and the highest value of a part of what was recorded.
+fn extremes(part: Part, recorded: f64) -> (f64, f64) {
+    or_nothing((part.min, part.max), is_away(recorded, part.unknown + part.known))
+}
+
 /// A window on a table in small.
 struct Wide<'a> {
     pyramid: &'a Pyramid,
@@ -368,7 +373,7 @@ impl<'a> Wide<'a> {
     fn new(pyramid: &'a Pyramid, window: Window) -> Wide<'a> {
         let grid = Grid::of(window);
         let inside = pyramid.stretches(window.from, window.to);
-        let recorded = pyramid.recorded[inside.clone()].iter().map(|&seconds| f64::from(seconds)).sum();
+        let recorded = pyramid.recorded[inside.clone()].iter().sum();
         let x = Arc::new((0..grid.count).map(|bucket| millis(grid.middle(bucket))).collect());
         Wide { pyramid, grid, covered: pyramid.stretches(grid.from, grid.to()), inside, recorded, window, x }
     }
@@ -377,7 +382,7 @@ impl<'a> Wide<'a> {
         if !part.has_value() {
             return None;
         }
-        Some(part.sum / time_of(recorded, part.unknown, part.known))
+        Some(within(part.sum / time_of(recorded, part.unknown, part.known), extremes(part, recorded)))
     }
 
     fn line(&self, track: &Track, spec: usize, kind: Kind, label: String, unit: Unit, is_rate: bool) -> Line {
@@ -390,10 +395,9 @@ impl<'a> Wide<'a> {
             if !part.has_value() {
                 continue;
             }
-            let recorded: f64 = self.pyramid.recorded[stretches].iter().map(|&seconds| f64::from(seconds)).sum();
+            let recorded: f64 = self.pyramid.recorded[stretches].iter().sum();
             mean[bucket] = self.mean(part, recorded).unwrap_or(f64::NAN);
-            min[bucket] = if is_away(recorded, part.unknown + part.known) { part.min.min(0.0) } else { part.min };
-            max[bucket] = part.max;
+            (min[bucket], max[bucket]) = extremes(part, recorded);
         }
         let points = Points { x: self.x.clone(), mean, min, max };
         Line { spec, label, kind, key: track.key.clone(), unit, points, summary: self.summary(track, is_rate) }

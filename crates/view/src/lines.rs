@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use barograph_store::{Query, TableInfo};
+use barograph_store::{Query, Shares, TableInfo};
 
 use crate::clock::millis;
-use crate::columns::{has_passing_subjects, is_said, unit_of, words};
+use crate::columns::{has_passing_subjects, is_said, shares_of, unit_of, words};
 use crate::grid::Grid;
 use crate::moment::Everybody;
 use crate::rows::{Cell, Cells, Rows, Tick, check, seconds};
@@ -122,9 +122,12 @@ impl Known {
     ) -> Result<Option<Rows<'t>>, Error> {
         let stale = self.stale_nanos(table)?;
         let mut columns: Vec<String> = table.keys.iter().chain(&table.counted).cloned().collect();
-        for column in specs.flat_map(|spec| spec.plus.iter().chain(&spec.minus)) {
-            if !columns.contains(column) {
-                columns.push(column.clone());
+        for spec in specs {
+            let shares = shares_of(table, spec);
+            for column in spec.plus.iter().chain(&spec.minus).chain(shares.iter().flat_map(Shares::columns)) {
+                if !columns.contains(column) {
+                    columns.push(column.clone());
+                }
             }
         }
         // Whole buckets; beyond them the nearest tick on each side, and the row that it is compared with.

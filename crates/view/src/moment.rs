@@ -251,7 +251,8 @@ impl Known {
         let stale = self.timeline.facts().stale_nanos();
         let rate = |unit: barograph_model::Unit, names: Vec<String>| {
             let values = sum_of_columns(samples, &names, &[]);
-            let reading = |&row: &usize| Reading { utc_nanos: samples.times()[row], monotonic_nanos: samples.monotonic()[row], value: values[row] };
+            let (utc, monotonic) = (samples.times(), samples.monotonic());
+            let reading = |&row: &usize| Reading { utc_nanos: utc[row], monotonic_nanos: monotonic[row], value: values[row], whole: None };
             let points = Series::of_counter(rows.iter().map(reading), unit, stale).points;
             points.last().filter(|point| matches!(point.value, Rate::Value(_))).and_then(|point| point.value.value())
         };

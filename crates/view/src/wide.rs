@@ -9,7 +9,7 @@ use std::thread;
 use barograph_store::{Frame, Query, State, TableInfo};
 
 use crate::clock::millis;
-use crate::columns::{is_counter, is_said};
+use crate::columns::{is_counter, is_said, shares_of};
 use crate::fine::Fine;
 use crate::grid::Grid;
 use crate::lines::{Labels, MOST_SORTED, Thinner, is_away, or_nothing, quantile, time_of, within};
@@ -53,8 +53,8 @@ impl Held {
 
     fn columns(&self) -> Vec<String> {
         match self {
-            Held::Fine(fine) => fine.columns().cloned().collect(),
-            Held::Coarse(pyramid) => pyramid.columns().cloned().collect(),
+            Held::Fine(fine) => fine.asked().columns().cloned().collect(),
+            Held::Coarse(pyramid) => pyramid.asked().columns().cloned().collect(),
         }
     }
 
@@ -189,7 +189,11 @@ impl Known {
         let width = width_of(table, self.interval_nanos(table)?);
         // Of one subject there is a row for each tick.
         let ticks = table.monotonic_range.map_or(0, |(first, last)| ((last - first) / self.interval_nanos(table).unwrap_or(1).max(1)).unsigned_abs());
-        let rows_of = |spec: &Spec| if spec.filter.is_empty() { table.rows } else { table.rows.min(ticks) };
+        let rows_of = |spec: &Spec| {
+            let rows = if spec.filter.is_empty() { table.rows } else { table.rows.min(ticks) };
+            // What a counter grew by is held too where its rates do not tell.
+            if shares_of(table, spec).is_some() { rows * 2 } else { rows }
+        };
         let make = |spec: &Spec, has_room: bool| match has_room {
             true => Held::Fine(Box::new(Fine::new(table, spec, self.clock, stale))),
             false => Held::Coarse(Box::new(Pyramid::new(table, spec, self.clock, stale, width))),
@@ -424,7 +428,7 @@ impl<'a> Wide<'a> {
             p95: self.p95(track, part),
             peak: peak.map(|(value, _)| value),
             peak_at: peak.map(|(_, at)| at),
-            total: (is_rate && (part.has_value() || leaps > 0.0)).then_some(part.sum + leaps),
+            total: (is_rate && (part.has_value() || leaps > 0.0)).then(|| track.gained(self.inside.clone()).unwrap_or(part.sum) + leaps),
             last,
         }
     }

@@ -253,7 +253,7 @@ impl Known {
         let stale = self.timeline.facts().stale_nanos();
         let (utc, monotonic) = (samples.frame.times(), samples.frame.monotonic());
         let rate = |unit: barograph_model::Unit, values: &[Option<f64>]| {
-            let reading = |&row: &usize| Reading { utc_nanos: utc[row], monotonic_nanos: monotonic[row], value: values[row] };
+            let reading = |&row: &usize| Reading { utc_nanos: utc[row], monotonic_nanos: monotonic[row], value: values[row], whole: None };
             let points = Series::of_counter(rows.iter().map(reading), unit, stale).points;
             points.last().filter(|point| matches!(point.value, Rate::Value(_))).and_then(|point| point.value.value())
         };

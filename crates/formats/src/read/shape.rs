@@ -395,7 +395,8 @@ fn kept_table(name: &str, metrics: Vec<Guess>) -> Option<&'static Table> {
         origin: "the file",
     });
     let declared: &'static [Metric] = declared.collect::<Vec<_>>().leak();
-    let described = Table { name: table, doc: "Columns of a file that was opened.", origin: "the file", keys: 0, counted: None, metrics: declared };
+    let described =
+        Table { name: table, doc: "Columns of a file that was opened.", origin: "the file", keys: 0, counted: None, whole: None, metrics: declared };
     let described: &'static Table = Box::leak(Box::new(described));
     kept.tables.push((name.to_owned(), metrics, described));
     Some(described)

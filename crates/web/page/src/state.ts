@@ -45,6 +45,8 @@ export const selection = inAddress<Stretch | null>('select', null, stretch);
 export const process = inAddress<{ pid: number; startTicks: number } | null>('process', null, processNotation);
 export const paused = inAddress<boolean>('pause', false, flag);
 export const panelChoice = inAddress<Choice | null>('panels', null, choice, true);
+/** Several runs lie on each other, or each has a column of its own. */
+export const arrangement = inAddress<'overlay' | 'side'>('runs', 'overlay', oneOf('overlay', 'side'), true);
 /** Means over so many samples. */
 export const smoothing = inAddress<number>('smooth', 1, number(1, 10), true);
 export const theme = inAddress<'system' | 'light' | 'dark'>('theme', 'system', oneOf('system', 'light', 'dark'), true);
@@ -84,6 +86,10 @@ export const shownRuns = computed<Shown[]>(() =>
     return known ? [{ id, run: known, offset: offsets.value.get(id) ?? 0, to: Math.max(known.to, ends.value.get(id) ?? -Infinity) }] : [];
   }),
 );
+
+export const sideBySide = computed(() => arrangement.value === 'side' && shownRuns.value.length > 1);
+/** What a run is called for short, by its place among those that are shown. */
+export const letter = (place: number): string => String.fromCharCode(65 + (place % 26));
 
 /** From the first to the last row of all that is shown. */
 export const whole = computed<Stretch>(() => {

@@ -1,9 +1,9 @@
 // Lines and stacked areas on a surface: uPlot draws the data, and everything else (axes, limits, gaps, cursor) is HTML around it.
 import uPlot from 'uplot';
-import { useEffect, useRef } from 'preact/hooks';
+import { useContext, useEffect, useRef } from 'preact/hooks';
 import { dark, view } from '../state.ts';
 import type { Column } from './series.ts';
-import { width } from './surface.tsx';
+import { Width } from './surface.tsx';
 
 export interface Trace {
   colour: string;
@@ -43,6 +43,7 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
   now.current = picture;
   // What uPlot can't change in a plot that is there: how many series there are, and what lies between them.
   const shape = `${picture.traces.map((trace) => (trace ? trace.fill[0] + (trace.dash?.join('-') ?? '') + trace.width : '.')).join('')}|${picture.bands.map(({ low, high }) => `${low}.${high}`).join()}`;
+  const width = useContext(Width);
   const wide = width.value;
 
   useEffect(() => {

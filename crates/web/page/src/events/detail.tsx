@@ -63,6 +63,9 @@ function Attributes({ all }: { all: Record<string, unknown> | null }): Component
   );
 }
 
+/** Events of other runs than the first: they are changed where they are the first. */
+export const foreign = new WeakSet<Event>();
+
 const BY: Record<string, string> = { recorder: 'seen by the recorder', program: 'said by the program', person: 'added by a person', rule: 'raised by a rule' };
 
 export function EventDetail({ all, onEdit, children }: { all: readonly Event[]; onEdit(event: Event): void; children?: ComponentChildren }): ComponentChildren {
@@ -87,8 +90,8 @@ export function EventDetail({ all, onEdit, children }: { all: readonly Event[]; 
       <Attributes all={event.attributes} />
       {error ? <p class="problem" role="alert">{error}</p> : null}
       <p class="row">
-        {isOurs(event) ? <button type="button" onClick={() => onEdit(event)}>Edit…</button> : null}
-        {isOurs(event) ? <button type="button" onClick={() => deleteEvent(event).catch((problem: unknown) => setError(words(problem)))}>Delete</button> : null}
+        {isOurs(event) && !foreign.has(event) ? <button type="button" onClick={() => onEdit(event)}>Edit…</button> : null}
+        {isOurs(event) && !foreign.has(event) ? <button type="button" onClick={() => deleteEvent(event).catch((problem: unknown) => setError(words(problem)))}>Delete</button> : null}
         {event.duration ? <button type="button" onClick={() => setView({ from: event.at - event.duration! * 0.1, to: event.at + event.duration! * 1.1 })}>Zoom</button> : null}
       </p>
     </div>

@@ -1,16 +1,18 @@
 // Spans as slices and events as flags, above the charts and on their axis.
 import './events.css';
 import { computed, signal } from '@preact/signals';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useContext, useEffect, useMemo } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Event, Span } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
-import { width } from '../charts/surface.tsx';
+import { Columns } from '../charts/columns.tsx';
+import { Width } from '../charts/surface.tsx';
 import { introduce } from '../colours.ts';
 import { bind } from '../keys.ts';
-import { colour, cursor, focus, following, grown, live, moment, run, runId, selection, setView, source, view, whole } from '../state.ts';
+import { colour, cursor, focus, following, grown, letter, live, moment, run, runId, selection, setView, shownRuns, sideBySide, source, view, whole } from '../state.ts';
+import type { Shown } from '../state.ts';
 import { Icon, Menu, TimeRow } from '../ui/ui.tsx';
-import { EventDetail, hue, MergedDetail, SpanDetail } from './detail.tsx';
+import { EventDetail, foreign, hue, MergedDetail, SpanDetail } from './detail.tsx';
 import { All, Edit, Import, type Editing } from './editor.tsx';
 import { events, exportAddress, keptCount, leftOut, only, recorded, revision, showEvents, showSpans, whyKept, rules } from './store.ts';
 import { flags, laneTitle, neighbour, slices, stack, type Flag, type Lane, type Slice } from './stack.ts';
@@ -101,16 +103,8 @@ function LanesOf(): ComponentChildren {
         {keptCount.value > 0 ? <span class="hint" title={whyKept.value ?? undefined}>{keptCount.value} kept in this browser only</span> : null}
         {source.value.embedded ? null : <Tools />}
       </div>
-      {showEvents.value && shownEvents.length > 0 ? (
-        <TimeRow gutter={<span class="hint">events</span>} class="flags" height={24}>
-          <Flags all={shownEvents} />
-        </TimeRow>
-      ) : null}
-      {showSpans.value && lanes.length > 0 ? (
-        <div class="lanes-rows">
-          {lanes.map((lane) => <LaneOf key={lane.id} lane={lane} lanes={lanes} />)}
-        </div>
-      ) : null}
+      {sideBySide.value ? <Columns>{(shown, place) => (place === 0 ? <Drawn events={shownEvents} lanes={lanes} /> : <Others shown={shown} />)}</Columns> : <Drawn events={shownEvents} lanes={lanes} letter={shownRuns.value.length > 1 ? letter(0) : ''} />}
+      {sideBySide.value ? null : shownRuns.value.slice(1).map((shown, at) => <Others key={shown.id} shown={shown} letter={letter(at + 1)} />)}
       {showSpans.value && !hasAny && shownEvents.length === 0 ? (
         <p class="lanes-empty hint">{found === null ? '' : <>No spans or events here.{source.value.embedded ? '' : <> Press <kbd>m</kbd> to mark a moment; programs say spans themselves: <code>barograph span NAME -- COMMAND</code>.</>}</>}</p>
       ) : null}
@@ -122,6 +116,52 @@ function LanesOf(): ComponentChildren {
       <WatchPoints />
     </section>
   );
+}
+
+/** Flags and lanes of one run. */
+function Drawn({ events: all, lanes, letter: of = '' }: { events: readonly Event[]; lanes: readonly Lane[]; letter?: string }): ComponentChildren {
+  return (
+    <>
+      {showEvents.value && all.length > 0 ? (
+        <TimeRow gutter={<span class="hint">{of && <b class="run-letter">{of} </b>}events</span>} class="flags" height={24}>
+          <Flags all={all} />
+        </TimeRow>
+      ) : null}
+      {showSpans.value && lanes.length > 0 ? (
+        <div class="lanes-rows">
+          {lanes.map((lane) => <LaneOf key={lane.id} lane={lane} lanes={lanes} letter={of} />)}
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+/** Those of another run than the first, at the times where that run was moved to; to be looked at, not to be changed. */
+function Others({ shown, letter: of = '' }: { shown: Shown; letter?: string }): ComponentChildren {
+  const { id, offset } = shown;
+  const spans = useFetched(() => {
+    const { from, to } = view.value;
+    void shownRuns.value;
+    if (!showSpans.value) return null;
+    const more = (to - from) / 2;
+    return async (abort) => (await source.peek().spans(id, from - more - offset, to + more - offset, MOST, abort)).spans.map((span) => ({ ...span, from: span.from + offset, to: span.to === null ? null : span.to + offset }));
+  }, [id, offset]);
+  const asked = useFetched(() => {
+    const { from, to } = whole.value;
+    void grown.value;
+    return async (abort) => (await source.peek().events(id, from - offset - 60_000, to - offset + 60_000, abort)).events.map((event) => {
+      const moved = { ...event, at: event.at + offset };
+      foreign.add(moved);
+      return moved;
+    });
+  }, [id, offset], 100);
+  const found = spans.value.value;
+  const seen = wanted.value;
+  const lanes = useMemo(() => {
+    introduce([...new Set((found ?? []).map((span) => hue(span)))]);
+    return stack((found ?? []).filter(isWanted), shown.to + offset);
+  }, [found, shown.to, offset, seen]);
+  return <Drawn events={(asked.value.value ?? []).filter(isWanted)} lanes={lanes} letter={of} />;
 }
 
 /** What can be done with events where there is a server. */
@@ -168,6 +208,7 @@ function download(): void {
 
 function Flags({ all }: { all: readonly Event[] }): ComponentChildren {
   const { from, to } = view.value;
+  const width = useContext(Width);
   const drawn = flags(all, from, to, width.value);
   return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? width.value) - flag.x} scale={width.value / (to - from)} />);
 }
@@ -203,11 +244,12 @@ function FlagOf({ flag, room, scale }: { flag: Flag<Event>; room: number; scale:
   );
 }
 
-function LaneOf({ lane, lanes }: { lane: Lane; lanes: readonly Lane[] }): ComponentChildren {
+function LaneOf({ lane, lanes, letter: of }: { lane: Lane; lanes: readonly Lane[]; letter: string }): ComponentChildren {
+  const width = useContext(Width);
   const { brief, full } = laneTitle(lane, lanes);
   const { from, to } = view.value;
   return (
-    <TimeRow gutter={<span class="lane-title" title={full}>{brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
+    <TimeRow gutter={<span class="lane-title" title={full}>{of && <b class="run-letter">{of} </b>}{brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
       {lane.rows.map((row, depth) => slices(row, from, to, width.value).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} />))}
     </TimeRow>
   );
@@ -264,6 +306,6 @@ function Detail(): ComponentChildren {
     return what.length === 1 ? <SpanDetail span={first}>{close}</SpanDetail> : <MergedDetail spans={what as Span[]}>{close}</MergedDetail>;
   }
   // What was clicked may have been changed since.
-  const current = (what as Event[]).flatMap((event) => events.value.find((each) => each.key === event.key) ?? []);
+  const current = (what as Event[]).flatMap((event) => foreign.has(event) ? event : (events.value.find((each) => each.key === event.key) ?? []));
   return <EventDetail all={current} onEdit={(event) => (editing.value = { event, at: event.at, now: false })}>{close}</EventDetail>;
 }

@@ -292,9 +292,9 @@ function keepAddress(): void {
       if (remember) stored.write(name, said);
     }
     latest = writeAddress(parts);
-    // Browsers count changes of the address, and refuse too many.
-    timer ??= setTimeout(() => {
-      timer = undefined;
+    // Browsers count changes of the address, and refuse too many: it is written once what is looked at holds still.
+    clearTimeout(timer);
+    timer = setTimeout(() => {
       if (latest !== location.hash) history.replaceState(null, '', latest || location.pathname + location.search);
     }, 250);
   });

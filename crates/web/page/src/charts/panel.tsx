@@ -10,6 +10,7 @@ import { colour, dark, following, letter, live, shownRuns, smoothing, source, vi
 import type { Shown } from '../state.ts';
 import { clock, ticks } from '../time.ts';
 import type { Tick } from '../time.ts';
+import { columnName } from './columns.tsx';
 import { useFetched } from './fetch.ts';
 import { Heat } from './heat.tsx';
 import { Legend } from './legend.tsx';
@@ -47,14 +48,19 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
   const width = useContext(Width);
   const element = useRef<HTMLElement>(null);
   const near = useSignal(false);
+  const seen = useSignal(false);
   useEffect(() => {
-    // What is far from the screen asks for nothing.
-    const observer = new IntersectionObserver(([entry]) => (near.value = entry!.isIntersecting), { rootMargin: '300px 0px' });
-    observer.observe(element.current!);
-    const all = (): void => void (near.value = true);
+    // What is far from the screen asks for nothing; what is not on it is not drawn.
+    const watch = (into: Signal<boolean>, margin: string): IntersectionObserver => {
+      const observer = new IntersectionObserver((entries) => (into.value = entries.at(-1)!.isIntersecting), { rootMargin: margin });
+      observer.observe(element.current!);
+      return observer;
+    };
+    const observers = [watch(near, '300px 0px'), watch(seen, '40px 0px')];
+    const all = (): void => void (near.value = seen.value = true);
     addEventListener('beforeprint', all);
     return () => {
-      observer.disconnect();
+      for (const observer of observers) observer.disconnect();
       removeEventListener('beforeprint', all);
     };
   }, []);
@@ -80,9 +86,9 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
 
   const answer = value.value;
   return (
-    <section ref={element} class={`panel ${panel.style}`} aria-label={column ? `${panel.title}, ${column.name}` : panel.title} aria-busy={pending.value && !answer} data-panel={panel.id} data-run={column?.id}>
+    <section ref={element} class={`panel ${panel.style}`} aria-label={column ? `${panel.title}, ${column.name}` : panel.title} aria-busy={pending.value && !answer} data-pending={pending.value || undefined} data-panel={panel.id} data-run={column?.id}>
       {answer ? (
-        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} visible={near.value} column={column} />
+        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} visible={seen.value} column={column} />
       ) : (
         <div class="chart">
           <Title panel={panel} column={column}>{tools}</Title>
@@ -110,7 +116,7 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
 
   const lines = useMemo(() => {
     const all = answer.frames.flatMap(({ frame, shown }, at) =>
-      drawn(several || answer.total === null ? frame : { ...frame, lines: frame.lines.filter(({ spec }) => spec !== answer.total) }, { specs: answer.specs }, samples, shown.run.intervalSeconds * 1000, shown.offset, at, several ? shown.run.name.replace(/\.baro$/, '') : ''),
+      drawn(several || answer.total === null ? frame : { ...frame, lines: frame.lines.filter(({ spec }) => spec !== answer.total) }, { specs: answer.specs }, samples, shown.run.intervalSeconds * 1000, shown.offset, at, several ? columnName(shown, at) : ''),
     );
     introduce([...new Set(all.filter(({ line }) => line.kind !== 'others').map(({ identity }) => identity))]);
     return all;
@@ -134,7 +140,8 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
     return { x: aligned.x, sums, edges };
   }, [lines, chosen, stack]);
 
-  const { from, to } = view.value;
+  // What is not on the screen does not move along.
+  const { from, to } = visible ? view.value : view.peek();
   const ownRange = useMemo((): [number, number] => {
     let low = 0;
     let high = 0;
@@ -173,7 +180,8 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
   const near = panel.limits.filter(({ value }) => chosen.size === 0 && value <= Math.max(range[1] * 2.5, Number.MIN_VALUE));
   const needed = Math.max(range[1], ...near.map(({ value }) => value * 1.02));
   axisTop.current = steady(axisTop.current, needed, following.value);
-  const scale = scaleFor(unit, axisTop.current);
+  const { factor, unit: scaleUnit } = scaleFor(unit, axisTop.current);
+  const scale = useMemo((): Scale => ({ factor, unit: scaleUnit }), [factor, scaleUnit]);
   const height = panel.style === 'heat' ? Math.round(lines.length * Math.min(20, Math.max(4, 224 / Math.max(1, lines.length)))) : HEIGHT[panel.style];
   const scaled = axis([range[0], axisTop.current], scale, unit, panel.style === 'stack' ? 4 : 3);
 
@@ -202,6 +210,11 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
     return [...whole, ...lines.map((line): Row => ({ label: line.label, colour: panel.style === 'heat' ? heatColour(line.line.summary.mean, unit, isDark) : paint(line), line, identity: line.identity, process: processOf(panel, line) }))];
   }, [lines, total, isDark, chosen.size]);
 
+  // Nothing of the legend moves as one pans.
+  const far = panel.style === 'heat' ? [] : panel.limits.filter((limit) => !near.includes(limit));
+  const isLive = live.value;
+  const legend = useMemo(() => <Legend rows={rows} scale={scale} height={height + 24} isolated={isolated} highlighted={highlighted} live={isLive} far={far} unit={unit} />, [rows, scale, height, isLive, far.map(({ label, value }) => `${label} ${value}`).join(), unit]);
+
   const heatHighest = unit === 'ratio' || unit === 'cores' ? 1 : Math.max(1e-12, range[1]);
   const fade = useCallback((identity: string) => over !== null && over !== identity, [over]);
   const isEmpty = lines.every(({ line }) => line.x.length === 0 || line.mean.every(Number.isNaN));
@@ -222,7 +235,7 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
         {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={bare(amount(value, unit))} />)}
         {isEmpty && <p class="surface-says">{error ?? 'Nothing was recorded of this here.'}</p>}
       </Surface>
-      <Legend rows={rows} scale={scale} height={height + 24} isolated={isolated} highlighted={highlighted} live={live.value} far={panel.limits.filter((limit) => !near.includes(limit) && panel.style !== 'heat')} unit={unit} />
+      {legend}
     </div>
   );
 }

@@ -104,8 +104,10 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
 
   const on = <K extends keyof HTMLElementEventMap>(name: K, act: (event: HTMLElementEventMap[K]) => void, options?: AddEventListenerOptions): void =>
     element.addEventListener(name, act, { ...options, signal: abort.signal });
+  /** Where the surface lies. Asking makes the browser lay the page out, so it is asked once for a gesture. */
+  let held: DOMRect | null = null;
   const part = (clientX: number): number => {
-    const box = element.getBoundingClientRect();
+    const box = held ?? element.getBoundingClientRect();
     return Math.min(1, Math.max(0, (clientX - box.left) / Math.max(1, box.width)));
   };
 
@@ -116,12 +118,14 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
       const [a, b] = [...touches.values()] as [Touch, Touch];
       pinch = { distance: Math.max(8, Math.abs(a.x - b.x)), middle: part((a.x + b.x) / 2), view: view.peek() };
       pressed = null;
+      held = null;
       drag.value = null;
       return;
     }
     const selects = event.altKey || event.ctrlKey || event.metaKey || dragSelects.peek();
     pressed = { x: event.clientX, y: event.clientY, view: view.peek(), kind: event.pointerType === 'touch' || event.shiftKey ? 'pan' : selects ? 'select' : 'zoom' };
     moved = false;
+    held = element.getBoundingClientRect();
     if (event.pointerType !== 'touch') element.setPointerCapture(event.pointerId);
   });
 
@@ -158,6 +162,7 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
     const { kind, view: seen } = pressed;
     const drawn = drag.peek();
     pressed = null;
+    held = null;
     drag.value = null;
     if (event.type === 'pointercancel') return;
     if (!moved) {

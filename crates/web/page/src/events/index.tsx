@@ -92,23 +92,25 @@ function LanesOf(): ComponentChildren {
   const detail = <Detail />;
   return (
     <section class="lanes" aria-label="Spans and events">
-      <div class="lanes-bar">
-        <label class="check"><input type="checkbox" checked={showSpans.value} onChange={(event) => (showSpans.value = event.currentTarget.checked)} /> spans</label>
-        <label class="check"><input type="checkbox" checked={showEvents.value} onChange={(event) => (showEvents.value = event.currentTarget.checked)} /> events <span class="count">{events.value.length > 0 ? events.value.length : ''}</span></label>
-        <input type="search" class="only" placeholder="Only names with…" aria-label="Show only spans and events whose name has this" value={only.value} onInput={(event) => (only.value = event.currentTarget.value)} />
-        {found && found.left_out > 0 ? <span class="hint">{found.left_out} shorter spans are not drawn: zoom in</span> : null}
-        {leftOut.value > 0 ? <span class="hint">{leftOut.value} events are left out</span> : null}
-        {spans.error.value ?? asked.error.value ? <span class="problem" role="alert">{spans.error.value ?? asked.error.value}</span> : null}
-        <span class="grow" />
-        {keptCount.value > 0 ? <span class="hint" title={whyKept.value ?? undefined}>{keptCount.value} kept in this browser only</span> : null}
-        {source.value.embedded ? null : <Tools />}
+      <div class="lanes-body">
+        <div class="lanes-bar">
+          <label class="check"><input type="checkbox" checked={showSpans.value} onChange={(event) => (showSpans.value = event.currentTarget.checked)} /> spans</label>
+          <label class="check"><input type="checkbox" checked={showEvents.value} onChange={(event) => (showEvents.value = event.currentTarget.checked)} /> events <span class="count">{events.value.length > 0 ? events.value.length : ''}</span></label>
+          <input type="search" class="only" placeholder="Only names with…" aria-label="Show only spans and events whose name has this" value={only.value} onInput={(event) => (only.value = event.currentTarget.value)} />
+          {found && found.left_out > 0 ? <span class="hint">{found.left_out} shorter spans are not drawn: zoom in</span> : null}
+          {leftOut.value > 0 ? <span class="hint">{leftOut.value} events are left out</span> : null}
+          {spans.error.value ?? asked.error.value ? <span class="problem" role="alert">{spans.error.value ?? asked.error.value}</span> : null}
+          <span class="grow" />
+          {keptCount.value > 0 ? <span class="hint" title={whyKept.value ?? undefined}>{keptCount.value} kept in this browser only</span> : null}
+          {source.value.embedded ? null : <Tools />}
+        </div>
+        {sideBySide.value ? <Columns>{(shown, place) => (place === 0 ? <Drawn events={shownEvents} lanes={lanes} /> : <Others shown={shown} />)}</Columns> : <Drawn events={shownEvents} lanes={lanes} letter={shownRuns.value.length > 1 ? letter(0) : ''} />}
+        {sideBySide.value ? null : shownRuns.value.slice(1).map((shown, at) => <Others key={shown.id} shown={shown} letter={letter(at + 1)} />)}
+        {showSpans.value && !hasAny && shownEvents.length === 0 ? (
+          <p class="lanes-empty hint">{found === null ? '' : <>No spans or events here.{source.value.embedded ? '' : <> Press <kbd>m</kbd> to mark a moment; programs say spans themselves: <code>barograph span NAME -- COMMAND</code>.</>}</>}</p>
+        ) : null}
       </div>
-      {sideBySide.value ? <Columns>{(shown, place) => (place === 0 ? <Drawn events={shownEvents} lanes={lanes} /> : <Others shown={shown} />)}</Columns> : <Drawn events={shownEvents} lanes={lanes} letter={shownRuns.value.length > 1 ? letter(0) : ''} />}
-      {sideBySide.value ? null : shownRuns.value.slice(1).map((shown, at) => <Others key={shown.id} shown={shown} letter={letter(at + 1)} />)}
-      {showSpans.value && !hasAny && shownEvents.length === 0 ? (
-        <p class="lanes-empty hint">{found === null ? '' : <>No spans or events here.{source.value.embedded ? '' : <> Press <kbd>m</kbd> to mark a moment; programs say spans themselves: <code>barograph span NAME -- COMMAND</code>.</>}</>}</p>
-      ) : null}
-      <div class="lanes-side">{detail}</div>
+      <div class={`lanes-side${chosen.value === null ? '' : ' held'}`}>{detail}</div>
       {editing.value ? <Edit key={editing.value.event?.key ?? 'new'} what={editing.value} onClose={() => (editing.value = null)} /> : null}
       {dialog.value === 'import' ? <Import onClose={() => (dialog.value = null)} /> : null}
       {dialog.value === 'all' ? <All onClose={() => (dialog.value = null)} onGo={go} onEdit={(event) => (editing.value = { event, at: event.at, now: false })} /> : null}
@@ -123,7 +125,7 @@ function Drawn({ events: all, lanes, letter: of = '' }: { events: readonly Event
   return (
     <>
       {showEvents.value && all.length > 0 ? (
-        <TimeRow gutter={<span class="hint">{of && <b class="run-letter">{of} </b>}events</span>} class="flags" height={24}>
+        <TimeRow gutter={of ? <b class="run-letter" title={`Events of run ${of}`}>{of}</b> : <span class="hint">events</span>} class="flags" height={24}>
           <Flags all={all} />
         </TimeRow>
       ) : null}
@@ -249,7 +251,7 @@ function LaneOf({ lane, lanes, letter: of }: { lane: Lane; lanes: readonly Lane[
   const { brief, full } = laneTitle(lane, lanes);
   const { from, to } = view.value;
   return (
-    <TimeRow gutter={<span class="lane-title" title={full}>{of && <b class="run-letter">{of} </b>}{brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
+    <TimeRow gutter={<span class="lane-title" title={of ? `Run ${of}, ${full}` : full}>{of ? <b class="run-letter">{of}</b> : brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
       {lane.rows.map((row, depth) => slices(row, from, to, width.value).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} />))}
     </TimeRow>
   );

@@ -3,7 +3,7 @@ import './runs.css';
 import { batch, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
-import type { RunHead, Span } from '../api.ts';
+import type { Difference as DifferenceRow, RunHead, Span } from '../api.ts';
 import { words as text } from '../address.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { ABSENT, amount, duration, inScale, number, scaleFor } from '../numbers.ts';
@@ -136,33 +136,32 @@ function Difference(): ComponentChildren {
   if (fetched.error.value) return <p class="problem" role="alert">{fetched.error.value}</p>;
   if (!rows) return <p class="hint">…</p>;
   return (
-    <div class="difference">
+    <div class="difference" tabIndex={0} role="region" aria-label="Differences of the runs">
       <table>
-        <thead><tr><th /><th class="number" scope="col">A {names[0]}</th>{names.slice(1).map((name, at) => <th class="number" scope="colgroup" colSpan={2} key={name}>{letter(at + 1)} {name}</th>)}</tr></thead>
+        <thead><tr><th />{rows.map((row) => <th class="number" scope="col" key={row.name}>{row.name}</th>)}</tr></thead>
         <tbody>
-          {rows.map((row) => {
-            const scale = scaleFor(row.unit, Math.max(0, ...row.values.map((value) => Math.abs(value ?? 0))));
-            const say = (value: number | null): string => (value === null ? ABSENT : row.unit === 'seconds' || row.unit === 'count' ? amount(value, row.unit) : `${inScale(value, scale)} ${scale.unit}`.trim());
-            const first = row.values[0] ?? null;
-            return (
-              <tr key={row.name}>
-                <th scope="row">{row.name}</th>
-                <td class="number">{say(first)}</td>
-                {row.values.slice(1).map((value, at) => {
-                  const by = relative(first, value);
-                  return (
-                    <>
-                      <td class="number" key={`v${at}`}>{say(value)}</td>
-                      <td class="number by" key={`d${at}`}>{by === null ? '' : Math.abs(by) < 0.0005 ? '=' : `${by > 0 ? '+' : '−'}${number(Math.abs(by) * 100)} %`}</td>
-                    </>
-                  );
-                })}
-              </tr>
-            );
-          })}
+          {names.map((name, at) => (
+            <tr key={runIds.value[at]}>
+              <th scope="row"><b class="run-letter">{letter(at)}</b> {name}</th>
+              {rows.map((row) => <Cell key={row.name} row={row} at={at} />)}
+            </tr>
+          ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** A figure of a run, and how far it is from that of the first. */
+function Cell({ row, at }: { row: DifferenceRow; at: number }): ComponentChildren {
+  const scale = scaleFor(row.unit, Math.max(0, ...row.values.map((value) => Math.abs(value ?? 0))));
+  const value = row.values[at] ?? null;
+  const by = at === 0 ? null : relative(row.values[0] ?? null, value);
+  return (
+    <td class="number">
+      {value === null ? ABSENT : row.unit === 'seconds' || row.unit === 'count' ? amount(value, row.unit) : `${inScale(value, scale)} ${scale.unit}`.trim()}
+      {by === null ? null : <> <span class="by">{Math.abs(by) < 0.0005 ? '=' : by >= 10 ? `×${number(by + 1)}` : `${by > 0 ? '+' : '−'}${number(Math.abs(by) * 100)} %`}</span></>}
+    </td>
   );
 }
 

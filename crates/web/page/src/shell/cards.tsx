@@ -3,23 +3,26 @@ import type { Card, Frame, Line } from '../api.ts';
 import { valueAt } from '../charts/legend.tsx';
 import { useFetched } from '../charts/fetch.ts';
 import { amount } from '../numbers.ts';
-import { activeRange, dark, focus, letter, live, panelChoice, panels, run, shownRuns, source, view, zoneName } from '../state.ts';
+import { activeRange, focus, letter, live, panelChoice, panels, run, shownRuns, source, view, zoneName } from '../state.ts';
 import type { Shown } from '../state.ts';
 import { MINUTE, clock } from '../time.ts';
+import type { Stretch } from '../time.ts';
 
 /** How many points a small curve has. */
 const POINTS = 96;
 
+const NONE: Stretch = { from: 0, to: 1 };
+
 /** What a card says of one run. */
-interface Figure { line: Line | null; shown: Shown }
+interface Figure { line: Line | null; shown: Shown; /** What its curve is of; it does not move before there is another. */ of: Stretch }
 
 export function Cards() {
-  const { value } = useFetched<{ shown: Shown; frame: Frame }[]>(() => {
+  const { value } = useFetched<{ shown: Shown; of: Stretch; frame: Frame }[]>(() => {
     const { from, to } = view.value;
     const asked = shownRuns.value.filter(({ run }) => run.cards.length > 0);
     if (asked.length === 0) return null;
     const at = source.value;
-    return (abort) => Promise.all(asked.map(async (shown) => ({ shown, frame: await at.frame(shown.id, { from: from - shown.offset, to: to - shown.offset, buckets: POINTS, specs: shown.run.cards.map(({ spec }) => spec) }, abort) })));
+    return (abort) => Promise.all(asked.map(async (shown) => ({ shown, of: { from, to }, frame: await at.frame(shown.id, { from: from - shown.offset, to: to - shown.offset, buckets: POINTS, specs: shown.run.cards.map(({ spec }) => spec) }, abort) })));
   }, [], 120);
   if (!run.value) return <section class="cards" aria-hidden="true">{Array.from({ length: 6 }, (_, at) => <div key={at} class="card skeleton" />)}</section>;
   const runs = shownRuns.value;
@@ -29,7 +32,7 @@ export function Cards() {
   const figures = (title: string): Figure[] => runs.map((now) => {
     const answer = answers.get(now.id);
     const at = (answer?.shown ?? now).run.cards.findIndex((card) => card.title === title);
-    return { line: answer?.frame.lines.find(({ spec }) => spec === at) ?? null, shown: answer?.shown ?? now };
+    return { line: answer?.frame.lines.find(({ spec }) => spec === at) ?? null, shown: answer?.shown ?? now, of: answer?.of ?? NONE };
   });
   return (
     <section class={`cards${runs.length > 1 ? ' of-several' : ''}`} aria-label="Key figures">
@@ -45,23 +48,23 @@ function go(card: Card): void {
 }
 
 /** The peak of a run, and when it was; as briefly as it can be said, and in full. */
-function peakWords(line: Line | null, unit: Card['unit'], offset: number): { brief: string; full: string } {
+function peakWords(line: Line | null, unit: Card['unit'], offset: number, of: Stretch): { brief: string; full: string } {
   const { peak = null, peakAt = null } = line?.summary ?? {};
   if (peak === null) return { brief: '\u00a0', full: '' };
   const at = peakAt === null ? '' : clock(peakAt + offset, zoneName.value);
-  const long = view.value.to - view.value.from > 10 * MINUTE;
+  const long = of.to - of.from > 10 * MINUTE;
   return { brief: `peak ${amount(peak, unit)}${at && ` ${long ? at.slice(0, 5) : at}`}`, full: `peak ${amount(peak, unit)}${at && ` at ${at}`}` };
 }
 
-function One({ card, line, shown }: { card: Card } & Figure) {
+function One({ card, line, shown, of }: { card: Card } & Figure) {
   const unit = line?.unit ?? card.unit;
-  const { brief, full } = peakWords(line, unit, shown.offset);
+  const { brief, full } = peakWords(line, unit, shown.offset, of);
   return (
     <button type="button" class="card" title={`${full}. Click to see its chart.`} onClick={() => go(card)}>
       <span class="card-title">{card.title}</span>
       <span class="card-how"><How /></span>
       <Value line={line} unit={unit} shown={shown} />
-      <Spark line={line} offset={shown.offset} />
+      <Spark line={line} offset={shown.offset} of={of} />
       <span class="card-peak">{brief}</span>
     </button>
   );
@@ -71,14 +74,14 @@ function One({ card, line, shown }: { card: Card } & Figure) {
 function Several({ card, figures }: { card: Card; figures: Figure[] }) {
   const highest = Math.max(0, ...figures.map(({ line }) => highestOf(line)));
   return (
-    <button type="button" class="card several" title={`${figures.map(({ line }, place) => `${letter(place)}: ${peakWords(line, line?.unit ?? card.unit, figures[place]!.shown.offset).full || 'nothing'}`).join('; ')}. Click to see its chart.`} onClick={() => go(card)}>
+    <button type="button" class="card several" title={`${figures.map(({ line, shown, of }, place) => `${letter(place)}: ${peakWords(line, line?.unit ?? card.unit, shown.offset, of).full || 'nothing'}`).join('; ')}. Click to see its chart.`} onClick={() => go(card)}>
       <span class="card-title">{card.title}</span>
       <span class="card-how"><How /></span>
-      {figures.map(({ line, shown }, place) => (
+      {figures.map(({ line, shown, of }, place) => (
         <span key={shown.id} class="card-run" data-run={shown.id}>
           <b class="run-letter">{letter(place)}</b>
           <Value line={line} unit={line?.unit ?? card.unit} shown={shown} />
-          <Spark line={line} offset={shown.offset} highest={highest} />
+          <Spark line={line} offset={shown.offset} of={of} highest={highest} />
         </span>
       ))}
     </button>
@@ -114,9 +117,7 @@ function highestOf(line: Line | null): number {
   return highest;
 }
 
-function Spark({ line, offset, highest = highestOf(line) }: { line: Line | null; offset: number; highest?: number }) {
-  void dark.value;
-  const { from, to } = view.value;
+function Spark({ line, offset, of: { from, to }, highest = highestOf(line) }: { line: Line | null; offset: number; of: Stretch; highest?: number }) {
   if (!line || line.x.length === 0) return <svg class="spark" viewBox={`0 0 ${WIDE} ${HIGH}`} aria-hidden="true" />;
   const tops = line.mean;
   const areas: string[] = [];

@@ -91,7 +91,7 @@ function LanesOf(): ComponentChildren {
   const hasAny = lanes.length > 0 || (found?.spans.length ?? 0) > 0;
   const detail = <Detail />;
   return (
-    <section class="lanes" aria-label="Spans and events">
+    <section class={`lanes${lanes.length > 0 && showSpans.value ? ' has-spans' : ''}`} aria-label="Spans and events">
       <div class="lanes-body">
         <div class="lanes-bar">
           <label class="check"><input type="checkbox" checked={showSpans.value} onChange={(event) => (showSpans.value = event.currentTarget.checked)} /> spans</label>
@@ -305,7 +305,7 @@ function Detail(): ComponentChildren {
   const close = isHeld ? <button type="button" class="quiet icon" aria-label="Close" onClick={() => (chosen.value = null)}><Icon name="close" size={12} /></button> : null;
   const [first] = what;
   if (first && 'id' in first) {
-    return what.length === 1 ? <SpanDetail span={first}>{close}</SpanDetail> : <MergedDetail spans={what as Span[]}>{close}</MergedDetail>;
+    return what.length === 1 ? <SpanDetail span={first} brief={!isHeld}>{close}</SpanDetail> : <MergedDetail spans={what as Span[]}>{close}</MergedDetail>;
   }
   // What was clicked may have been changed since.
   const current = (what as Event[]).flatMap((event) => foreign.has(event) ? event : (events.value.find((each) => each.key === event.key) ?? []));

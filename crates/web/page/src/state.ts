@@ -2,7 +2,7 @@
 import { batch, computed, effect, signal } from '@preact/signals';
 import type { Signal } from '@preact/signals';
 import type { Panel, Run, RunHead, Session } from './api.ts';
-import { choice, chosen, flag, list, moment as momentNotation, number, oneOf, process as processNotation, range as rangeNotation, readAddress, stretch, words as wordsNotation, writeAddress } from './address.ts';
+import { choice, chosen, flag, list, moment as momentNotation, number, oneOf, process as processNotation, range as rangeNotation, readAddress, stretch, usual, words as wordsNotation, writeAddress } from './address.ts';
 import type { Choice, Notation } from './address.ts';
 import { colourOf } from './colours.ts';
 import { words } from './source.ts';
@@ -116,7 +116,7 @@ const heldWhole = signal<Stretch>({ from: 0, to: SECOND });
 export const view = computed<Stretch>(() => resolve(activeRange.value, heldWhole.value));
 /** The instant whose numbers stand in legends: under the cursor, else the moment. */
 export const focus = computed<number | null>(() => cursor.value ?? moment.value);
-export const panels = computed<Panel[]>(() => chosen(run.value?.panels ?? [], panelChoice.value));
+export const panels = computed<Panel[]>(() => chosen(usual(run.value?.panels ?? []), panelChoice.value));
 
 /** The zone that times are shown in, by its IANA name. */
 export const zoneName = computed(() => (zone.value === 'local' ? localZone() : zone.value === 'data' ? (run.value?.zone && isZone(run.value.zone) ? run.value.zone : 'UTC') : zone.value));
@@ -354,7 +354,8 @@ function watch(id: string): () => void {
         grown.value += 1;
       });
     },
-    state: () => void refreshRun(id),
+    // The list of runs tells states too.
+    state: () => void Promise.all([refreshRun(id), refreshSession()]),
     facts: () => void refreshRun(id),
   });
 }

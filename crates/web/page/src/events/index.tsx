@@ -212,21 +212,21 @@ function Flags({ all }: { all: readonly Event[] }): ComponentChildren {
   const { from, to } = view.value;
   const width = useContext(Width);
   const drawn = flags(all, from, to, width.value);
-  return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? width.value) - flag.x} scale={width.value / (to - from)} />);
+  return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? width.value) - flag.x} wide={width.value} scale={width.value / (to - from)} />);
 }
 
-function FlagOf({ flag, room, scale }: { flag: Flag<Event>; room: number; scale: number }): ComponentChildren {
+function FlagOf({ flag, room, wide, scale }: { flag: Flag<Event>; room: number; wide: number; scale: number }): ComponentChildren {
   const event = flag.events[0]!;
   const one = flag.events.length === 1;
   const isChosen = chosen.value?.includes(event as never) ?? false;
   const lasted = one && event.duration ? Math.min(event.duration * scale, 4000) : 0;
   return (
     <>
-      {lasted > 1 ? <i class={`flag-span by-${event.by}`} style={{ left: `${flag.x}px`, width: `${lasted}px` }} /> : null}
+      {lasted > 1 ? <i class={`flag-span by-${event.by}`} style={{ left: `${(flag.x / wide) * 100}%`, width: `${(lasted / wide) * 100}%` }} /> : null}
       <button
         type="button"
         class={`flag by-${event.by}${isChosen ? ' chosen' : ''}`}
-        style={{ left: `${flag.x}px`, maxWidth: `${Math.max(14, room - 2)}px` }}
+        style={{ left: `${(flag.x / wide) * 100}%`, maxWidth: `${Math.max(14, room - 2)}px` }}
         aria-label={one ? `Event ${event.name}` : `${flag.events.length} events, the first is ${event.name}`}
         data-event={event.key}
         onPointerEnter={() => point(flag.events, event.at)}
@@ -252,12 +252,12 @@ function LaneOf({ lane, lanes, letter: of }: { lane: Lane; lanes: readonly Lane[
   const { from, to } = view.value;
   return (
     <TimeRow gutter={<span class="lane-title" title={of ? `Run ${of}, ${full}` : full}>{of ? <b class="run-letter">{of}</b> : brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
-      {lane.rows.map((row, depth) => slices(row, from, to, width.value).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} />))}
+      {lane.rows.map((row, depth) => slices(row, from, to, width.value).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} wide={width.value} />))}
     </TimeRow>
   );
 }
 
-function SliceOf({ slice, depth }: { slice: Slice; depth: number }): ComponentChildren {
+function SliceOf({ slice, depth, wide }: { slice: Slice; depth: number; wide: number }): ComponentChildren {
   const [span] = slice.spans as [Span];
   const one = slice.spans.length === 1;
   const same = slice.spans.every((each) => each.name === span.name);
@@ -267,7 +267,7 @@ function SliceOf({ slice, depth }: { slice: Slice; depth: number }): ComponentCh
     <button
       type="button"
       class={`slice${slice.cutLeft ? ' cut-left' : ''}${slice.cutRight ? ' cut-right' : ''}${one && span.status === 'open' ? ' open' : ''}${faulty ? ' error' : ''}${isChosen ? ' chosen' : ''}`}
-      style={{ left: `${slice.x}px`, width: `${Math.max(1, slice.width)}px`, top: `${depth * ROW + 2}px`, '--hue': same ? colour(hue(span)) : 'var(--others)' }}
+      style={{ left: `${(slice.x / wide) * 100}%`, width: `max(1px, ${(slice.width / wide) * 100}%)`, top: `${depth * ROW + 2}px`, '--hue': same ? colour(hue(span)) : 'var(--others)' }}
       aria-label={one ? `Span ${span.name}` : `${slice.spans.length} spans${same ? ` ${span.name}` : ''}`}
       data-span={one ? span.id : undefined}
       onPointerEnter={() => point(slice.spans, null)}

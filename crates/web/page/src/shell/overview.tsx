@@ -1,7 +1,7 @@
 // The whole run with a brush: what is looked at, to be moved and widened. It stays at the bottom of the window.
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { Frame, Line, Spec } from '../api.ts';
+import type { Frame, Line, Run, Spec } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { width } from '../charts/surface.tsx';
 import { cursor, dark, letter, moment, resetView, run, selection, setView, shownRuns, source, view, whole, zoneName } from '../state.ts';
@@ -15,15 +15,20 @@ const STRIP = 18;
 /** Of a run that grows the curve of all of it is asked for again when it grew by this part. */
 const STEP = 1 / 200;
 
+/** What the curve of all of it is of: what matters most, or of a file of other things the first of them. */
+function headline({ cards, panels }: Run): { title: string; spec: Spec } | null {
+  const [first] = panels;
+  return cards[0] ?? (first?.specs[0] ? { title: first.title, spec: first.specs[0] } : null);
+}
+
 type Asked = Pick<Shown, 'id' | 'offset'> & { from: number; to: number; spec: Spec };
 
 export function Overview() {
   const seen = useSignal<readonly Asked[]>([]);
   const { value } = useFetched<{ id: string; frame: Frame }[]>(() => {
     const pixels = width.value;
-    const title = shownRuns.value[0]?.run.cards[0]?.title;
     const asked = shownRuns.value.flatMap(({ id, run, offset, to }): Asked[] => {
-      const spec = run.cards.find((card) => card.title === title)?.spec;
+      const spec = headline(run)?.spec;
       return spec ? [{ id, offset, from: run.from, to: Math.max(to, run.from + 1000), spec }] : [];
     });
     if (pixels < 2 || asked.length === 0) return null;
@@ -36,7 +41,7 @@ export function Overview() {
   }, [], 200);
   if (!run.value) return null;
   const all = whole.value;
-  const title = run.value.cards[0]?.title ?? '';
+  const title = headline(run.value)?.title ?? '';
   const runs = shownRuns.value;
   const height = runs.length > 1 ? STRIP * runs.length : HEIGHT;
   const curves = runs.flatMap(({ id, offset }, place): Strip[] => {

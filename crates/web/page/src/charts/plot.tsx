@@ -42,13 +42,17 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const now = useRef(picture);
-  now.current = picture;
   /** What the canvas shows. */
   const drawn = useRef<{ of: Stretch; picture: Picture | null }>({ of: view.peek(), picture: null });
   // What uPlot can't change in a plot that is there: how many series there are, and what lies between them.
   const shape = `${picture.traces.map((trace) => (trace ? trace.fill[0] + (trace.dash?.join('-') ?? '') + trace.width : '.')).join('')}|${picture.bands.map(({ low, high }) => `${low}.${high}`).join()}`;
   const width = useContext(Width);
   const wide = width.value;
+
+  // Not before the plot is made anew whose shape it has: a frame may come between the two.
+  useEffect(() => {
+    now.current = picture;
+  }, [picture]);
 
   useEffect(() => {
     const { traces, bands } = now.current;

@@ -26,6 +26,8 @@ after(async () => {
 async function show(hash = '', options = {}) {
   const page = await open(`${server.url}#zone=UTC${hash}`, options);
   await page.locator('.panel .legend tbody tr').first().waitFor();
+  // Charts lie where they stay once the spans above them are there.
+  await page.locator('.slice').first().waitFor();
   return page;
 }
 

@@ -33,6 +33,7 @@ async function show(hash = '', options = {}) {
   const page = await open(`${server.url}#zone=UTC&run=${ids().join()}${hash}`, options);
   await page.locator('.panel .legend tbody tr').first().waitFor();
   await page.locator('.difference table').waitFor();
+  await page.locator('.slice').first().waitFor();
   return page;
 }
 

@@ -38,13 +38,15 @@ class Barograph(Magics):
     def barograph(self, line: str, cell: str | None = None) -> None:
         """Records the cell, or the statement of the line, and shows what it cost."""
         said = parse_argstring(self.barograph, line)
+        shell: Any = self.shell
         with _recorded(said) as tell:
-            tell(self.shell.run_cell(cell if cell is not None else " ".join(said.statement)))
+            tell(shell.run_cell(cell if cell is not None else " ".join(said.statement)))
 
     async def awaiting(self, line: str, cell: str) -> None:
         """The same for a cell with ``await`` in it, which only the loop that runs in the kernel can run."""
+        shell: Any = self.shell
         with _recorded(parse_argstring(self.barograph, line)) as tell:
-            tell(await self.shell.run_cell_async(cell, transformed_cell=self.shell.transform_cell(cell)))
+            tell(await shell.run_cell_async(cell, transformed_cell=shell.transform_cell(cell)))
 
 
 def load(shell: Any) -> None:

@@ -36,4 +36,4 @@ pub use order::{Change, Order};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;
-pub use system_call::Allocator;
+pub use system_call::{Allocator, is_ignored, share_heap};

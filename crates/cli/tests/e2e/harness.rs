@@ -23,6 +23,11 @@ pub(crate) fn job(name: &str) -> String {
     format!("{}/tests/e2e/jobs/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Where the jobs are that people are shown too.
+pub(crate) fn example(name: &str) -> String {
+    format!("{}/../../examples/jobs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// The Python program itself. What is first in PATH may be a script that looks for it, with processes and descriptors of its own.
 pub(crate) fn python() -> &'static str {
     static PYTHON: OnceLock<String> = OnceLock::new();

@@ -142,7 +142,7 @@ impl Listing {
             return None;
         }
         let newest = self.newest.read()?;
-        let before = std::mem::replace(&mut self.looked_up_to, Some(newest)).or(self.newest.pid)?;
+        let before = self.looked_up_to.replace(newest).or(self.newest.pid)?;
         // The last one may not have been born at the last look.
         let (first, last) = (u32::try_from(before).ok()?, u32::try_from(newest).ok()?);
         (first < last).then(|| first.max(last.saturating_sub(MOST_LOOKS - 1))..=last)

@@ -329,14 +329,19 @@ fn a_child_is_seen_at_the_next_tick_though_the_last_listing_was_dear() {
 #[test]
 fn threads_are_no_processes_though_their_pids_are_looked_at() {
     let _turn = alone();
-    let mut source = tree_of(vec![std::process::id()]);
+    let watch = Watch { roots: Vec::new(), adopts: true, scope: Scope::Tree, select: Select::Everyone };
+    let mut source = ProcessSource::open(&this_machine(), watch).unwrap();
     source.read(at(0.0)).unwrap();
-    let (done, wait) = std::sync::mpsc::channel::<()>();
-    let thread = std::thread::spawn(move || wait.recv());
-    source.read(at(1e-7)).unwrap();
-    assert_eq!(source.members().collect::<Vec<_>>(), [std::process::id()]);
-    drop(done);
-    assert!(thread.join().unwrap().is_err());
+    // The parent of each of its threads is its own: we.
+    let script = "import sys, threading, time\nfor line in sys.stdin:\n  threading.Thread(target=time.sleep, args=[1000], daemon=True).start()\n  print(flush=True)";
+    let mut program = Shell::of(Command::new("python3").args(["-c", script]));
+    program.tell();
+    program.hear();
+    source.read(at(1.0)).unwrap();
+    program.tell();
+    program.hear();
+    source.read(at(1.000_000_2)).unwrap();
+    assert_eq!(source.members().collect::<Vec<_>>(), [program.pid()]);
 }
 
 #[test]

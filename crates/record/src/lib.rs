@@ -10,6 +10,9 @@ mod clock;
 mod companion;
 mod condition;
 mod control;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod job;
 mod last_stand;
 #[cfg(feature = "lines")]

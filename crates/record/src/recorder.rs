@@ -696,8 +696,9 @@ impl Recorder {
 
     /// Whether a signal was not for us alone.
     fn has_reached_the_job(&mut self, arrived: Arrived) -> bool {
-        // Who of the job signals its whole group (`kill 0`) has thought of itself.
-        has_reached_the_group(arrived) || arrived.sender != 0 && self.panel.processes().members().any(|pid| pid == arrived.sender)
+        // Who of the job signals its whole group (`kill 0`) has thought of itself. The command is of the job before anybody was listed.
+        let sender = arrived.sender;
+        has_reached_the_group(arrived) || sender != 0 && (self.command() == Some(sender) || self.panel.processes().members().any(|pid| pid == sender))
     }
 
     /// Stops with the command: nobody records what does not run.

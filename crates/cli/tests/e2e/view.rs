@@ -45,7 +45,7 @@ impl Viewer {
     fn ask(&self, line: &str, body: &str) -> String {
         let port = u16::try_from(self.said["port"].as_u64().unwrap()).unwrap();
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         let token = self.said["token"].as_str().unwrap();
         write!(
             stream,

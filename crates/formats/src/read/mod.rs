@@ -302,7 +302,9 @@ fn make(path: &Path, source: &mut dyn Source, format: &'static str, zone: Option
     let folder = temporary.path().join(format!("{}.baro", if stem.is_empty() { "file" } else { &stem }));
     let facts = facts(path, first, begin, &times.steps, zone, &notices)?;
     let mut recording = Recording::create(&folder, facts, barograph_store::Options::default())?.unsynced();
-    write(source, &mut recording, &found, in_zone, monotonic, begin, &targets)?;
+    if write(source, &mut recording, &found, in_zone, monotonic, begin, &targets)? == 0 {
+        return Err(ReadError::unreadable(path, "none of its rows has both a time and something else; there is nothing to show"));
+    }
     let end = End { utc_nanos: last.0, monotonic_nanos: last.1 - begin, reason: "the file ends".to_owned(), ..End::default() };
     recording.finish(end, Durability::Crash)?;
     Ok(AsRecording { folder, format: Some(format), notices, tables, _temporary: Some(temporary) })
@@ -389,7 +391,7 @@ fn id_of(path: &Path) -> Result<String, ReadError> {
     Ok(format!("{hash:032x}"))
 }
 
-/// The rows, table by table.
+/// The rows, table by table. Says how many there are.
 fn write(
     source: &mut dyn Source,
     recording: &mut Recording,
@@ -398,7 +400,8 @@ fn write(
     monotonic: Option<usize>,
     begin: i64,
     targets: &[Target],
-) -> Result<(), ReadError> {
+) -> Result<u64, ReadError> {
+    let mut rows = 0;
     let mut clock = found.place.clock(zone);
     let mut batches: Vec<Batch> = targets.iter().map(|target| Batch::new(target.table)).collect();
     let mut run = Run { baseline: source.baseline(), is_begin: true, sums: vec![0.0; source.columns().len()] };
@@ -410,6 +413,7 @@ fn write(
             // A table that is read less often than others is absent from the rows between.
             if target.cells.iter().any(|cell| row.get(cell.column).is_some()) {
                 add(batch, at, target, row, &mut run);
+                rows += 1;
             }
             if batch.len() >= BATCH_ROWS {
                 recording.take(batch)?;
@@ -422,7 +426,7 @@ fn write(
     for batch in &batches {
         recording.take(batch)?;
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// What a row of differences follows on.

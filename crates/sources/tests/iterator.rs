@@ -426,8 +426,9 @@ fn who_comes_and_goes_is_seen_at_once_though_proc_is_seldom_listed() {
     let _alone = alone();
     let _crowd = Crowd::of_sleepers();
     let Some(mut fast) = Reader::fast() else { return };
-    // More readings than there are between two listings, which come every ten seconds.
+    // Longer than from one listing to the next, which is a minute.
     for reading in 0..12 {
+        fast.second += 8;
         let crowd = Crowd::start(Command::new("sh").args(["-c", "echo ready; exec sleep 900"]));
         let pid = u64::from(crowd.first.id());
         let (rows, news) = fast.read_both();

@@ -91,4 +91,5 @@ def main():
     timed("an hour, to SVG by matplotlib", lambda: drawn(rows, *hour), 5)
 
 
-main()
+if __name__ == "__main__":
+    main()

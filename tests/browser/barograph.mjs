@@ -1,7 +1,7 @@
 // The program, its server and a browser, for the tests: recordings are made by the real program, pages are those that it serves.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -101,6 +101,8 @@ export async function open(address, { width = 1280, height = 720, colorScheme = 
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.type()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error.message}`));
+  // While one works on the page: $PAGE is a folder that crates/web/page/build.mjs made, taken in place of what the program carries.
+  for (const file of process.env.PAGE ? ['page.js', 'page.css'] : []) await page.route(`**/assets/${file}`, (route) => route.fulfill({ body: readFileSync(join(process.env.PAGE, file)), contentType: file.endsWith('js') ? 'text/javascript' : 'text/css' }));
   current = page;
   await page.goto(address);
   const close = async () => {

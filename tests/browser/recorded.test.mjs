@@ -30,6 +30,8 @@ after(async () => {
 async function show(hash = '', options = {}) {
   const page = await open(`${server.url}${hash}`, options);
   await page.locator('.panel .legend tbody tr').first().waitFor();
+  // Charts lie where they stay once the spans above them are there.
+  await page.locator('.slice').first().waitFor();
   return page;
 }
 
@@ -64,12 +66,14 @@ test('numbers at a moment are those of the row: memory as it is, CPU as it grew'
   assertShown(readAmount(sum(m).peak, m.unit), Math.max(...job.map((each) => each.resident_bytes ?? 0)), 'peak memory of the job');
   // The mean of a counter is exact: by how much it grew, by the clock of its readings. A single point may be of two rows, as the kernel counts in steps of 10 ms.
   const machine = await table(run, 'cpu');
-  const [first, final] = [machine[0], machine.at(-1)];
-  const cores = (final.system_seconds - first.system_seconds) / ((final.monotonic_nanos - first.monotonic_nanos) / 1e9);
+  // A rate is of no less than 100 ms, so up to that much may stand aside at both ends, where rows are close to each other.
+  const near = (row, end) => Math.abs(row.monotonic_nanos - end.monotonic_nanos) <= 2.5e8;
+  const [begins, ends] = [machine.filter((row) => near(row, machine[0])), machine.filter((row) => near(row, machine.at(-1)))];
+  const means = begins.flatMap((first) => ends.map((final) => (final.system_seconds - first.system_seconds) / ((final.monotonic_nanos - first.monotonic_nanos) / 1e9)));
   const system = c.rows.find((each) => each.name === 'system');
   // Shares of a core are shown with two digits.
   const seen = readAmount(system.mean, c.unit);
-  assert.ok(Math.abs(seen - cores) <= Math.max(0.0051, cores * 0.0051), `the kernel's cores in the whole run: ${seen} are shown, ${cores} recorded`);
+  assert.ok(means.some((cores) => Math.abs(seen - cores) <= Math.max(0.0051, cores * 0.0051)), `the kernel's cores in the whole run: ${seen} are shown, ${means} recorded`);
   assert.notEqual(readNumber(system.at), null);
   await page.done();
 });
@@ -236,6 +240,7 @@ test('one zooms by drag, by wheel and by keys, and goes back to all', async () =
   await page.reload();
   await page.locator('.panel .legend tbody tr').first().waitFor();
   assert.equal(page.url(), link);
+  await page.locator('.slice').first().waitFor();
   // What is selected is summed up.
   await page.keyboard.press('0');
   await page.keyboard.down('Alt');

@@ -53,6 +53,11 @@ pub(crate) fn share_heaps(count: c_int) {
     let _ = count;
 }
 
+/// Lets all threads share one heap.
+pub fn share_heap() {
+    share_heaps(1);
+}
+
 /// Gives back what is not in use at this moment: memory that was freed, and the pages of the program itself, which the kernel keeps in its cache and
 /// maps again, without reading them, where they are needed again.
 pub(crate) fn release_memory() {
@@ -95,8 +100,8 @@ pub(crate) fn heed_children(heed: bool) {
     }
 }
 
-/// Whether this process ignores a signal.
-pub(crate) fn is_ignored(signal: c_int) -> bool {
+/// Whether this process ignores a signal, as below nohup(1) that of a terminal that goes.
+pub fn is_ignored(signal: c_int) -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: sigaction with a null new action only writes the old one, into a struct of the right type; zeroes are a valid value of it.
     unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0 && action.assume_init().sa_sigaction == libc::SIG_IGN }

@@ -111,6 +111,13 @@ export const choice: Notation<Choice> = {
   write: ({ shown, hidden }) => list.write([...shown, ...hidden.map((id) => `-${id}`)]),
 };
 
+/** Of a file in which nothing is known by its name, so many panels are shown by themselves. */
+const OF_THE_UNKNOWN = 8;
+
+/** The panels, of which some are shown unless somebody chooses otherwise. */
+export const usual = <P extends { shown: boolean }>(panels: readonly P[]): readonly P[] =>
+  panels.some(({ shown }) => shown) ? panels : panels.map((panel, at) => ({ ...panel, shown: at < OF_THE_UNKNOWN }));
+
 /** The panels that are shown of those that there are. */
 export function chosen<P extends { id: string; shown: boolean }>(panels: readonly P[], choice: Choice | null): P[] {
   if (!choice) return panels.filter((panel) => panel.shown);

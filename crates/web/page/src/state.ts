@@ -2,7 +2,7 @@
 import { batch, computed, effect, signal } from '@preact/signals';
 import type { Signal } from '@preact/signals';
 import type { Panel, Run, RunHead, Session } from './api.ts';
-import { choice, chosen, flag, list, moment as momentNotation, number, oneOf, process as processNotation, range as rangeNotation, readAddress, stretch, words as wordsNotation, writeAddress } from './address.ts';
+import { choice, chosen, flag, list, moment as momentNotation, number, oneOf, process as processNotation, range as rangeNotation, readAddress, stretch, usual, words as wordsNotation, writeAddress } from './address.ts';
 import type { Choice, Notation } from './address.ts';
 import { colourOf } from './colours.ts';
 import { words } from './source.ts';
@@ -45,6 +45,8 @@ export const selection = inAddress<Stretch | null>('select', null, stretch);
 export const process = inAddress<{ pid: number; startTicks: number } | null>('process', null, processNotation);
 export const paused = inAddress<boolean>('pause', false, flag);
 export const panelChoice = inAddress<Choice | null>('panels', null, choice, true);
+/** Several runs lie on each other, or each has a column of its own. */
+export const arrangement = inAddress<'overlay' | 'side'>('runs', 'overlay', oneOf('overlay', 'side'), true);
 /** Means over so many samples. */
 export const smoothing = inAddress<number>('smooth', 1, number(1, 10), true);
 export const theme = inAddress<'system' | 'light' | 'dark'>('theme', 'system', oneOf('system', 'light', 'dark'), true);
@@ -85,6 +87,10 @@ export const shownRuns = computed<Shown[]>(() =>
   }),
 );
 
+export const sideBySide = computed(() => arrangement.value === 'side' && shownRuns.value.length > 1);
+/** What a run is called for short, by its place among those that are shown. */
+export const letter = (place: number): string => String.fromCharCode(65 + (place % 26));
+
 /** From the first to the last row of all that is shown. */
 export const whole = computed<Stretch>(() => {
   const shown = shownRuns.value;
@@ -110,7 +116,7 @@ const heldWhole = signal<Stretch>({ from: 0, to: SECOND });
 export const view = computed<Stretch>(() => resolve(activeRange.value, heldWhole.value));
 /** The instant whose numbers stand in legends: under the cursor, else the moment. */
 export const focus = computed<number | null>(() => cursor.value ?? moment.value);
-export const panels = computed<Panel[]>(() => chosen(run.value?.panels ?? [], panelChoice.value));
+export const panels = computed<Panel[]>(() => chosen(usual(run.value?.panels ?? []), panelChoice.value));
 
 /** The zone that times are shown in, by its IANA name. */
 export const zoneName = computed(() => (zone.value === 'local' ? localZone() : zone.value === 'data' ? (run.value?.zone && isZone(run.value.zone) ? run.value.zone : 'UTC') : zone.value));
@@ -286,9 +292,9 @@ function keepAddress(): void {
       if (remember) stored.write(name, said);
     }
     latest = writeAddress(parts);
-    // Browsers count changes of the address, and refuse too many.
-    timer ??= setTimeout(() => {
-      timer = undefined;
+    // Browsers count changes of the address, and refuse too many: it is written once what is looked at holds still.
+    clearTimeout(timer);
+    timer = setTimeout(() => {
       if (latest !== location.hash) history.replaceState(null, '', latest || location.pathname + location.search);
     }, 250);
   });
@@ -348,7 +354,8 @@ function watch(id: string): () => void {
         grown.value += 1;
       });
     },
-    state: () => void refreshRun(id),
+    // The list of runs tells states too.
+    state: () => void Promise.all([refreshRun(id), refreshSession()]),
     facts: () => void refreshRun(id),
   });
 }

@@ -1,7 +1,7 @@
 // What the page shows stands in its address, and comes back from it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { choice, chosen, list, moment, number, oneOf, process, range, readAddress, stretch, writeAddress } from '../src/address.ts';
+import { choice, chosen, list, moment, number, oneOf, process, range, readAddress, stretch, usual, writeAddress } from '../src/address.ts';
 
 test('parts come back as they were', () => {
   const parts: [string, string][] = [['run', 'a,b c'], ['range', '2026-11-21T12:00:00Z..2026-11-21T12:10:00Z'], ['zone', 'America/Argentina/Buenos_Aires'], ['find', '100 % & more=#+ü']];
@@ -41,4 +41,11 @@ test('panels are those chosen, in that order, and those that came later', () => 
   const ids = (of: ReturnType<typeof choice.read>): string[] => chosen(panels, of).map(({ id }) => id);
   assert.deepEqual(ids(null), ['cpu', 'memory', 'disk']);
   assert.deepEqual(ids({ shown: ['load', 'cpu', 'gone', 'load'], hidden: ['memory'] }), ['load', 'cpu', 'disk']);
+});
+
+test('of a file of unknown things the first are shown', () => {
+  const panel = (id: number, shown: boolean): { id: number; shown: boolean } => ({ id, shown });
+  const known = [panel(0, false), panel(1, true)];
+  assert.equal(usual(known), known);
+  assert.deepEqual(usual(Array.from({ length: 10 }, (_, id) => panel(id, false))).filter(({ shown }) => shown).map(({ id }) => id), [0, 1, 2, 3, 4, 5, 6, 7]);
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { align, axis, extent, smooth, smoothingPoints, stacked, steady } from '../src/charts/series.ts';
+import { carried } from '../src/charts/pace.ts';
 import { scaleFor } from '../src/numbers.ts';
 
 test('smoothing goes over samples that are known, and not over gaps', () => {
@@ -44,4 +45,12 @@ test('extent is that of what is seen, neighbours included', () => {
 
 test('a live axis is steady', () => {
   assert.deepEqual([steady(null, 3, true), steady(4, 3, true), steady(4, 5, true), steady(4, 1, true), steady(4, 3, false)], [3, 4, 5, 1, 3]);
+});
+
+test('a picture of one stretch lies in another where its times are', () => {
+  const place = (at: number, of: { from: number; to: number }): number => (at - of.from) / (of.to - of.from);
+  for (const [drawn, now] of [[{ from: 0, to: 10 }, { from: 2, to: 12 }], [{ from: 0, to: 10 }, { from: 4, to: 6 }], [{ from: 5, to: 6 }, { from: 0, to: 100 }]] as const) {
+    const { by, scale } = carried(drawn, now);
+    for (const at of [1, 5.5, 9]) assert.ok(Math.abs(by + scale * place(at, drawn) - place(at, now)) < 1e-9);
+  }
 });

@@ -3,8 +3,9 @@ import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Panel } from '../api.ts';
 import { bind } from '../keys.ts';
-import { panelChoice, panels, run } from '../state.ts';
+import { panelChoice, panels, run, sideBySide } from '../state.ts';
 import { Dialog, Icon } from '../ui/ui.tsx';
+import { Columns, columnName } from './columns.tsx';
 import { Chart } from './panel.tsx';
 import { signal } from '@preact/signals';
 
@@ -53,7 +54,7 @@ export function Charts() {
             drop(panel.id);
           }}
         >
-          <Chart
+          <OneOrColumns
             panel={panel}
             tools={
               <span class="tools">
@@ -98,6 +99,18 @@ export function Charts() {
         </p>
       )}
       {choosing.value && <Chooser />}
+    </section>
+  );
+}
+
+/** A chart of all runs, or side by side one of each, of the run's own limits and by one scale. */
+function OneOrColumns({ panel, tools }: { panel: Panel; tools: preact.ComponentChildren }) {
+  const extents = useSignal<ReadonlyMap<string, [number, number]>>(new Map());
+  if (!sideBySide.value) return <Chart panel={panel} tools={tools} />;
+  return (
+    <section class="panel" aria-label={panel.title}>
+      <h3 class="chart-title" title={panel.help}><span class="chart-name">{panel.title}</span>{tools}</h3>
+      <Columns>{(shown, place) => <Chart panel={shown.run.panels.find(({ id }) => id === panel.id) ?? { ...panel, limits: [] }} column={{ id: shown.id, name: columnName(shown, place), extents }} />}</Columns>
     </section>
   );
 }

@@ -15,6 +15,9 @@ export interface Fetched<T> {
 /** How long an answer is waited for when something newer is wanted: while a person pans, pictures on the way are worth having. */
 const PATIENCE = 300;
 
+/** While what is wanted changes with each frame, questions are no closer than this: each costs the browser as much as the drawing of a chart. */
+const APART = 150;
+
 /**
  * What `ask` answers, asked again whenever a signal changes that it reads before its first `await`. It answers null if there is nothing to ask.
  * Changes within `calm` milliseconds are one question; one is under way at a time, and one that nobody waits for any more is dropped.
@@ -47,7 +50,7 @@ export function useFetched<T>(ask: () => ((signal: AbortSignal) => Promise<T>) |
         take();
         if (wanted) {
           clearTimeout(timer);
-          send();
+          timer = setTimeout(send, Math.max(0, mine.since + APART - performance.now()));
         } else state.pending.value = false;
       };
       question(mine.abort.signal).then(

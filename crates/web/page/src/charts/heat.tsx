@@ -1,14 +1,14 @@
 // A row of coloured cells for each line, such as for cores.
-import { useEffect, useRef } from 'preact/hooks';
+import { useContext, useEffect, useRef } from 'preact/hooks';
 import { heat } from '../colours.ts';
 import { dark, view } from '../state.ts';
 import type { Drawn } from './series.ts';
-import { width } from './surface.tsx';
+import { Width } from './surface.tsx';
 
 export function Heat({ lines, highest, height, faded, visible }: { lines: Drawn[]; highest: number; height: number; visible: boolean; faded: (identity: string) => boolean }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { from, to } = view.value;
-  const wide = width.value;
+  const wide = useContext(Width).value;
   const isDark = dark.value;
   useEffect(() => {
     const context = canvas.current?.getContext('2d');

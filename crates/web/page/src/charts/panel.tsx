@@ -1,13 +1,16 @@
 // One chart with its legend: what it asks for, what it draws, and the table of its numbers.
 import { computed, useSignal } from '@preact/signals';
-import { useCallback, useEffect, useMemo, useRef } from 'preact/hooks';
+import type { Signal } from '@preact/signals';
+import { useCallback, useContext, useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Frame, Gap, Panel, Spec } from '../api.ts';
 import { OTHERS, heat, introduce } from '../colours.ts';
 import { amount, bare, duration, scaleFor } from '../numbers.ts';
 import type { Scale } from '../numbers.ts';
-import { colour, dark, following, live, shownRuns, smoothing, source, view, zoneName } from '../state.ts';
+import { colour, dark, following, letter, live, shownRuns, smoothing, source, view, zoneName } from '../state.ts';
 import type { Shown } from '../state.ts';
 import { clock, ticks } from '../time.ts';
+import type { Tick } from '../time.ts';
+import { columnName } from './columns.tsx';
 import { useFetched } from './fetch.ts';
 import { Heat } from './heat.tsx';
 import { Legend } from './legend.tsx';
@@ -16,7 +19,7 @@ import { Plot } from './plot.tsx';
 import type { Picture } from './plot.tsx';
 import { align, axis, drawn, extent, stacked, steady } from './series.ts';
 import type { Drawn } from './series.ts';
-import { Surface, fraction, width } from './surface.tsx';
+import { Surface, Width, columnWidth, fraction, width } from './surface.tsx';
 
 /** What is asked for a panel, and the place of the total among it. Of several runs stacks can't lie on each other, but their totals can. */
 function asked(panel: Panel, several: boolean): { specs: Spec[]; total: number | null } {
@@ -35,23 +38,35 @@ const HEIGHT = { stack: 152, lines: 112, heat: 96 };
 /** Lines apart by their dashes where several runs lie on each other. */
 const DASHES: (number[] | undefined)[] = [undefined, [6, 3], [2, 3], [8, 3, 2, 3]];
 
-export function Chart({ panel, tools }: { panel: Panel; tools?: preact.ComponentChildren }) {
+/** From where to where the axes of one chart's columns must go, by their runs: they have one scale, so that heights can be compared. */
+export type Extents = Signal<ReadonlyMap<string, [number, number]>>;
+
+/** Of all runs that are shown, or of one in its column, under a title that is there already. */
+export interface Column { id: string; name: string; extents: Extents }
+
+export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.ComponentChildren; column?: Column }) {
+  const width = useContext(Width);
   const element = useRef<HTMLElement>(null);
   const near = useSignal(false);
+  const seen = useSignal(false);
   useEffect(() => {
-    // What is far from the screen asks for nothing.
-    const observer = new IntersectionObserver(([entry]) => (near.value = entry!.isIntersecting), { rootMargin: '300px 0px' });
-    observer.observe(element.current!);
-    const all = (): void => void (near.value = true);
+    // What is far from the screen asks for nothing; what is not on it is not drawn.
+    const watch = (into: Signal<boolean>, margin: string): IntersectionObserver => {
+      const observer = new IntersectionObserver((entries) => (into.value = entries.at(-1)!.isIntersecting), { rootMargin: margin });
+      observer.observe(element.current!);
+      return observer;
+    };
+    const observers = [watch(near, '300px 0px'), watch(seen, '40px 0px')];
+    const all = (): void => void (near.value = seen.value = true);
     addEventListener('beforeprint', all);
     return () => {
-      observer.disconnect();
+      for (const observer of observers) observer.disconnect();
       removeEventListener('beforeprint', all);
     };
   }, []);
 
   const { value, pending, error } = useFetched<Answer>(() => {
-    const runs = shownRuns.value;
+    const runs = column ? shownRuns.value.filter(({ id }) => id === column.id) : shownRuns.value;
     const pixels = width.value;
     const { from, to } = view.value;
     if (!near.value || pixels < 2 || runs.length === 0) return null;
@@ -67,16 +82,16 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
         })),
       ),
     });
-  }, [panel.id, JSON.stringify(panel.specs)]);
+  }, [panel.id, JSON.stringify(panel.specs), column?.id, width]);
 
   const answer = value.value;
   return (
-    <section ref={element} class={`panel ${panel.style}`} aria-label={panel.title} aria-busy={pending.value && !answer} data-panel={panel.id}>
+    <section ref={element} class={`panel ${panel.style}`} aria-label={column ? `${panel.title}, ${column.name}` : panel.title} aria-busy={pending.value && !answer} data-pending={pending.value || undefined} data-panel={panel.id} data-run={column?.id}>
       {answer ? (
-        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} visible={near.value} />
+        <Drawing panel={panel} answer={answer} tools={tools} error={error.value} visible={seen.value} column={column} />
       ) : (
         <div class="chart">
-          <h3 class="chart-title" title={panel.help}><span class="chart-name">{panel.title}</span>{tools}</h3>
+          <Title panel={panel} column={column}>{tools}</Title>
           <div class="gutter" />
           <Surface height={HEIGHT[panel.style]} class={error.value ? '' : 'skeleton'}>{error.value && <p class="surface-says">{error.value}</p>}</Surface>
           <div class="side" />
@@ -86,7 +101,12 @@ export function Chart({ panel, tools }: { panel: Panel; tools?: preact.Component
   );
 }
 
-function Drawing({ panel, answer, tools, error, visible }: { panel: Panel; answer: Answer; tools?: preact.ComponentChildren; error: string | null; visible: boolean }) {
+function Title({ panel, column, children }: { panel: Panel; column?: Column; children: preact.ComponentChildren }) {
+  if (column) return <h4 class="chart-title"><span class="chart-name soft">{column.name}</span>{children}</h4>;
+  return <h3 class="chart-title" title={panel.help}><span class="chart-name">{panel.title}</span>{children}</h3>;
+}
+
+function Drawing({ panel, answer, tools, error, visible, column }: { panel: Panel; answer: Answer; tools?: preact.ComponentChildren; error: string | null; visible: boolean; column?: Column }) {
   const isolated = useSignal<ReadonlySet<string>>(new Set());
   const highlighted = useSignal<string | null>(null);
   const axisTop = useRef<number | null>(null);
@@ -96,7 +116,7 @@ function Drawing({ panel, answer, tools, error, visible }: { panel: Panel; answe
 
   const lines = useMemo(() => {
     const all = answer.frames.flatMap(({ frame, shown }, at) =>
-      drawn(several || answer.total === null ? frame : { ...frame, lines: frame.lines.filter(({ spec }) => spec !== answer.total) }, { specs: answer.specs }, samples, shown.run.intervalSeconds * 1000, shown.offset, at, several ? shown.run.name.replace(/\.baro$/, '') : ''),
+      drawn(several || answer.total === null ? frame : { ...frame, lines: frame.lines.filter(({ spec }) => spec !== answer.total) }, { specs: answer.specs }, samples, shown.run.intervalSeconds * 1000, shown.offset, at, several ? columnName(shown, at) : ''),
     );
     introduce([...new Set(all.filter(({ line }) => line.kind !== 'others').map(({ identity }) => identity))]);
     return all;
@@ -120,8 +140,9 @@ function Drawing({ panel, answer, tools, error, visible }: { panel: Panel; answe
     return { x: aligned.x, sums, edges };
   }, [lines, chosen, stack]);
 
-  const { from, to } = view.value;
-  const range = useMemo((): [number, number] => {
+  // What is not on the screen does not move along.
+  const { from, to } = visible ? view.value : view.peek();
+  const ownRange = useMemo((): [number, number] => {
     let low = 0;
     let high = 0;
     let any = false;
@@ -142,12 +163,25 @@ function Drawing({ panel, answer, tools, error, visible }: { panel: Panel; answe
     }
     return [low, high];
   }, [made, total, from, to]);
+  useEffect(() => {
+    if (!column) return undefined;
+    const { id, extents } = column;
+    const keep = (range: [number, number] | null): void => {
+      const rest = [...extents.peek()].filter(([other]) => other !== id);
+      extents.value = new Map(range ? [...rest, [id, range]] : rest);
+    };
+    keep(ownRange);
+    return () => keep(null);
+  }, [column?.id, column?.extents, ownRange[0], ownRange[1]]);
+  const all = column ? [ownRange, ...column.extents.value.values()] : [ownRange];
+  const range: [number, number] = [Math.min(...all.map(([low]) => low)), Math.max(...all.map(([, high]) => high))];
 
   // A limit that is far above would leave a flat line at the bottom: then its place is told, not drawn.
   const near = panel.limits.filter(({ value }) => chosen.size === 0 && value <= Math.max(range[1] * 2.5, Number.MIN_VALUE));
   const needed = Math.max(range[1], ...near.map(({ value }) => value * 1.02));
   axisTop.current = steady(axisTop.current, needed, following.value);
-  const scale = scaleFor(unit, axisTop.current);
+  const { factor, unit: scaleUnit } = scaleFor(unit, axisTop.current);
+  const scale = useMemo((): Scale => ({ factor, unit: scaleUnit }), [factor, scaleUnit]);
   const height = panel.style === 'heat' ? Math.round(lines.length * Math.min(20, Math.max(4, 224 / Math.max(1, lines.length)))) : HEIGHT[panel.style];
   const scaled = axis([range[0], axisTop.current], scale, unit, panel.style === 'stack' ? 4 : 3);
 
@@ -176,29 +210,32 @@ function Drawing({ panel, answer, tools, error, visible }: { panel: Panel; answe
     return [...whole, ...lines.map((line): Row => ({ label: line.label, colour: panel.style === 'heat' ? heatColour(line.line.summary.mean, unit, isDark) : paint(line), line, identity: line.identity, process: processOf(panel, line) }))];
   }, [lines, total, isDark, chosen.size]);
 
+  // Nothing of the legend moves as one pans.
+  const far = panel.style === 'heat' ? [] : panel.limits.filter((limit) => !near.includes(limit));
+  const isLive = live.value;
+  const legend = useMemo(() => <Legend rows={rows} scale={scale} height={height + 24} isolated={isolated} highlighted={highlighted} live={isLive} far={far} unit={unit} />, [rows, scale, height, isLive, far.map(({ label, value }) => `${label} ${value}`).join(), unit]);
+
   const heatHighest = unit === 'ratio' || unit === 'cores' ? 1 : Math.max(1e-12, range[1]);
   const fade = useCallback((identity: string) => over !== null && over !== identity, [over]);
-  const gaps = answer.frames[0]?.frame.gaps ?? [];
   const isEmpty = lines.every(({ line }) => line.x.length === 0 || line.mean.every(Number.isNaN));
 
   return (
     <div class="chart">
-      <h3 class="chart-title" title={panel.help}>
-        <span class="chart-name">{panel.title}</span>
+      <Title panel={panel} column={column}>
         <span class="chart-unit">{scale.unit}</span>
         {tools}
-      </h3>
+      </Title>
       <div class="gutter" aria-hidden="true">
         {panel.style === 'heat' ? <HeatLabels lines={lines} height={height} /> : <Ticks at={scaled.ticks} low={scaled.low} high={scaled.high} scale={scale} />}
       </div>
       <Surface height={height}>
         <Grid ticks={panel.style === 'heat' ? [] : scaled.ticks} low={scaled.low} high={scaled.high} />
         {panel.style === 'heat' ? <Heat lines={lines} highest={heatHighest} height={height} faded={fade} visible={visible} /> : <Plot picture={picture} height={height} visible={visible} />}
-        <Gaps gaps={gaps} offset={answer.frames[0]?.shown.offset ?? 0} />
+        {answer.frames.map(({ frame, shown }, at) => <Gaps key={shown.id} gaps={frame.gaps} offset={shown.offset} place={at} places={answer.frames.length} />)}
         {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={bare(amount(value, unit))} />)}
         {isEmpty && <p class="surface-says">{error ?? 'Nothing was recorded of this here.'}</p>}
       </Surface>
-      <Legend rows={rows} scale={scale} height={height + 24} isolated={isolated} highlighted={highlighted} live={live.value} far={panel.limits.filter((limit) => !near.includes(limit) && panel.style !== 'heat')} unit={unit} />
+      {legend}
     </div>
   );
 }
@@ -234,25 +271,27 @@ function HeatLabels({ lines, height }: { lines: Drawn[]; height: number }) {
 }
 
 /** Round times of what is looked at. */
-export const timeTicks = computed(() => ticks(view.value, zoneName.value, Math.max(2, Math.floor(width.value / 90))));
+const timeTicks = computed(() => ticks(view.value, zoneName.value, Math.max(2, Math.floor(width.value / 90))));
+const columnTicks = computed(() => ticks(view.value, zoneName.value, Math.max(2, Math.floor(columnWidth.value / 90))));
+export const useTicks = (): Tick[] => (useContext(Width) === width ? timeTicks : columnTicks).value;
 
 /** Hairlines at the ticks of both axes, behind the data. */
 function Grid({ ticks: at, low, high }: { ticks: number[]; low: number; high: number }) {
   return (
     <div class="grid" aria-hidden="true">
       {at.map((value) => <i key={`y${value}`} class={value === 0 ? 'zero' : 'y'} style={{ bottom: `${((value - low) / (high - low)) * 100}%` }} />)}
-      {timeTicks.value.map((tick) => <i key={tick.at} class="x" style={{ left: `${fraction(tick.at) * 100}%` }} />)}
+      {useTicks().map((tick) => <i key={tick.at} class="x" style={{ left: `${fraction(tick.at) * 100}%` }} />)}
     </div>
   );
 }
 
-/** Stretches without data. Why stands in the title. */
-function Gaps({ gaps, offset }: { gaps: Gap[]; offset: number }) {
+/** Stretches without data. Why stands in the title. Of several runs each has its part of the height, so that nobody takes the gap of one for that of all. */
+function Gaps({ gaps, offset, place, places }: { gaps: Gap[]; offset: number; place: number; places: number }) {
   return gaps.map(({ from, to, why }) => {
     const left = Math.max(0, fraction(from + offset));
     const right = Math.min(1, fraction(to + offset));
     return right <= left ? null : (
-      <i key={from} class="gap" title={`${why}: ${clock(from + offset, zoneName.value)} to ${clock(to + offset, zoneName.value)}, ${duration((to - from) / 1000)}`} style={{ left: `${left * 100}%`, width: `${(right - left) * 100}%` }} />
+      <i key={from} class="gap" title={`${places > 1 ? `${letter(place)}: ` : ''}${why}: ${clock(from + offset, zoneName.value)} to ${clock(to + offset, zoneName.value)}, ${duration((to - from) / 1000)}`} style={{ left: `${left * 100}%`, width: `${(right - left) * 100}%`, top: `${(place / places) * 100}%`, height: `${100 / places}%` }} />
     );
   });
 }

@@ -1,9 +1,11 @@
 // Lines and stacked areas on a surface: uPlot draws the data, and everything else (axes, limits, gaps, cursor) is HTML around it.
 import uPlot from 'uplot';
-import { useEffect, useRef } from 'preact/hooks';
+import { useContext, useEffect, useRef } from 'preact/hooks';
 import { dark, view } from '../state.ts';
+import type { Stretch } from '../time.ts';
+import { carry, forget, pace } from './pace.ts';
 import type { Column } from './series.ts';
-import { width } from './surface.tsx';
+import { Width } from './surface.tsx';
 
 export interface Trace {
   colour: string;
@@ -40,10 +42,17 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const now = useRef(picture);
-  now.current = picture;
+  /** What the canvas shows. */
+  const drawn = useRef<{ of: Stretch; picture: Picture | null }>({ of: view.peek(), picture: null });
   // What uPlot can't change in a plot that is there: how many series there are, and what lies between them.
   const shape = `${picture.traces.map((trace) => (trace ? trace.fill[0] + (trace.dash?.join('-') ?? '') + trace.width : '.')).join('')}|${picture.bands.map(({ low, high }) => `${low}.${high}`).join()}`;
+  const width = useContext(Width);
   const wide = width.value;
+
+  // Not before the plot is made anew whose shape it has: a frame may come between the two.
+  useEffect(() => {
+    now.current = picture;
+  }, [picture]);
 
   useEffect(() => {
     const { traces, bands } = now.current;
@@ -82,6 +91,7 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
       element.current!,
     );
     plot.current = made;
+    drawn.current = { of: view.peek(), picture: now.current };
     return () => {
       plot.current = null;
       made.destroy();
@@ -89,18 +99,27 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
   }, [shape, height]);
 
   const { from, to } = view.value;
-  // What is far from the screen is drawn when it comes near.
-  useEffect(() => {
-    if (visible) plot.current?.setData([picture.x, ...picture.columns] as uPlot.AlignedData, true);
-  }, [picture, visible]);
-
   useEffect(() => {
     if (wide > 0) plot.current?.setSize({ width: wide, height });
   }, [wide, height]);
 
+  // What is not on the screen is drawn when it comes there.
   useEffect(() => {
-    if (visible) plot.current?.setScale('x', { min: from, max: to });
-  }, [from, to, visible]);
+    const canvas = plot.current?.ctx.canvas;
+    if (!visible || !canvas) return;
+    carry(canvas, drawn.current.of, { from, to }, wide);
+    pace(element, () => {
+      const made = plot.current;
+      if (!made) return;
+      const isNew = drawn.current.picture !== now.current;
+      drawn.current = { of: view.peek(), picture: now.current };
+      const { of } = drawn.current;
+      if (isNew) made.setData([now.current.x, ...now.current.columns] as uPlot.AlignedData, true);
+      else made.setScale('x', { min: of.from, max: of.to });
+      made.ctx.canvas.style.transform = '';
+    });
+  }, [picture, from, to, wide, visible]);
+  useEffect(() => () => forget(element), []);
 
   return <div ref={element} class="plot" aria-hidden="true" />;
 }

@@ -48,7 +48,8 @@ export function smoothingPoints(samples: number, intervalMs: number, x: ArrayLik
 /** What to draw of a frame. Lines of the spec with that number, if given, are the total and not drawn. */
 export function drawn(frame: Frame, { specs }: Pick<Panel, 'specs'>, samples: number, intervalMs: number, offset = 0, run = 0, runName = ''): Drawn[] {
   return frame.lines
-    .filter(({ spec }) => spec < specs.length)
+    // Others that came to nothing are nobody.
+    .filter(({ spec, kind, summary }) => spec < specs.length && (kind !== 'others' || (summary.peak ?? 0) !== 0))
     .map((line): Drawn => {
       const label = line.kind === 'others' ? line.label || 'others' : /^\d+$/.test(line.label) ? `${(specs[line.spec]?.table ?? '').replace(/s$/, '')} ${line.label}` : line.label;
       // Where a run has but one line, its colour is the run's.

@@ -1,14 +1,21 @@
 // Where time runs from left to right: every chart, lane and ruler is drawn on a surface. All of them begin and end at the same pixels, so a cursor, a zoom or
 // a selection in one is one in all.
 import { signal } from '@preact/signals';
+import { createContext } from 'preact';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useContext, useEffect, useRef } from 'preact/hooks';
 import { cursor, hovering, moment, resetView, selection, setView, view, whole } from '../state.ts';
 import { within, zoomed } from '../time.ts';
 import type { Stretch } from '../time.ts';
 
 /** How wide surfaces are, in CSS pixels. */
 export const width = signal(0);
+
+/** How wide those in columns are, where each run has one of its own. */
+export const columnWidth = signal(0);
+
+/** Which of both a part of the page is drawn with. */
+export const Width = createContext(width);
 
 /** What a drag does: zooms, or selects a stretch whose totals are shown. */
 export const dragSelects = signal(false);
@@ -33,17 +40,18 @@ export interface SurfaceProps {
 /** One of them. Children are placed with `fraction`. */
 export function Surface({ children, class: name = '', height, onPick }: SurfaceProps) {
   const element = useRef<HTMLDivElement>(null);
+  const wide = useContext(Width);
   const pick = useRef(onPick);
   pick.current = onPick;
   useEffect(() => gestures(element.current!, (at, event) => (pick.current ?? ((time: number) => (moment.value = time)))(at, event)), []);
   useEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       const now = Math.round(entry!.contentRect.width);
-      if (now > 0 && now !== width.peek()) width.value = now;
+      if (now > 0 && now !== wide.peek()) wide.value = now;
     });
     observer.observe(element.current!);
     return () => observer.disconnect();
-  }, []);
+  }, [wide]);
   return (
     <div ref={element} class={`surface ${name}`} style={height === undefined ? undefined : { height: `${height}px` }}>
       {children}
@@ -96,8 +104,10 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
 
   const on = <K extends keyof HTMLElementEventMap>(name: K, act: (event: HTMLElementEventMap[K]) => void, options?: AddEventListenerOptions): void =>
     element.addEventListener(name, act, { ...options, signal: abort.signal });
+  /** Where the surface lies. Asking makes the browser lay the page out, so it is asked once for a gesture. */
+  let held: DOMRect | null = null;
   const part = (clientX: number): number => {
-    const box = element.getBoundingClientRect();
+    const box = held ?? element.getBoundingClientRect();
     return Math.min(1, Math.max(0, (clientX - box.left) / Math.max(1, box.width)));
   };
 
@@ -108,12 +118,14 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
       const [a, b] = [...touches.values()] as [Touch, Touch];
       pinch = { distance: Math.max(8, Math.abs(a.x - b.x)), middle: part((a.x + b.x) / 2), view: view.peek() };
       pressed = null;
+      held = null;
       drag.value = null;
       return;
     }
     const selects = event.altKey || event.ctrlKey || event.metaKey || dragSelects.peek();
     pressed = { x: event.clientX, y: event.clientY, view: view.peek(), kind: event.pointerType === 'touch' || event.shiftKey ? 'pan' : selects ? 'select' : 'zoom' };
     moved = false;
+    held = element.getBoundingClientRect();
     if (event.pointerType !== 'touch') element.setPointerCapture(event.pointerId);
   });
 
@@ -150,6 +162,7 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
     const { kind, view: seen } = pressed;
     const drawn = drag.peek();
     pressed = null;
+    held = null;
     drag.value = null;
     if (event.type === 'pointercancel') return;
     if (!moved) {

@@ -19,10 +19,17 @@ const named = (key: string): string => NAMES[key] ?? key.replace(/([a-z])([A-Z])
 /** To what its colour belongs: spans of one name have one, apart from numbers in it. */
 export const hue = (span: Pick<Span, 'name'>): string => `span ${span.name.replace(/\d+/g, '#')}`;
 
-export function SpanDetail({ span, children }: { span: Span; children?: ComponentChildren }): ComponentChildren {
+/** What stands first, and alone where there is little room. */
+const FIRST = ['CPU', 'tree cpu', 'mean cores', 'tree peak resident', 'read', 'written', 'peak resident'];
+const FEW = 6;
+
+/** `brief` is what the pointer is on; all of it is told of what was clicked. */
+export function SpanDetail({ span, brief = false, children }: { span: Span; brief?: boolean; children?: ComponentChildren }): ComponentChildren {
   const zone = zoneName.value;
   const to = span.to ?? whole.value.to;
-  const cost = Object.entries(span.cost);
+  const rank = ([key]: [string, unknown]): number => (FIRST.indexOf(named(key)) + FIRST.length + 1) % (FIRST.length + 1);
+  const all = Object.entries(span.cost).sort((one, other) => rank(one) - rank(other));
+  const cost = brief ? all.slice(0, FEW) : all;
   return (
     <div class="detail" data-detail="span">
       <p class="detail-head"><span class="swatch" aria-hidden="true" style={{ background: colour(hue(span)) }} /><b>{span.name}</b>{span.status === 'error' ? <span class="bad">error</span> : span.status === 'open' ? <span class="tag">open</span> : null}<span class="grow" />{children}</p>
@@ -32,12 +39,13 @@ export function SpanDetail({ span, children }: { span: Span; children?: Componen
         <table class="cost">
           <tbody>
             {cost.map(([key, { value, how, unit }]) => (
-              <tr key={key}><th scope="row">{named(key)}</th><td class="number">{amount(value, unit)}</td><td class="hint" title={how === 'exact' ? 'Read by the program at both ends' : 'Worked out from the samples around'}>{how}</td></tr>
+              <tr key={key}><th scope="row">{named(key)}</th><td class="number">{brief && how === 'sampled' ? '≈ ' : ''}{amount(value, unit)}</td><td class={brief ? 'hidden-label' : 'hint'} title={how === 'exact' ? 'Read by the program at both ends' : 'Worked out from the samples around'}>{how}</td></tr>
             ))}
           </tbody>
         </table>
       ) : null}
       <Attributes all={span.attributes} />
+      {all.length > cost.length && <p class="hint">{all.length - cost.length} more figures: click</p>}
     </div>
   );
 }
@@ -63,6 +71,9 @@ function Attributes({ all }: { all: Record<string, unknown> | null }): Component
   );
 }
 
+/** Events of other runs than the first: they are changed where they are the first. */
+export const foreign = new WeakSet<Event>();
+
 const BY: Record<string, string> = { recorder: 'seen by the recorder', program: 'said by the program', person: 'added by a person', rule: 'raised by a rule' };
 
 export function EventDetail({ all, onEdit, children }: { all: readonly Event[]; onEdit(event: Event): void; children?: ComponentChildren }): ComponentChildren {
@@ -87,8 +98,8 @@ export function EventDetail({ all, onEdit, children }: { all: readonly Event[]; 
       <Attributes all={event.attributes} />
       {error ? <p class="problem" role="alert">{error}</p> : null}
       <p class="row">
-        {isOurs(event) ? <button type="button" onClick={() => onEdit(event)}>Edit…</button> : null}
-        {isOurs(event) ? <button type="button" onClick={() => deleteEvent(event).catch((problem: unknown) => setError(words(problem)))}>Delete</button> : null}
+        {isOurs(event) && !foreign.has(event) ? <button type="button" onClick={() => onEdit(event)}>Edit…</button> : null}
+        {isOurs(event) && !foreign.has(event) ? <button type="button" onClick={() => deleteEvent(event).catch((problem: unknown) => setError(words(problem)))}>Delete</button> : null}
         {event.duration ? <button type="button" onClick={() => setView({ from: event.at - event.duration! * 0.1, to: event.at + event.duration! * 1.1 })}>Zoom</button> : null}
       </p>
     </div>

@@ -1,16 +1,18 @@
 // Spans as slices and events as flags, above the charts and on their axis.
 import './events.css';
 import { computed, signal } from '@preact/signals';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useContext, useEffect, useMemo } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Event, Span } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
-import { width } from '../charts/surface.tsx';
+import { Columns } from '../charts/columns.tsx';
+import { Width } from '../charts/surface.tsx';
 import { introduce } from '../colours.ts';
 import { bind } from '../keys.ts';
-import { colour, cursor, focus, following, grown, live, moment, run, runId, selection, setView, source, view, whole } from '../state.ts';
+import { colour, cursor, focus, following, grown, letter, live, moment, run, runId, selection, setView, shownRuns, sideBySide, source, view, whole } from '../state.ts';
+import type { Shown } from '../state.ts';
 import { Icon, Menu, TimeRow } from '../ui/ui.tsx';
-import { EventDetail, hue, MergedDetail, SpanDetail } from './detail.tsx';
+import { EventDetail, foreign, hue, MergedDetail, SpanDetail } from './detail.tsx';
 import { All, Edit, Import, type Editing } from './editor.tsx';
 import { events, exportAddress, keptCount, leftOut, only, recorded, revision, showEvents, showSpans, whyKept, rules } from './store.ts';
 import { flags, laneTitle, neighbour, slices, stack, type Flag, type Lane, type Slice } from './stack.ts';
@@ -89,32 +91,26 @@ function LanesOf(): ComponentChildren {
   const hasAny = lanes.length > 0 || (found?.spans.length ?? 0) > 0;
   const detail = <Detail />;
   return (
-    <section class="lanes" aria-label="Spans and events">
-      <div class="lanes-bar">
-        <label class="check"><input type="checkbox" checked={showSpans.value} onChange={(event) => (showSpans.value = event.currentTarget.checked)} /> spans</label>
-        <label class="check"><input type="checkbox" checked={showEvents.value} onChange={(event) => (showEvents.value = event.currentTarget.checked)} /> events <span class="count">{events.value.length > 0 ? events.value.length : ''}</span></label>
-        <input type="search" class="only" placeholder="Only names with…" aria-label="Show only spans and events whose name has this" value={only.value} onInput={(event) => (only.value = event.currentTarget.value)} />
-        {found && found.left_out > 0 ? <span class="hint">{found.left_out} shorter spans are not drawn: zoom in</span> : null}
-        {leftOut.value > 0 ? <span class="hint">{leftOut.value} events are left out</span> : null}
-        {spans.error.value ?? asked.error.value ? <span class="problem" role="alert">{spans.error.value ?? asked.error.value}</span> : null}
-        <span class="grow" />
-        {keptCount.value > 0 ? <span class="hint" title={whyKept.value ?? undefined}>{keptCount.value} kept in this browser only</span> : null}
-        {source.value.embedded ? null : <Tools />}
-      </div>
-      {showEvents.value && shownEvents.length > 0 ? (
-        <TimeRow gutter={<span class="hint">events</span>} class="flags" height={24}>
-          <Flags all={shownEvents} />
-        </TimeRow>
-      ) : null}
-      {showSpans.value && lanes.length > 0 ? (
-        <div class="lanes-rows">
-          {lanes.map((lane) => <LaneOf key={lane.id} lane={lane} lanes={lanes} />)}
+    <section class={`lanes${lanes.length > 0 && showSpans.value ? ' has-spans' : ''}`} aria-label="Spans and events">
+      <div class="lanes-body">
+        <div class="lanes-bar">
+          <label class="check"><input type="checkbox" checked={showSpans.value} onChange={(event) => (showSpans.value = event.currentTarget.checked)} /> spans</label>
+          <label class="check"><input type="checkbox" checked={showEvents.value} onChange={(event) => (showEvents.value = event.currentTarget.checked)} /> events <span class="count">{events.value.length > 0 ? events.value.length : ''}</span></label>
+          <input type="search" class="only" placeholder="Only names with…" aria-label="Show only spans and events whose name has this" value={only.value} onInput={(event) => (only.value = event.currentTarget.value)} />
+          {found && found.left_out > 0 ? <span class="hint">{found.left_out} shorter spans are not drawn: zoom in</span> : null}
+          {leftOut.value > 0 ? <span class="hint">{leftOut.value} events are left out</span> : null}
+          {spans.error.value ?? asked.error.value ? <span class="problem" role="alert">{spans.error.value ?? asked.error.value}</span> : null}
+          <span class="grow" />
+          {keptCount.value > 0 ? <span class="hint" title={whyKept.value ?? undefined}>{keptCount.value} kept in this browser only</span> : null}
+          {source.value.embedded ? null : <Tools />}
         </div>
-      ) : null}
-      {showSpans.value && !hasAny && shownEvents.length === 0 ? (
-        <p class="lanes-empty hint">{found === null ? '' : <>No spans or events here.{source.value.embedded ? '' : <> Press <kbd>m</kbd> to mark a moment; programs say spans themselves: <code>barograph span NAME -- COMMAND</code>.</>}</>}</p>
-      ) : null}
-      <div class="lanes-side">{detail}</div>
+        {sideBySide.value ? <Columns>{(shown, place) => (place === 0 ? <Drawn events={shownEvents} lanes={lanes} /> : <Others shown={shown} />)}</Columns> : <Drawn events={shownEvents} lanes={lanes} letter={shownRuns.value.length > 1 ? letter(0) : ''} />}
+        {sideBySide.value ? null : shownRuns.value.slice(1).map((shown, at) => <Others key={shown.id} shown={shown} letter={letter(at + 1)} />)}
+        {showSpans.value && !hasAny && shownEvents.length === 0 ? (
+          <p class="lanes-empty hint">{found === null ? '' : <>No spans or events here.{source.value.embedded ? '' : <> Press <kbd>m</kbd> to mark a moment; programs say spans themselves: <code>barograph span NAME -- COMMAND</code>.</>}</>}</p>
+        ) : null}
+      </div>
+      <div class={`lanes-side${chosen.value === null ? '' : ' held'}`}>{detail}</div>
       {editing.value ? <Edit key={editing.value.event?.key ?? 'new'} what={editing.value} onClose={() => (editing.value = null)} /> : null}
       {dialog.value === 'import' ? <Import onClose={() => (dialog.value = null)} /> : null}
       {dialog.value === 'all' ? <All onClose={() => (dialog.value = null)} onGo={go} onEdit={(event) => (editing.value = { event, at: event.at, now: false })} /> : null}
@@ -122,6 +118,52 @@ function LanesOf(): ComponentChildren {
       <WatchPoints />
     </section>
   );
+}
+
+/** Flags and lanes of one run. */
+function Drawn({ events: all, lanes, letter: of = '' }: { events: readonly Event[]; lanes: readonly Lane[]; letter?: string }): ComponentChildren {
+  return (
+    <>
+      {showEvents.value && all.length > 0 ? (
+        <TimeRow gutter={of ? <b class="run-letter" title={`Events of run ${of}`}>{of}</b> : <span class="hint">events</span>} class="flags" height={24}>
+          <Flags all={all} />
+        </TimeRow>
+      ) : null}
+      {showSpans.value && lanes.length > 0 ? (
+        <div class="lanes-rows">
+          {lanes.map((lane) => <LaneOf key={lane.id} lane={lane} lanes={lanes} letter={of} />)}
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+/** Those of another run than the first, at the times where that run was moved to; to be looked at, not to be changed. */
+function Others({ shown, letter: of = '' }: { shown: Shown; letter?: string }): ComponentChildren {
+  const { id, offset } = shown;
+  const spans = useFetched(() => {
+    const { from, to } = view.value;
+    void shownRuns.value;
+    if (!showSpans.value) return null;
+    const more = (to - from) / 2;
+    return async (abort) => (await source.peek().spans(id, from - more - offset, to + more - offset, MOST, abort)).spans.map((span) => ({ ...span, from: span.from + offset, to: span.to === null ? null : span.to + offset }));
+  }, [id, offset]);
+  const asked = useFetched(() => {
+    const { from, to } = whole.value;
+    void grown.value;
+    return async (abort) => (await source.peek().events(id, from - offset - 60_000, to - offset + 60_000, abort)).events.map((event) => {
+      const moved = { ...event, at: event.at + offset };
+      foreign.add(moved);
+      return moved;
+    });
+  }, [id, offset], 100);
+  const found = spans.value.value;
+  const seen = wanted.value;
+  const lanes = useMemo(() => {
+    introduce([...new Set((found ?? []).map((span) => hue(span)))]);
+    return stack((found ?? []).filter(isWanted), shown.to + offset);
+  }, [found, shown.to, offset, seen]);
+  return <Drawn events={(asked.value.value ?? []).filter(isWanted)} lanes={lanes} letter={of} />;
 }
 
 /** What can be done with events where there is a server. */
@@ -168,22 +210,23 @@ function download(): void {
 
 function Flags({ all }: { all: readonly Event[] }): ComponentChildren {
   const { from, to } = view.value;
+  const width = useContext(Width);
   const drawn = flags(all, from, to, width.value);
-  return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? width.value) - flag.x} scale={width.value / (to - from)} />);
+  return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? width.value) - flag.x} wide={width.value} scale={width.value / (to - from)} />);
 }
 
-function FlagOf({ flag, room, scale }: { flag: Flag<Event>; room: number; scale: number }): ComponentChildren {
+function FlagOf({ flag, room, wide, scale }: { flag: Flag<Event>; room: number; wide: number; scale: number }): ComponentChildren {
   const event = flag.events[0]!;
   const one = flag.events.length === 1;
   const isChosen = chosen.value?.includes(event as never) ?? false;
   const lasted = one && event.duration ? Math.min(event.duration * scale, 4000) : 0;
   return (
     <>
-      {lasted > 1 ? <i class={`flag-span by-${event.by}`} style={{ left: `${flag.x}px`, width: `${lasted}px` }} /> : null}
+      {lasted > 1 ? <i class={`flag-span by-${event.by}`} style={{ left: `${(flag.x / wide) * 100}%`, width: `${(lasted / wide) * 100}%` }} /> : null}
       <button
         type="button"
         class={`flag by-${event.by}${isChosen ? ' chosen' : ''}`}
-        style={{ left: `${flag.x}px`, maxWidth: `${Math.max(14, room - 2)}px` }}
+        style={{ left: `${(flag.x / wide) * 100}%`, maxWidth: `${Math.max(14, room - 2)}px` }}
         aria-label={one ? `Event ${event.name}` : `${flag.events.length} events, the first is ${event.name}`}
         data-event={event.key}
         onPointerEnter={() => point(flag.events, event.at)}
@@ -203,17 +246,18 @@ function FlagOf({ flag, room, scale }: { flag: Flag<Event>; room: number; scale:
   );
 }
 
-function LaneOf({ lane, lanes }: { lane: Lane; lanes: readonly Lane[] }): ComponentChildren {
+function LaneOf({ lane, lanes, letter: of }: { lane: Lane; lanes: readonly Lane[]; letter: string }): ComponentChildren {
+  const width = useContext(Width);
   const { brief, full } = laneTitle(lane, lanes);
   const { from, to } = view.value;
   return (
-    <TimeRow gutter={<span class="lane-title" title={full}>{brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
-      {lane.rows.map((row, depth) => slices(row, from, to, width.value).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} />))}
+    <TimeRow gutter={<span class="lane-title" title={of ? `Run ${of}, ${full}` : full}>{of ? <b class="run-letter">{of}</b> : brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
+      {lane.rows.map((row, depth) => slices(row, from, to, width.value).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} wide={width.value} />))}
     </TimeRow>
   );
 }
 
-function SliceOf({ slice, depth }: { slice: Slice; depth: number }): ComponentChildren {
+function SliceOf({ slice, depth, wide }: { slice: Slice; depth: number; wide: number }): ComponentChildren {
   const [span] = slice.spans as [Span];
   const one = slice.spans.length === 1;
   const same = slice.spans.every((each) => each.name === span.name);
@@ -223,7 +267,7 @@ function SliceOf({ slice, depth }: { slice: Slice; depth: number }): ComponentCh
     <button
       type="button"
       class={`slice${slice.cutLeft ? ' cut-left' : ''}${slice.cutRight ? ' cut-right' : ''}${one && span.status === 'open' ? ' open' : ''}${faulty ? ' error' : ''}${isChosen ? ' chosen' : ''}`}
-      style={{ left: `${slice.x}px`, width: `${Math.max(1, slice.width)}px`, top: `${depth * ROW + 2}px`, '--hue': same ? colour(hue(span)) : 'var(--others)' }}
+      style={{ left: `${(slice.x / wide) * 100}%`, width: `max(1px, ${(slice.width / wide) * 100}%)`, top: `${depth * ROW + 2}px`, '--hue': same ? colour(hue(span)) : 'var(--others)' }}
       aria-label={one ? `Span ${span.name}` : `${slice.spans.length} spans${same ? ` ${span.name}` : ''}`}
       data-span={one ? span.id : undefined}
       onPointerEnter={() => point(slice.spans, null)}
@@ -261,9 +305,9 @@ function Detail(): ComponentChildren {
   const close = isHeld ? <button type="button" class="quiet icon" aria-label="Close" onClick={() => (chosen.value = null)}><Icon name="close" size={12} /></button> : null;
   const [first] = what;
   if (first && 'id' in first) {
-    return what.length === 1 ? <SpanDetail span={first}>{close}</SpanDetail> : <MergedDetail spans={what as Span[]}>{close}</MergedDetail>;
+    return what.length === 1 ? <SpanDetail span={first} brief={!isHeld}>{close}</SpanDetail> : <MergedDetail spans={what as Span[]}>{close}</MergedDetail>;
   }
   // What was clicked may have been changed since.
-  const current = (what as Event[]).flatMap((event) => events.value.find((each) => each.key === event.key) ?? []);
+  const current = (what as Event[]).flatMap((event) => foreign.has(event) ? event : (events.value.find((each) => each.key === event.key) ?? []));
   return <EventDetail all={current} onEdit={(event) => (editing.value = { event, at: event.at, now: false })}>{close}</EventDetail>;
 }

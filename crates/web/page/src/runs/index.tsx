@@ -1,13 +1,13 @@
 // Several runs: which are shown, how they lie on each other, and by how much they differ.
 import './runs.css';
-import { signal } from '@preact/signals';
+import { batch, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
-import type { RunHead, Span } from '../api.ts';
+import type { Difference as DifferenceRow, RunHead, Span } from '../api.ts';
 import { words as text } from '../address.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { ABSENT, amount, duration, inScale, number, scaleFor } from '../numbers.ts';
-import { headOf, inAddress, offsets, openRuns, range, runIds, runs, session, shownRuns, source, zoneName } from '../state.ts';
+import { arrangement, comparedWith, headOf, inAddress, letter, moment, offsets, openRuns, process, range, runIds, runs, selection, session, shownRuns, source, zoneName } from '../state.ts';
 import { dateAndClock } from '../time.ts';
 import { Dialog, Icon } from '../ui/ui.tsx';
 import { commonSpans, offsets as aligned, relative, titles, type Align } from './align.ts';
@@ -40,6 +40,10 @@ export function Runs(): ComponentChildren {
         {ids.map((id, place) => <Chip key={id} id={id} place={place} />)}
         <button type="button" class="quiet" onClick={() => (choosingRuns.value = true)}><Icon name="plus" size={12} /> another…</button>
         <Aligning />
+        <div class="segments" role="group" aria-label="How runs are drawn">
+          <button type="button" aria-pressed={arrangement.value === 'overlay'} onClick={() => (arrangement.value = 'overlay')}>overlay</button>
+          <button type="button" aria-pressed={arrangement.value === 'side'} onClick={() => (arrangement.value = 'side')}>side by side</button>
+        </div>
         <button type="button" aria-pressed={showsDifference.value} onClick={() => (showsDifference.value = !showsDifference.value)}>Differences</button>
       </div>
       {showsDifference.value ? <Difference /> : null}
@@ -54,14 +58,12 @@ function Chip({ id, place }: { id: string; place: number }): ComponentChildren {
   return (
     <span class="run-chip" title={head?.path}>
       <b class="run-letter">{letter(place)}</b>
-      {names[place]}
+      {place === 0 ? <span title="The head of the page and the table of processes are of this run">{names[place]}</span> : <button type="button" class="link" title="Make it the first: the head of the page and the table of processes are of the first" onClick={() => first(id)}>{names[place]}</button>}
       {head && head.state !== 'ended' ? <span class="tag">{head.state}</span> : null}
       <button type="button" class="quiet icon" aria-label={`Take ${names[place]} away`} onClick={() => without(id)}><Icon name="close" size={12} /></button>
     </span>
   );
 }
-
-const letter = (place: number): string => String.fromCharCode(65 + (place % 26));
 
 function without(id: string): void {
   const left = runIds.peek().filter((each) => each !== id);
@@ -70,6 +72,14 @@ function without(id: string): void {
     runIds.value = left;
     range.value = null;
   }
+}
+
+/** Makes a run the first. What is looked at may lie elsewhere then: times are those of the first. */
+function first(id: string): void {
+  batch(() => {
+    runIds.value = [id, ...runIds.peek().filter((each) => each !== id)];
+    for (const at of [range, moment, comparedWith, selection, process]) at.value = null;
+  });
 }
 
 /** Moves runs so that they lie on each other as was chosen. */
@@ -126,33 +136,32 @@ function Difference(): ComponentChildren {
   if (fetched.error.value) return <p class="problem" role="alert">{fetched.error.value}</p>;
   if (!rows) return <p class="hint">…</p>;
   return (
-    <div class="difference">
+    <div class="difference" tabIndex={0} role="region" aria-label="Differences of the runs">
       <table>
-        <thead><tr><th /><th class="number" scope="col">A {names[0]}</th>{names.slice(1).map((name, at) => <th class="number" scope="colgroup" colSpan={2} key={name}>{letter(at + 1)} {name}</th>)}</tr></thead>
+        <thead><tr><th />{rows.map((row) => <th class="number" scope="col" key={row.name}>{row.name}</th>)}</tr></thead>
         <tbody>
-          {rows.map((row) => {
-            const scale = scaleFor(row.unit, Math.max(0, ...row.values.map((value) => Math.abs(value ?? 0))));
-            const say = (value: number | null): string => (value === null ? ABSENT : row.unit === 'seconds' || row.unit === 'count' ? amount(value, row.unit) : `${inScale(value, scale)} ${scale.unit}`.trim());
-            const first = row.values[0] ?? null;
-            return (
-              <tr key={row.name}>
-                <th scope="row">{row.name}</th>
-                <td class="number">{say(first)}</td>
-                {row.values.slice(1).map((value, at) => {
-                  const by = relative(first, value);
-                  return (
-                    <>
-                      <td class="number" key={`v${at}`}>{say(value)}</td>
-                      <td class="number by" key={`d${at}`}>{by === null ? '' : Math.abs(by) < 0.0005 ? '=' : `${by > 0 ? '+' : '−'}${number(Math.abs(by) * 100)} %`}</td>
-                    </>
-                  );
-                })}
-              </tr>
-            );
-          })}
+          {names.map((name, at) => (
+            <tr key={runIds.value[at]}>
+              <th scope="row"><b class="run-letter">{letter(at)}</b> {name}</th>
+              {rows.map((row) => <Cell key={row.name} row={row} at={at} />)}
+            </tr>
+          ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** A figure of a run, and how far it is from that of the first. */
+function Cell({ row, at }: { row: DifferenceRow; at: number }): ComponentChildren {
+  const scale = scaleFor(row.unit, Math.max(0, ...row.values.map((value) => Math.abs(value ?? 0))));
+  const value = row.values[at] ?? null;
+  const by = at === 0 ? null : relative(row.values[0] ?? null, value);
+  return (
+    <td class="number">
+      {value === null ? ABSENT : row.unit === 'seconds' || row.unit === 'count' ? amount(value, row.unit) : `${inScale(value, scale)} ${scale.unit}`.trim()}
+      {by === null ? null : <> <span class="by">{Math.abs(by) < 0.0005 ? '=' : by >= 10 ? `×${number(by + 1)}` : `${by > 0 ? '+' : '−'}${number(Math.abs(by) * 100)} %`}</span></>}
+    </td>
   );
 }
 

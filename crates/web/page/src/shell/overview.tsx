@@ -1,80 +1,104 @@
 // The whole run with a brush: what is looked at, to be moved and widened. It stays at the bottom of the window.
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { Frame } from '../api.ts';
+import type { Frame, Line, Run, Spec } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { width } from '../charts/surface.tsx';
-import { cursor, dark, moment, resetView, run, selection, setView, shownRuns, source, view, whole, zoneName } from '../state.ts';
+import { cursor, dark, letter, moment, resetView, run, selection, setView, shownRuns, source, view, whole, zoneName } from '../state.ts';
+import type { Shown } from '../state.ts';
 import { SHORTEST, clock, dateAndClock, within, zoomed } from '../time.ts';
 import type { Stretch } from '../time.ts';
 
+/** Of one run; of several each has a strip. */
 const HEIGHT = 36;
+const STRIP = 18;
 /** Of a run that grows the curve of all of it is asked for again when it grew by this part. */
 const STEP = 1 / 200;
 
+/** What the curve of all of it is of: what matters most, or of a file of other things the first of them. */
+function headline({ cards, panels }: Run): { title: string; spec: Spec } | null {
+  const [first] = panels;
+  return cards[0] ?? (first?.specs[0] ? { title: first.title, spec: first.specs[0] } : null);
+}
+
+type Asked = Pick<Shown, 'id' | 'offset'> & { from: number; to: number; spec: Spec };
+
 export function Overview() {
-  const seen = useSignal<Stretch | null>(null);
-  const { value } = useFetched<Frame>(() => {
-    const shown = shownRuns.value[0];
+  const seen = useSignal<readonly Asked[]>([]);
+  const { value } = useFetched<{ id: string; frame: Frame }[]>(() => {
     const pixels = width.value;
-    if (!shown || pixels < 2 || !shown.run.cards[0]) return null;
-    const now = { from: shown.run.from, to: Math.max(shown.to, shown.run.from + 1000) };
+    const asked = shownRuns.value.flatMap(({ id, run, offset, to }): Asked[] => {
+      const spec = headline(run)?.spec;
+      return spec ? [{ id, offset, from: run.from, to: Math.max(to, run.from + 1000), spec }] : [];
+    });
+    if (pixels < 2 || asked.length === 0) return null;
     const before = seen.peek();
-    if (before && before.from === now.from && now.to - before.to < (before.to - before.from) * STEP && value.peek()) return null;
-    seen.value = now;
+    const isAsNow = (now: Asked, at: number): boolean => before[at]?.id === now.id && before[at].from === now.from && now.to - before[at].to < (before[at].to - before[at].from) * STEP;
+    if (value.peek() && before.length === asked.length && asked.every(isAsNow)) return null;
+    seen.value = asked;
     const at = source.value;
-    const query = { ...now, buckets: pixels, specs: [shown.run.cards[0].spec] };
-    return (abort) => at.frame(shown.id, query, abort);
+    return (abort) => Promise.all(asked.map(async ({ id, from, to, spec }) => ({ id, frame: await at.frame(id, { from, to, buckets: pixels, specs: [spec] }, abort) })));
   }, [], 200);
   if (!run.value) return null;
   const all = whole.value;
-  const title = run.value.cards[0]?.title ?? '';
+  const title = headline(run.value)?.title ?? '';
+  const runs = shownRuns.value;
+  const height = runs.length > 1 ? STRIP * runs.length : HEIGHT;
+  const curves = runs.flatMap(({ id, offset }, place): Strip[] => {
+    const line = value.value?.find((each) => each.id === id)?.frame.lines[0];
+    return line ? [{ line, offset, place }] : [];
+  });
   return (
-    <section class="overview" aria-label="The whole run">
+    <section class="overview" aria-label={runs.length > 1 ? 'All of the runs' : 'The whole run'}>
       <div class="time-row">
-        <div class="gutter"><span>{title}</span></div>
-        <Brush all={all}><Curve frame={value.value} all={all} offset={shownRuns.value[0]?.offset ?? 0} /></Brush>
+        <div class={`gutter${runs.length > 1 ? ' of-several' : ''}`} title={title}>{runs.length > 1 ? runs.map(({ id }, place) => <b key={id} class="run-letter">{letter(place)}</b>) : <span>{title}</span>}</div>
+        <Brush all={all} height={height}><Curves strips={curves} places={runs.length} height={height} all={all} /></Brush>
         <div class="side overview-says"><span>{dateAndClock(all.from, zoneName.value)}</span><span>to {dateAndClock(all.to, zoneName.value)}</span></div>
       </div>
     </section>
   );
 }
 
-function Curve({ frame, all, offset }: { frame: Frame | null; all: Stretch; offset: number }) {
+interface Strip { line: Line; offset: number; place: number }
+
+function Curves({ strips, places, height, all }: { strips: Strip[]; places: number; height: number; all: Stretch }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const wide = width.value;
   const isDark = dark.value;
   useEffect(() => {
     const context = canvas.current?.getContext('2d');
-    const line = frame?.lines[0];
-    if (!context || !line || wide < 2) return;
+    if (!context || wide < 2) return;
     const ratio = devicePixelRatio || 1;
     context.canvas.width = Math.round(wide * ratio);
-    context.canvas.height = HEIGHT * ratio;
+    context.canvas.height = height * ratio;
     context.scale(ratio, ratio);
-    const values = line.max ?? line.mean;
-    let highest = 0;
-    for (const value of values) if (value > highest) highest = value;
     const style = getComputedStyle(document.documentElement);
-    const draw = (column: ArrayLike<number>, fill: string): void => {
-      context.fillStyle = fill;
-      for (let place = 0; place < line.x.length; place += 1) {
-        if (Number.isNaN(column[place]!)) continue;
-        const left = ((line.x[place]! + offset - all.from) / (all.to - all.from)) * wide;
-        const next = place + 1 < line.x.length ? ((line.x[place + 1]! + offset - all.from) / (all.to - all.from)) * wide : left + 1;
-        const tall = highest > 0 ? (column[place]! / highest) * (HEIGHT - 6) : 0;
-        context.fillRect(left, HEIGHT - 1 - tall, Math.max(1, next - left), tall + 1);
-      }
-    };
-    draw(values, style.getPropertyValue('--overview-peak'));
-    draw(line.mean, style.getPropertyValue('--overview-mean'));
-  }, [frame, all.from, all.to, wide, isDark, offset]);
-  return <canvas ref={canvas} class="overview-curve" aria-hidden="true" style={{ height: `${HEIGHT}px` }} />;
+    // All runs by one height, so that they can be compared.
+    let highest = 0;
+    for (const { line } of strips) for (const value of line.max ?? line.mean) if (value > highest) highest = value;
+    const tall = height / places;
+    for (const { line, offset, place: at } of strips) {
+      const foot = (at + 1) * tall;
+      const draw = (column: ArrayLike<number>, fill: string): void => {
+        context.fillStyle = fill;
+        for (let place = 0; place < line.x.length; place += 1) {
+          if (Number.isNaN(column[place]!)) continue;
+          const left = ((line.x[place]! + offset - all.from) / (all.to - all.from)) * wide;
+          const next = place + 1 < line.x.length ? ((line.x[place + 1]! + offset - all.from) / (all.to - all.from)) * wide : left + 1;
+          const high = highest > 0 ? (column[place]! / highest) * (tall - (places > 1 ? 3 : 6)) : 0;
+          context.fillRect(left, foot - 1 - high, Math.max(1, next - left), high + 1);
+        }
+      };
+      draw(line.max ?? line.mean, style.getPropertyValue('--overview-peak'));
+      draw(line.mean, style.getPropertyValue('--overview-mean'));
+    }
+  }, [strips.map(({ line }) => line), strips.map(({ offset, place }) => `${offset}.${place}`).join(), places, height, all.from, all.to, wide, isDark].flat());
+  return <canvas ref={canvas} class="overview-curve" aria-hidden="true" style={{ height: `${height}px` }} />;
 }
 
 type Grip = 'from' | 'to' | 'move' | 'new';
 
-function Brush({ all, children }: { all: Stretch; children: preact.ComponentChildren }) {
+function Brush({ all, height, children }: { all: Stretch; height: number; children: preact.ComponentChildren }) {
   const element = useRef<HTMLDivElement>(null);
   const at = (clientX: number): number => {
     const box = element.current!.getBoundingClientRect();
@@ -146,7 +170,7 @@ function Brush({ all, children }: { all: Stretch; children: preact.ComponentChil
     />
   );
   return (
-    <div ref={element} class="brush" style={{ height: `${HEIGHT}px` }} onPointerDown={press} onDblClick={resetView} title={`${clock(now.from, zoneName.value)} to ${clock(now.to, zoneName.value)}`}>
+    <div ref={element} class="brush" style={{ height: `${height}px` }} onPointerDown={press} onDblClick={resetView} title={`${clock(now.from, zoneName.value)} to ${clock(now.to, zoneName.value)}`}>
       {children}
       {partial && <i class="brush-out" style={{ left: 0, width: place(now.from) }} />}
       {partial && <i class="brush-out" style={{ left: place(now.to), right: 0 }} />}

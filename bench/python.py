@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """What the Python package costs: a span with nobody listening and with a recorder, and a job recorded from within, beside other recorders.
 
-    python/build --into target/python-bench && target/python-bench/bin/python -m pip install -q -r bench/python-requirements.txt
-    target/python-bench/bin/python bench/python.py
+    python/build --into target/python-bench
+    CFLAGS='-Wno-unused-variable -Wno-use-after-free' target/python-bench/bin/python -m pip install -q -r bench/python-requirements.txt
+    target/python-bench/bin/python bench/python.py [ROUNDS]
+
+(pymemtrace is compiled here, takes each warning for an error, and has some.)
 """
 
 import os

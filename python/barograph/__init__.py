@@ -66,6 +66,6 @@ __all__ = [
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """What ``%load_ext barograph`` calls: adds ``%barograph`` and ``%%barograph``."""
-    from ._ipython import Magic
+    from ._ipython import load
 
-    shell.register_magics(Magic)
+    load(shell)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import html
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ _LISTED = 10
 
 
 @magics_class
-class Magic(Magics):
+class Barograph(Magics):
     """The magic."""
 
     @magic_arguments()
@@ -37,24 +38,53 @@ class Magic(Magics):
     def barograph(self, line: str, cell: str | None = None) -> None:
         """Records the cell, or the statement of the line, and shows what it cost."""
         said = parse_argstring(self.barograph, line)
-        code = cell if cell is not None else " ".join(said.statement)
-        shell = self.shell
-        if shell is None:
-            return
-        folder = None if said.output else tempfile.mkdtemp(prefix="barograph-")
-        try:
-            recorder = record(said.output or Path(folder or "", "cell.baro"), interval=said.interval)
-            with recorder:
-                with span("cell") as whole:
-                    result = shell.run_cell(code)
+        shell: Any = self.shell
+        with _recorded(said) as tell:
+            tell(shell.run_cell(cell if cell is not None else " ".join(said.statement)))
+
+    async def awaiting(self, line: str, cell: str) -> None:
+        """The same for a cell with ``await`` in it, which only the loop that runs in the kernel can run."""
+        shell: Any = self.shell
+        with _recorded(parse_argstring(self.barograph, line)) as tell:
+            tell(await shell.run_cell_async(cell, transformed_cell=shell.transform_cell(cell)))
+
+
+def load(shell: Any) -> None:
+    """Adds the magics to a shell."""
+    shell.register_magics(Barograph)
+
+    def awaiting(lines: list[str]) -> list[str]:
+        """A cell magic is called as a function is, where nothing can be awaited: such a cell becomes an ``await`` itself."""
+        first, *rest = lines or [""]
+        cell = "".join(rest)
+        if first.split()[:1] != ["%%barograph"] or not shell.should_run_async(cell, transformed_cell=shell.transform_cell(cell)):
+            return lines
+        line = first.strip()[len("%%barograph") :].strip()
+        return [f"await get_ipython().magics_manager.registry['Barograph'].awaiting({line!r}, {cell!r})\n"]
+
+    shell.input_transformers_cleanup.append(awaiting)
+
+
+@contextmanager
+def _recorded(said: Any) -> Iterator[Callable[[Any], None]]:
+    """Records what is done within, and shows what it cost. What it gives takes what IPython says of how that went."""
+    folder = None if said.output else tempfile.mkdtemp(prefix="barograph-")
+    try:
+        recorder = record(said.output or Path(folder or "", "cell.baro"), interval=said.interval)
+        with recorder:
+            with span("cell") as whole:
+
+                def tell(result: Any) -> None:
                     failure = result.error_before_exec or result.error_in_exec
                     if failure is not None:
                         # IPython has shown it already, and goes on.
                         whole.__exit__(type(failure), failure, None)
-            display(Cost(recorder.recording, kept=said.output is not None))
-        finally:
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+
+                yield tell
+        display(Cost(recorder.recording, kept=said.output is not None))
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Cost:

@@ -23,8 +23,11 @@ _running: list[Recorder] = []
 #: What the environment said before the first of them began.
 _before: dict[str, str | None] = {}
 
-#: How long what was said last may take to arrive.
-_LAST_WORDS = 1.0
+#: How long what was said last may take to arrive: a recorder that has heard enough listens again within a second, if it is let run.
+_LAST_WORDS = 2.0
+
+#: The same where the recorder is in this process, and hears it in the end.
+_OWN_LAST_WORDS = 20.0
 
 
 class Recorder:
@@ -89,7 +92,7 @@ class Recorder:
             return
         try:
             if _running[-1] is self:
-                _native.flush(_LAST_WORDS)
+                _native.flush(_OWN_LAST_WORDS)
             session.stop()
         finally:
             _running.remove(self)
@@ -102,7 +105,7 @@ class Recorder:
 
     def snapshot_now(self) -> None:
         """Reads everything now; when it returns, whoever opens the recording sees that, and what was said before."""
-        _native.flush(_LAST_WORDS)
+        _native.flush(_OWN_LAST_WORDS)
         self._begun().snapshot_now()
 
     def wait(self, timeout: float | None = None) -> bool:

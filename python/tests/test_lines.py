@@ -10,54 +10,30 @@ import pytest
 
 import barograph
 from barograph._program import program
-from conftest import DEADLINE, only, python
+from conftest import ROOT, only, python
 
-JOB = """
-def cold(numbers):
-    total = 0
-    for number in numbers:
-        total += number
-    return total
+HOT = ROOT / "examples" / "jobs" / "hot.py"
 
-def hot(numbers):
-    total = 0
-    for number in numbers:
-        total += sum(digit * digit % 7 for digit in range(40))  # hot
-    return total
-
-def allocate(megabytes):
-    return b"x" * (megabytes << 20)  # allocating
-
-def main(rounds=2000, megabytes=300):
-    numbers, kept = list(range(300)), []
-    for round in range(rounds):
-        cold(numbers)
-        hot(numbers)
-        if round == rounds // 4:
-            kept.append(allocate(megabytes))
-    return kept
+#: The same, recorded from within.
+WITHIN = """
+import runpy, sys, barograph
+path, job = sys.argv[1:]
+del sys.argv[1:]
+with barograph.record(path, interval=0.1, lines=True):
+    runpy.run_path(job)
 """
 
 
 def line_of(remark):
-    return only(number for number, line in enumerate(JOB.splitlines(), 1) if line.endswith(f"# {remark}"))
+    return only(number for number, line in enumerate(HOT.read_text().splitlines(), 1) if line.endswith(f"# the {remark} line"))
 
 
-@pytest.fixture
-def job(tmp_path):
-    """The program as a module; run as a script it does its work, and within `record(...)` where it is given a recording."""
-    path = tmp_path / "job.py"
-    within = "import sys\nif sys.argv[1:]:\n    import barograph\n    with barograph.record(sys.argv[1], interval=0.1, lines=True):\n        kept = main()\n"
-    path.write_text(f"{JOB}\n{within}else:\n    kept = main()\n")
-    return path
-
-
-def found(recording, job):
+def found(recording):
     """What is known to be so is found to be so."""
     assert recording.facts["sources"]["lines"] == "ok"
     lines = recording.lines()
     assert lines.columns[:5] == ["file", "line", "function", "samples", "seconds"]
-    mine = {row["line"]: row for row in lines if pathlib.Path(row["file"]).name == job.name}
+    mine = {row["line"]: row for row in lines if pathlib.Path(row["file"]).name == HOT.name}
     hot, allocating = mine[line_of("hot")], mine[line_of("allocating")]
     # No clock is asked in the loop: on an overbooked machine a line with a system call looks dearer than it is.
     everything = sum(lines["cpu_seconds"])
@@ -66,17 +42,17 @@ def found(recording, job):
     assert hot["samples"] > 10
     assert 200e6 < allocating["resident_bytes"] < 400e6, allocating
     assert abs(hot["resident_bytes"]) < 60e6, hot
-    functions = {row["function"]: row for row in recording.lines(by="function") if pathlib.Path(row["file"]).name == job.name}
+    functions = {row["function"]: row for row in recording.lines(by="function") if pathlib.Path(row["file"]).name == HOT.name}
     assert functions["main"]["line"] is None
     # The rest is how Python begins.
     assert functions["main"]["total_cpu_seconds"] > 0.6 * everything > functions["main"]["cpu_seconds"] * 2
     return hot
 
 
-def test_from_within(job, tmp_path):
-    subprocess.run([sys.executable, job, tmp_path / "run"], check=True, timeout=DEADLINE)
+def test_from_within(tmp_path):
+    python(WITHIN, tmp_path / "run", HOT)
     recording = barograph.open(tmp_path / "run.baro")
-    hot = found(recording, job)
+    hot = found(recording)
     report = [program(), "report", "--lines", "--json", recording.path]
     said = json.loads(subprocess.run(report, capture_output=True, check=True).stdout)["lines"]["lines"][0]
     assert (said["line"], said["own"]["cpu_seconds"]) == (hot["line"], pytest.approx(hot["cpu_seconds"])), "the report says the same"
@@ -85,8 +61,8 @@ def test_from_within(job, tmp_path):
     assert len(recording["lines"]) >= sum(recording.lines()["samples"]), "the samples are there too"
 
 
-def test_from_outside(job, tmp_path):
-    found(barograph.run([sys.executable, job], tmp_path / "run", interval=0.1, lines=100).recording, job)
+def test_from_outside(tmp_path):
+    found(barograph.run([sys.executable, HOT], tmp_path / "run", interval=0.1, lines=100).recording)
 
 
 def test_attached(tmp_path):

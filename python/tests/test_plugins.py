@@ -81,6 +81,19 @@ def test_a_path_may_be_given(tmp_path):
     assert ended.returncode == 4 and "--barograph: " in ended.stderr
 
 
+def test_workers_of_xdist_say_which_test_they_run(tmp_path):
+    ended = pytest_of(tmp_path, "--barograph", "-n", "2")
+    assert ended.returncode == 1 and "1 failed, 6 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert "test_it.py::test_busy" in ended.stdout.partition("what tests cost")[2]
+    assert len(list(tmp_path.glob("*.baro"))) == 1, "the controller records, and no worker"
+    spans = by_name(barograph.open(tmp_path / "pytest.baro").spans())
+    assert len(spans) == 7 and all(only(of)["status"] in ("ok", "error") for of in spans.values())
+    assert len({only(of)["pid"] for of in spans.values()}) == 2
+    assert only(spans["test_it.py::test_busy"])["cpu_seconds"] >= 0.5
+    cases = list(xml.etree.ElementTree.parse(tmp_path / "out.xml").iter("testcase"))
+    assert len(cases) == 7 and all(case.findall("properties/property[@name='barograph.cpu_seconds']") for case in cases)
+
+
 @pytest.fixture(scope="module")
 def shell():
     from IPython.core.interactiveshell import InteractiveShell
@@ -165,3 +178,39 @@ def test_a_line_is_recorded_too(shell):
     assert shell.user_ns["number"] == 42
     assert "cell" in only(captured.outputs).data["text/plain"]
     assert not barograph.is_on()
+
+
+AWAITING = """%%barograph -i 0.05
+import asyncio, barograph
+@barograph.profile("waits")
+async def waits():
+    await asyncio.sleep(0.1)
+    return asyncio.get_running_loop() is loop
+assert await waits()
+"""
+
+
+def test_a_cell_of_a_real_kernel_may_await(tmp_path, monkeypatch):
+    """A kernel runs cells in a loop of its own, in which a magic that is called as a function could await nothing."""
+    from jupyter_client.manager import start_new_kernel
+
+    monkeypatch.chdir(tmp_path)
+    manager, client = start_new_kernel(startup_timeout=DEADLINE, kernel_name="python3")
+    try:
+
+        def done(code):
+            told = []
+            reply = client.execute_interactive(code, timeout=DEADLINE, output_hook=told.append)["content"]
+            return reply["status"], [message["content"]["data"] for message in told if message["msg_type"] == "display_data"]
+
+        assert done("%load_ext barograph\nimport asyncio\nloop = asyncio.get_running_loop()") == ("ok", [])
+        status, shown = done(AWAITING)
+        assert status == "ok"
+        assert [line.split("  ")[0].strip() for line in only(shown)["text/plain"].splitlines()[1:]] == ["cell", "waits"]
+        assert "<svg" in only(shown)["text/html"]
+        _, shown = done("%%barograph\nawait asyncio.sleep(0)\n1 / 0")
+        assert "cell (error)" in only(shown)["text/plain"]
+        assert done("%%barograph\nawaited = 1")[0] == "ok" and done("assert awaited == 1")[0] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

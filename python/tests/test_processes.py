@@ -121,7 +121,7 @@ def test_a_worker_that_dies_leaves_its_span_open(recorded, method, how):
         worker = multiprocessing.get_context(method).Process(target=dies, args=(how,))
         worker.start()
         worker.join()
-        time.sleep(0.7)
+        time.sleep(2)
     assert worker.exitcode == {"exit": 3, "kill": -signal.SIGKILL}[how]
     span = only(told().spans("dies"))
     assert (span["status"], span["pid"]) == ("open", worker.pid)

@@ -113,7 +113,7 @@ def test_an_exception_in_the_block_ends_the_recording(tmp_path):
 def test_force_replaces_and_duration_ends(tmp_path):
     with barograph.record(tmp_path / "run") as recorder:
         first = recorder.id
-    with barograph.record(tmp_path / "run", force=True, duration=0.3) as recorder:
+    with barograph.record(tmp_path / "run", force=True, duration=2) as recorder:
         assert recorder.path == tmp_path / "run.baro" and recorder.id != first
         assert not recorder.wait(0.0)
         assert recorder.wait(30)

@@ -40,7 +40,7 @@ pub use barograph_sources::{Choice, Fault};
 pub use barograph_store::{Facts, Frame, Query, State, Timeline, Totals};
 
 /// How long the end waits for what the program said last to be heard.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// Whom the macros speak to, if it is a recorder of this process.
 static LISTENER: Mutex<Option<String>> = Mutex::new(None);

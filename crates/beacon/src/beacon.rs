@@ -1,12 +1,15 @@
 //! A connection to a recorder, as one process has it: sends without ever waiting, and keeps what the socket has no room for, up to a limit.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, ErrorKind};
+use std::io::{self, IoSlice};
 use std::mem;
 use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::limits::DATAGRAM_BYTES;
 use crate::linux::{self, Usage};
@@ -51,6 +54,20 @@ struct Kept {
     sent: usize,
     /// How many bytes a thread has taken out to send them.
     taken: usize,
+    /// How many bytes ever waited.
+    ever: u64,
+}
+
+impl Kept {
+    /// Bytes that wait.
+    fn waiting(&self) -> usize {
+        self.lines.len() - self.sent + self.taken
+    }
+
+    /// Of the bytes that ever waited, how many do no longer.
+    fn gone(&self) -> u64 {
+        self.ever - self.waiting() as u64
+    }
 }
 
 impl Beacon {
@@ -112,7 +129,7 @@ impl Beacon {
         let mut line = Vec::with_capacity(256);
         message.write(&mut line);
         if !self.keeps.load(Ordering::Acquire) {
-            match self.try_send(&line) {
+            match self.try_send(&line, &[]) {
                 Sent::Kept => {}
                 sent => return sent,
             }
@@ -122,13 +139,14 @@ impl Beacon {
 
     fn keep(&self, line: &[u8]) -> Sent {
         let mut kept = self.kept();
-        if kept.lines.len() - kept.sent + kept.taken + line.len() > KEPT_BYTES {
+        if kept.waiting() + line.len() > KEPT_BYTES {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             drop(kept);
             self.send_kept();
             return Sent::Dropped;
         }
         kept.lines.extend_from_slice(line);
+        kept.ever += line.len() as u64;
         self.keeps.store(true, Ordering::Release);
         drop(kept);
         self.send_kept()
@@ -176,11 +194,21 @@ impl Beacon {
                 return outcome;
             }
         }
+        self.send_with_dropped(&[]);
+        Sent::Sent
+    }
+
+    /// Sends lines, and with them how many were dropped: who is killed amid a flood, or never lets it ebb, has told most of it.
+    fn send_with_dropped(&self, lines: &[u8]) -> Sent {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 && self.try_send(format!("{{\"dropped\":{dropped}}}\n").as_bytes()) != Sent::Sent {
+        if dropped == 0 {
+            return if lines.is_empty() { Sent::Sent } else { self.try_send(lines, &[]) };
+        }
+        let outcome = self.try_send(lines, format!("{{\"dropped\":{dropped}}}\n").as_bytes());
+        if outcome != Sent::Sent {
             self.dropped.fetch_add(dropped, Ordering::Relaxed);
         }
-        Sent::Sent
+        outcome
     }
 
     /// Sends lines, as many at once as a datagram should have, from a place on that moves with them.
@@ -188,8 +216,9 @@ impl Beacon {
         while *sent < lines.len() {
             let waiting = &lines[*sent..];
             let most = &waiting[..waiting.len().min(DATAGRAM_BYTES / 2)];
-            let end = most.iter().rposition(|byte| *byte == b'\n').map_or(waiting.len(), |newline| newline + 1);
-            match self.try_send(&waiting[..end]) {
+            let last = most.iter().rposition(|byte| *byte == b'\n').or_else(|| waiting.iter().position(|byte| *byte == b'\n'));
+            let end = last.map_or(waiting.len(), |newline| newline + 1);
+            match self.send_with_dropped(&waiting[..end]) {
                 Sent::Sent => *sent += end,
                 full => return full,
             }
@@ -197,32 +226,32 @@ impl Beacon {
         Sent::Sent
     }
 
-    fn try_send(&self, lines: &[u8]) -> Sent {
+    /// One datagram of two parts.
+    fn try_send(&self, lines: &[u8], more: &[u8]) -> Sent {
         loop {
-            match self.socket.send(lines) {
+            match sendmsg(&self.socket, &[IoSlice::new(lines), IoSlice::new(more)], &mut SendAncillaryBuffer::default(), SendFlags::empty()) {
                 Ok(_) => return Sent::Sent,
-                Err(error) => match error.kind() {
-                    ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock => return Sent::Kept,
-                    // A full table of buffers passes; all else does not.
-                    _ if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => return Sent::Kept,
-                    _ => {
-                        self.gone.store(true, Ordering::Relaxed);
-                        return Sent::NobodyThere;
-                    }
-                },
+                Err(Errno::INTR) => {}
+                // A full table of buffers passes; all else does not.
+                Err(Errno::AGAIN | Errno::NOBUFS) => return Sent::Kept,
+                Err(_) => {
+                    self.gone.store(true, Ordering::Relaxed);
+                    return Sent::NobodyThere;
+                }
             }
         }
     }
 
-    /// Waits until all that is kept is sent, for no longer than this. Returns whether it is.
+    /// Waits until all that is kept now is sent, for no longer than this; what other threads say meanwhile is not waited for. Returns whether it is.
     pub fn flush(&self, at_most: Duration) -> bool {
         let end = Instant::now() + at_most;
-        while self.keeps.load(Ordering::Acquire) || self.dropped.load(Ordering::Relaxed) > 0 {
-            if self.send_kept() == Sent::NobodyThere {
-                return false;
-            }
-            if Instant::now() >= end {
+        let (until, waits) = {
+            let kept = self.kept();
+            (kept.ever, kept.waiting() > 0)
+        };
+        // Drops are told with whatever is sent.
+        while self.kept().gone() < until || !waits && self.dropped.load(Ordering::Relaxed) > 0 {
+            if self.send_kept() == Sent::NobodyThere || Instant::now() >= end {
                 return false;
             }
             if self.keeps.load(Ordering::Acquire) {

@@ -1,6 +1,7 @@
 //! The folders in which recorders listen, and who listens there.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -43,11 +44,12 @@ pub fn listening() -> Vec<(String, Address)> {
     for entry in folders().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
         let name = entry.file_name();
         let Some(id) = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) else { continue };
-        if UnixDatagram::unbound().and_then(|socket| socket.connect(entry.path())).is_ok() {
-            found.push((id.to_owned(), Address::Path(entry.path())));
-        } else {
+        match UnixDatagram::unbound().and_then(|socket| socket.connect(entry.path())) {
+            Ok(()) => found.push((id.to_owned(), Address::Path(entry.path()))),
             // A recorder that is just beginning has bound its socket under this name already, so nobody is robbed.
-            let _ = fs::remove_file(entry.path());
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => drop(fs::remove_file(entry.path())),
+            // That we have no descriptor left, say, tells nothing of who listens.
+            Err(_) => {}
         }
     }
     found

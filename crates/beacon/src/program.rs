@@ -17,7 +17,7 @@ static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// The longest that the end of a program is held up so that what it said last is heard: a recorder that has heard enough, or is not let run, listens again
 /// within a second.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What was connected last. Without a lock, as a fork(2) may come at any moment, and the child must not wait for a thread that it has not.
 static SHARED: AtomicPtr<Connection> = AtomicPtr::new(ptr::null_mut());

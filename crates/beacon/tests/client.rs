@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use barograph_beacon::{Address, BEACON_VARIABLE, Beacon, DATAGRAM_BYTES, Message, SPAN_VARIABLE, Sent, SpanId, Status, Value, What};
@@ -201,4 +202,44 @@ fn a_program_finds_its_recorder_and_so_does_its_child_after_fork() {
     assert!(number(1, "process_cpu") < number(0, "process_cpu"), "{lines:#?}");
     assert!(number(1, "cpu") <= number(2, "cpu") && number(1, "t") <= number(2, "t"));
     assert!(lines[4].contains("\"status\":\"error\",\"detail\":\"why \\\"not\\\"\""), "{}", lines[4]);
+}
+
+#[test]
+fn what_was_dropped_is_told_before_all_that_waits_is_sent() {
+    let place = Place::new();
+    let beacon = Beacon::connect(&place.address).unwrap();
+    let mut dropped = 0;
+    while dropped < 1000 {
+        dropped += u64::from(mark(&beacon, "m") == Sent::Dropped);
+    }
+    place.lines();
+    // There is room for some of what waits, and not for all of it.
+    assert!(!beacon.flush(Duration::ZERO));
+    let told: Vec<String> = place.lines().into_iter().filter(|line| line.contains("dropped")).collect();
+    assert_eq!(told, [format!("{{\"dropped\":{dropped}}}")]);
+}
+
+#[test]
+fn who_waits_is_not_held_up_by_what_others_say_meanwhile() {
+    let place = Place::new();
+    let beacon = Beacon::connect(&place.address).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                mark(&beacon, "again");
+            }
+        });
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                // Always slower than who speaks.
+                let _ = place.socket.recv(&mut [0; 64]);
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        });
+        while mark(&beacon, "full") != Sent::Dropped {}
+        let is_sent = beacon.flush(Duration::from_secs(60));
+        over.store(true, Ordering::Relaxed);
+        assert!(is_sent);
+    });
 }

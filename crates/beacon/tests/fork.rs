@@ -36,6 +36,6 @@ fn what_a_parent_has_kept_is_not_sent_by_its_child_as_well() {
         }
         text
     });
-    assert!(flush(Duration::from_secs(30)));
+    assert!(flush(Duration::from_secs(120)));
     assert_eq!(reader.join().unwrap().lines().count(), COUNT);
 }

@@ -35,7 +35,7 @@ fn what_many_threads_say_is_kept_while_there_is_room() {
         }
         text
     });
-    assert!(beacon.flush(Duration::from_secs(30)));
+    assert!(beacon.flush(Duration::from_secs(120)));
     let text = reader.join().unwrap();
     for number in 0..THREADS {
         let said: Vec<&str> = text.lines().filter(|line| line.starts_with(&format!("{{\"mark\":\"{number} "))).collect();

@@ -11,6 +11,7 @@ use std::path::Path;
 use barograph_formats::{Format, Options};
 use barograph_model::{Described, Events, Field, Gauge, Gauges, Level, Moment, Physical, Row, Rows, Seconds, Sink, SpanEdges, Text};
 use barograph_session::time::duration;
+use barograph_session::{Condition, import};
 use barograph_sources::{Choice, Cores, Cpu, Disk, Job, Memory, Network, Own, Pressure, Process, ProcessMemory, Processes};
 use barograph_store::{FACTS_FILE, Facts, Recording, SpanQuery, Timeline};
 use clap::Parser;
@@ -21,7 +22,7 @@ use crate::words::{Reference, Window, moment, shown};
 use crate::{export, ls, report};
 
 /// Lines of text: the name of a zone, two moments that a recording may have begun and ended at, and what was typed: as a time, a length of time, an
-/// end, a choice of processes, and as the arguments of the program.
+/// end, a choice of processes, a condition, and as the arguments of the program; all of it as a file of events.
 pub fn words(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let mut lines = text.lines();
@@ -48,8 +49,15 @@ pub fn words(input: &[u8]) {
         if let Ok(choice) = word.parse::<Choice>() {
             assert_eq!(choice.to_string().parse::<Choice>().unwrap().to_string(), choice.to_string());
         }
+        if let Ok(condition) = word.parse::<Condition>() {
+            assert_eq!(condition.to_string().parse(), Ok(condition));
+        }
         Format::of_path(Path::new(word));
     }
+    let imported = import(typed.join("\n").as_bytes(), &context);
+    assert!(imported.events.iter().all(|event| (start..=end).contains(&event.utc_nanos) && !event.name.trim().is_empty()), "{imported:?}");
+    assert!(imported.events.iter().filter_map(|event| event.duration_seconds).all(|seconds| (0.0..=f64::MAX).contains(&seconds)), "{imported:?}");
+    assert!(imported.events.len() + imported.outside.len() + imported.wrong.len() <= typed.len(), "{imported:?}");
     let _ = Window { from: typed.first().map(|&word| word.to_owned()), to: typed.last().map(|&word| word.to_owned()), tz: None }.ends(&context);
     let _ = crate::Arguments::try_parse_from(["barograph"].into_iter().chain(typed));
 }

@@ -2,10 +2,16 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use barograph_formats::{AsRecording, as_recording};
+use barograph_formats::{AsRecording, as_recording, leave_nothing};
+use barograph_session::is_ignored;
 use barograph_store::Timeline;
 use clap::Args;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::human;
 
@@ -17,9 +23,41 @@ pub(crate) struct FileZone {
     pub(crate) zone: Option<String>,
 }
 
-/// Opens it. What is returned must live as long as its folder is read.
+/// Opens it. What is returned must live as long as its folder is read. From the first file on, a signal that ends us leaves nothing of what was made of it.
 pub(crate) fn open(path: &Path, zone: &FileZone) -> anyhow::Result<AsRecording> {
+    if path.is_file() {
+        tidy_at_signals()?;
+    }
     Ok(as_recording(path, zone.zone.as_deref())?)
+}
+
+/// Who hears signals for us, once a file has been opened.
+static HEARING: Mutex<Option<Handle>> = Mutex::new(None);
+
+/// Hears the signals that end a program, unless whoever started us wants them to be ignored.
+fn tidy_at_signals() -> io::Result<()> {
+    let mut hearing = HEARING.lock().unwrap_or_else(PoisonError::into_inner);
+    if hearing.is_some() {
+        return Ok(());
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)))?;
+    *hearing = Some(signals.handle());
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in &mut signals {
+            leave_nothing();
+            // Should that not be possible, an ordinary end has to do.
+            let _ = emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
+}
+
+/// From now on somebody else hears them, who lets go of what was opened before the program ends.
+#[cfg(any(feature = "top", feature = "web"))]
+pub(crate) fn leave_signals() {
+    if let Some(hearing) = HEARING.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        hearing.close();
+    }
 }
 
 /// Says on stderr what had to be assumed about a file, for a command that does not show the notices of what it opens.

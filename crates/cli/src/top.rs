@@ -7,7 +7,7 @@ use std::time::Duration;
 use barograph_top::Settings;
 use clap::Args;
 
-use crate::open::{FileZone, open};
+use crate::open::{FileZone, leave_signals, open};
 use crate::options::parse_interval;
 use crate::paint::Paint;
 use crate::words::{Reference, Window, moment};
@@ -52,6 +52,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         let reference = Reference { zone: of_words.clone(), start, end, now };
         moment(words, &reference).map_err(|error| error.to_string())
     };
+    leave_signals();
     let ended = barograph_top::run(Settings {
         recording: opened.as_ref().map(|opened| opened.folder().to_owned()),
         interval: args.interval,

@@ -13,7 +13,7 @@ use barograph_web::{DEFAULT_PORT, Options, Server};
 use clap::Args;
 use serde_json::json;
 
-use crate::open::{FileZone, open};
+use crate::open::{FileZone, leave_signals, open};
 
 /// Look at recordings, and at this machine as it is now, in a browser.
 #[derive(Args, Debug)]
@@ -55,6 +55,7 @@ pub(crate) fn run(args: &ViewArgs) -> anyhow::Result<ExitCode> {
     let opened = args.paths.iter().map(|path| opened(path, &args.file_zone)).collect::<anyhow::Result<Vec<_>>>()?;
     let given = if opened.is_empty() { vec![default_folder()] } else { opened.iter().map(|opened| opened.folder().to_owned()).collect() };
     let server = Server::bind(Options { paths: given, bind: args.bind, port: args.port, read_only: args.read_only })?;
+    leave_signals();
     let address = server.address();
     if args.json {
         let line = json!({ "url": server.url(), "port": address.port(), "token": server.token(), "pid": std::process::id() });

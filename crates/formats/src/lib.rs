@@ -19,4 +19,4 @@ pub use arrow_array::RecordBatch;
 pub use arrow_schema::SchemaRef;
 pub use error::Error;
 pub use format::{Exporter, Format, Options, Output};
-pub use read::{AsRecording, ReadError, as_recording};
+pub use read::{AsRecording, ReadError, as_recording, leave_nothing};

@@ -4,7 +4,10 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use barograph_formats::{AsRecording, Format, Options, as_recording};
 use barograph_model::{Batch, Described, Events, Moment, Physical, Sink, Table};
 use barograph_sources::{Cpu, Disk, Job, Memory, Network, Process};
@@ -383,6 +386,54 @@ fn marks_that_were_exported_are_events_again() {
     assert_eq!(timeline.tables().unwrap()[0].name, Events::TABLE.name);
     let column = |index: usize| Events::TABLE.metrics[index].column();
     assert_eq!(frame.texts(&column(Events::name.index())), [Some("begin of it"), Some("end")]);
+}
+
+#[test]
+fn arrow_files_may_be_compressed() {
+    // As pyarrow and pandas write Feather unless told otherwise.
+    for kind in [arrow_ipc::CompressionType::LZ4_FRAME, arrow_ipc::CompressionType::ZSTD] {
+        let (folder, path) = file("packed.feather", "");
+        let time = TimestampMillisecondArray::from_iter_values((0..5000).map(|row| 1_795_166_400_000 + row * 1000)).with_timezone("UTC");
+        let rain = Float64Array::from_iter_values((0..5000).map(|row| f64::from(row % 7)));
+        let batch = RecordBatch::try_from_iter([("time", Arc::new(time) as ArrayRef), ("rain", Arc::new(rain))]).unwrap();
+        let options = IpcWriteOptions::default().try_with_compression(Some(kind)).unwrap();
+        let mut writer = FileWriter::try_new_with_options(File::create(&path).unwrap(), &batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let recording = as_recording(&path, None).unwrap();
+        let timeline = Timeline::open(&recording).unwrap();
+        let rows = timeline.frame("packed", &Query::all()).unwrap();
+        assert_eq!((rows.len(), rows.numbers("rain")[4999]), (5000, 1.0), "{kind:?}");
+        // The column of times says that it is longer than any memory: nobody asks for that.
+        let mut bytes = fs::read(&path).unwrap();
+        let length = (5000_i64 * 8).to_le_bytes();
+        let packed: Vec<usize> = (0..bytes.len() - 8).filter(|&at| bytes[at..at + 8] == length).collect();
+        assert!(packed.len() >= 2, "{kind:?}");
+        for at in packed {
+            bytes[at..at + 8].copy_from_slice(&(1_i64 << 46).to_le_bytes());
+        }
+        drop(folder);
+        assert!(refused("packed.feather", bytes).contains("than fits into memory"), "{kind:?}");
+    }
+}
+
+#[test]
+fn rows_of_several_things_at_a_time_have_no_rates() {
+    let text = |hosts: &[&str]| {
+        let mut text = "time,host,requests_total,load\n".to_owned();
+        for second in 0..30 {
+            for (place, host) in hosts.iter().enumerate() {
+                text += &format!("2026-11-20T09:20:{second:02}Z,{host},{},0.5\n", 1000 * place + second);
+            }
+        }
+        text
+    };
+    for (hosts, kind, noticed) in [(&["a"][..], "counter", vec![]), (&["a", "b", "c"], "gauge", vec![("rows_of_several", 60)])] {
+        let (timeline, frame, recording) = opened("hosts.csv", text(hosts), None);
+        let field = frame.fields().into_iter().find(|field| field.name == "requests_total").unwrap();
+        assert_eq!((field.kind.as_str(), noted(&recording)), (kind, noticed), "{hosts:?}");
+        assert_eq!(timeline.facts().notices.iter().any(|notice| notice.detail.contains("no rates of requests_total")), hosts.len() > 1);
+    }
 }
 
 #[test]

@@ -24,12 +24,12 @@ pub use rate::{Rate, Sample, rate};
 pub use schema::{markdown, schema_text};
 pub use setup::Setup;
 pub use sink::Sink;
-pub use table::{Described, Metric, Table};
+pub use table::{Described, Metric, Table, Whole};
 pub use words::Words;
 
 /// What the [`table!`] macro needs from here, and nobody else.
 #[doc(hidden)]
 pub mod macro_support {
     pub use crate::kind::{Declared, Field};
-    pub use crate::table::{Described, Metric, Table};
+    pub use crate::table::{Described, Metric, Table, Whole};
 }

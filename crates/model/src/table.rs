@@ -51,6 +51,8 @@ pub struct Table {
     pub keys: usize,
     /// The column, if any, that says by 1 or 0 whether a row counts towards the machine's sum.
     pub counted: Option<&'static str>,
+    /// The counters, if any, between which a whole is shared out.
+    pub whole: Option<Whole>,
     /// Its columns in order, keys first. Times come before them in every table.
     pub metrics: &'static [Metric],
 }
@@ -70,6 +72,16 @@ impl Table {
     pub fn key_metrics(&self) -> &'static [Metric] {
         &self.metrics[..self.keys]
     }
+}
+
+/// Counters of one row that share out a whole between them: they grow by all of it together, such as the time of a core by what the core did. The kernel
+/// counts some in ticks, so that over a short time they grow by more or less than a clock says; shares of what they grew by are never more than the whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole {
+    /// The places of these metrics. Other counters of the table in the same unit are parts of them.
+    pub parts: &'static [usize],
+    /// The place of the metric that says what the whole is worth; without one it is 1.
+    pub worth: Option<usize>,
 }
 
 /// A type that stands for a declared table.
@@ -104,7 +116,7 @@ pub trait Described {
 macro_rules! table {
     (
         $(#[doc = $doc:literal])+
-        $vis:vis $Table:ident = $name:literal in $origin:literal $(counted by $counted:ident)? {
+        $vis:vis $Table:ident = $name:literal in $origin:literal $(counted by $counted:ident)? $(whole of ($($part:ident)+) $(worth $worth:ident)?)? {
             $(key { $( $(#[doc = $key_doc:literal])+ $key:ident: $Key:ty = $key_origin:literal, )+ })?
             $( $(#[doc = $field_doc:literal])+ $field:ident: $Kind:ty = $field_origin:literal, )*
         }
@@ -138,6 +150,7 @@ macro_rules! table {
                     origin: $origin,
                     keys: $crate::table!(@count $($($key)+)?),
                     counted: $crate::table!(@counted $($counted)?),
+                    whole: $crate::table!(@whole $(($(Place::$part as usize),+) $(Place::$worth as usize)?)?),
                     metrics: &[
                         $($($crate::table!(@metric $name, $key, $Key, $key_origin, $($key_doc)+),)+)?
                         $($crate::table!(@metric $name, $field, $Kind, $field_origin, $($field_doc)+),)*
@@ -159,6 +172,9 @@ macro_rules! table {
     };
     (@count) => { 0 };
     (@count $first:ident $($rest:ident)*) => { 1 + $crate::table!(@count $($rest)*) };
+    (@whole) => { None };
+    (@whole ($($part:expr),+)) => { Some($crate::macro_support::Whole { parts: &[$($part),+], worth: None }) };
+    (@whole ($($part:expr),+) $worth:expr) => { Some($crate::macro_support::Whole { parts: &[$($part),+], worth: Some($worth) }) };
     (@counted) => { None };
     (@counted $counted:ident) => { Some(stringify!($counted)) };
 }

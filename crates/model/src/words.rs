@@ -9,11 +9,21 @@ pub struct Words {
     list: Vec<Box<str>>,
     index: HashMap<Box<str>, u32>,
     bytes: usize,
+    /// The number that was asked for last: in most columns the next row has the same text.
+    last: u32,
 }
 
 impl Words {
     /// The number of this text, which is added if it is new. Bytes that are not UTF-8 become `\xNN`, so that nothing is lost.
     pub fn intern(&mut self, text: &[u8]) -> u32 {
+        if self.get(self.last).is_some_and(|last| last.as_bytes() == text) {
+            return self.last;
+        }
+        self.last = self.find_or_add(text);
+        self.last
+    }
+
+    fn find_or_add(&mut self, text: &[u8]) -> u32 {
         let text = match std::str::from_utf8(text) {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => Cow::Owned(escape_invalid(text)),

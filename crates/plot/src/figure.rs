@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::colours::{Hues, Ink, Rgb, Theme};
 use crate::font;
 use crate::marks;
-use crate::panel::{Content, Drawn, Plane, hatch};
+use crate::panel::{Content, Drawn, Hole, Plane, hatch, quiet};
 use crate::scale;
 use crate::shape::{Anchor, Area, Figure, Part, Shape, Stroke, Text};
 use crate::size::Size;
@@ -186,7 +186,7 @@ impl<'a> Draft<'a> {
                         content.lines = order.into_iter().map(|place| content.lines[place].clone()).collect();
                     }
                     content.total = shown.total;
-                    content.gaps = shown.lines.gaps.iter().map(|gap| (gap.from - run.start, gap.to - run.start)).collect();
+                    content.gaps = holes(shown, run, None).collect();
                 }
             }
         }
@@ -205,6 +205,7 @@ impl<'a> Draft<'a> {
             None => shown.lines.lines.iter().take(DASHES.len()).collect(),
         };
         let alone = lines.len() == 1;
+        content.gaps.extend(holes(shown, run, Some((colour, number))));
         for (place, line) in lines.into_iter().enumerate() {
             let label = if alone { run.name.clone() } else { format!("{} · {}", run.name, line.label) };
             let mut drawn = Drawn::new(line, label, run.start, colour);
@@ -525,7 +526,7 @@ impl<'a> Draft<'a> {
         content.draw(Part::Plot(number), &plane, self.ink, size * 0.94, &mut shapes);
         self.out.append(&mut shapes);
         if content.is_empty() {
-            hatch(area, self.ink, Part::Plot(number), &mut self.out);
+            hatch(area, quiet(self.ink), 0, Part::Plot(number), &mut self.out);
             let text = Text {
                 anchor: Anchor::Middle,
                 colour: self.ink.dim,
@@ -735,4 +736,10 @@ impl<'a> Draft<'a> {
         };
         contents.iter().map(|content| format!("{}: {}.", content.title, lines(content))).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Where a run has no data.
+fn holes<'a>(shown: &'a Shown, run: &Run, whose: Option<(Rgb, usize)>) -> impl Iterator<Item = Hole> + use<'a> {
+    let start = run.start;
+    shown.lines.gaps.iter().map(move |gap| Hole { from: gap.from - start, to: gap.to - start, run: whose })
 }

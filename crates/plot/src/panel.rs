@@ -38,6 +38,15 @@ impl Drawn {
     }
 }
 
+/// A stretch without data, in milliseconds since the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hole {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    /// Where there are several runs: the colour and the number of the one that has none there.
+    pub(crate) run: Option<(Rgb, usize)>,
+}
+
 /// A panel and its lines, ready to be drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
@@ -49,8 +58,8 @@ pub(crate) struct Content {
     pub(crate) lines: Vec<Drawn>,
     /// What all lines of a stack come to.
     pub(crate) total: Option<Summary>,
-    /// Stretches without data, in milliseconds since the start.
-    pub(crate) gaps: Vec<(f64, f64)>,
+    /// Stretches without data.
+    pub(crate) gaps: Vec<Hole>,
     /// How many lines of a stack are left out, as nobody could see them.
     pub(crate) specks: usize,
 }
@@ -144,10 +153,11 @@ impl Content {
     /// Draws what lies within the area.
     pub(crate) fn draw(&self, part: Part, plane: &Plane<'_>, ink: &Ink, size: f64, out: &mut Vec<(Part, Shape)>) {
         let area = plane.area;
-        for &(from, to) in &self.gaps {
+        for &Hole { from, to, run } in &self.gaps {
             let (from, to) = (plane.x(from), plane.x(to));
             if to - from >= 2.0 {
-                hatch(Area { x: from, y: area.y, width: to - from, height: area.height }, ink, part, out);
+                let (colour, shift) = run.map_or_else(|| (quiet(ink), 0), |(colour, run)| (colour.over(ink.ground, 0.4), run));
+                hatch(Area { x: from, y: area.y, width: to - from, height: area.height }, colour, shift, part, out);
             }
         }
         let mut labels = Vec::new();
@@ -434,14 +444,20 @@ fn widest_place(x: &[f64], text: &str, size: f64, y: impl Fn(usize) -> (f64, f64
     best.map(|(_, x, y)| (x, y))
 }
 
-/// Faint diagonals: nothing is known here.
-pub(crate) fn hatch(area: Area, ink: &Ink, part: Part, out: &mut Vec<(Part, Shape)>) {
+/// What is said quietly, in no colour of a run.
+pub(crate) fn quiet(ink: &Ink) -> Rgb {
+    ink.axis.over(ink.ground, 0.45)
+}
+
+/// Faint diagonals: nothing is known here, of any run or of the one that is so shifted.
+pub(crate) fn hatch(area: Area, colour: Rgb, shift: usize, part: Part, out: &mut Vec<(Part, Shape)>) {
     const APART: f64 = 7.0;
     let mut lines = Vec::new();
-    // They lie on one grid over the whole figure, and are cut at the edges.
-    let first = ((area.x + area.y) / APART).ceil() as i64;
-    let last = ((area.right() + area.bottom()) / APART).floor() as i64;
-    for sum in (first..=last).map(|place| place as f64 * APART) {
+    // They lie on one grid over the whole figure, those of another run beside it, and are cut at the edges.
+    let beside = (shift % 3) as f64 * APART / 3.0;
+    let first = ((area.x + area.y - beside) / APART).ceil() as i64;
+    let last = ((area.right() + area.bottom() - beside) / APART).floor() as i64;
+    for sum in (first..=last).map(|place| place as f64 * APART + beside) {
         let from = (sum - area.bottom()).max(area.x);
         let to = (sum - area.y).min(area.right());
         if to > from {
@@ -449,6 +465,6 @@ pub(crate) fn hatch(area: Area, ink: &Ink, part: Part, out: &mut Vec<(Part, Shap
         }
     }
     if !lines.is_empty() {
-        out.push((part, Shape::Lines { lines, stroke: Stroke { colour: ink.axis.over(ink.ground, 0.45), width: 0.6, dash: &[] } }));
+        out.push((part, Shape::Lines { lines, stroke: Stroke { colour, width: 0.6, dash: &[] } }));
     }
 }

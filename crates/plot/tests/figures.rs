@@ -188,6 +188,40 @@ fn two_runs_lie_over_each_other() {
 }
 
 #[test]
+fn the_gap_of_one_run_is_hatched_in_its_colour_where_another_goes_on() {
+    let mut whole = job("whole", 0.6);
+    whole.panels.iter_mut().for_each(|shown| shown.lines.gaps.clear());
+    let hatches = |runs: &[Run]| {
+        let figure = figure(runs, &look("1000x700", Theme::Light)).unwrap();
+        let plot = figure.plots[0];
+        let x = |seconds: f64| plot.x + seconds / 20.0 * plot.width;
+        let is_hatch = |lines: &Vec<Vec<(f64, f64)>>| {
+            lines.len() > 5 && lines.iter().all(|line| line.len() == 2 && line.iter().all(|point| point.0 >= x(7.99) && point.0 <= x(12.01)))
+        };
+        let stroke = |(part, shape): &(Part, Shape)| match shape {
+            Shape::Lines { lines, stroke } if *part == Part::Plot(0) && is_hatch(lines) => Some(stroke.colour),
+            _ => None,
+        };
+        figure.shapes.iter().filter_map(stroke).collect::<Vec<_>>()
+    };
+    let (alone, one, both) =
+        (hatches(&[job("torn", 1.0)]), hatches(&[job("torn", 1.0), whole.clone()]), hatches(&[job("torn", 1.0), job("other", 0.6)]));
+    assert_eq!((alone.len(), one.len(), both.len(), hatches(&[whole.clone(), whole]).len()), (1, 1, 2, 0));
+    assert!(alone[0] != one[0] && both[0] == one[0] && both[0] != both[1]);
+}
+
+#[test]
+fn a_terminal_with_colours_has_the_page_s() {
+    let text = barograph_plot::terminal(&[job("run", 1.0)], &look("1200", Theme::Dark), 72, true).replace('\x1b', "␛");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/terminal.txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    assert!(text.contains("␛[38;2;") || text.contains("␛[38;5;") || text.contains("␛[3"), "{text}");
+    assert_eq!(text, std::fs::read_to_string(&path).unwrap(), "BLESS=1 writes it anew");
+}
+
+#[test]
 fn cells_no_values_and_a_single_one() {
     let mut look = look("900", Theme::Light);
     look.clock = Clock::Zone(TimeZone::get("Europe/Berlin").unwrap(), START);

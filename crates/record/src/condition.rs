@@ -12,8 +12,9 @@ use crate::clock::nanos;
 /// What is to be seen: `memory > 2 GiB for 10s`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// As it was typed, without what is too much of spaces.
+    /// As it was typed, without what is too much of spaces, and how much of that is without the time for which it must hold.
     text: String,
+    name_bytes: usize,
     what: What,
     is_over: bool,
     /// Whether the threshold itself counts.
@@ -159,11 +160,17 @@ impl FromStr for Condition {
         let is_over = rest.starts_with('>');
         let (inclusive, rest) = rest[1..].strip_prefix('=').map_or((false, &rest[1..]), |rest| (true, rest));
         let (value, hold) = rest.split_once(" for ").map_or((rest, None), |(value, hold)| (value, Some(hold)));
+        let one_space = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // A key may have any spaces in it.
+        let mut text = format!("{} {}{} {}", what.trim(), if is_over { ">" } else { "<" }, if inclusive { "=" } else { "" }, one_space(value));
+        let name_bytes = text.len();
+        if let Some(hold) = hold {
+            text += &format!(" for {}", one_space(hold));
+        }
         let (what, scale) = What::parse(what.trim())?;
         let threshold = threshold(value.trim(), scale)?;
         let hold = hold.map_or(Ok(Duration::ZERO), |hold| time(hold.trim()))?;
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Ok(Condition { text, what, is_over, inclusive, threshold, hold })
+        Ok(Condition { text, name_bytes, what, is_over, inclusive, threshold, hold })
     }
 }
 
@@ -176,7 +183,7 @@ impl fmt::Display for Condition {
 impl Condition {
     /// It without the time for which it must hold: what its events are called.
     fn name(&self) -> &str {
-        self.text.split_once(" for ").map_or(&self.text, |(name, _)| name)
+        &self.text[..self.name_bytes]
     }
 
     fn holds(&self, value: f64) -> bool {
@@ -456,6 +463,21 @@ mod tests {
 
     fn event(second: i64, name: &str, detail: &str) -> (i64, String, String) {
         (second, name.to_owned(), detail.to_owned())
+    }
+
+    #[test]
+    fn a_condition_can_be_said_again() {
+        let name = format!("{}[a  for b]", id(Disk::read));
+        for (typed, said, called) in [
+            (" memory>  2   GiB   for  10s ", "memory > 2 GiB for 10s".to_owned(), "memory > 2 GiB".to_owned()),
+            ("cpu <=150%", "cpu <= 150%".to_owned(), "cpu <= 150%".to_owned()),
+            (&format!("{name} >= 3 MB/s for 1m 30s"), format!("{name} >= 3 MB/s for 1m 30s"), format!("{name} >= 3 MB/s")),
+            (&format!("{name} > 3"), format!("{name} > 3"), format!("{name} > 3")),
+        ] {
+            let condition: Condition = typed.parse().unwrap();
+            assert_eq!((condition.to_string(), condition.name()), (said, called.as_str()));
+            assert_eq!(condition.to_string().parse(), Ok(condition));
+        }
     }
 
     #[test]

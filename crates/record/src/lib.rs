@@ -10,6 +10,9 @@ mod clock;
 mod companion;
 mod condition;
 mod control;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod job;
 mod last_stand;
 #[cfg(feature = "lines")]
@@ -36,4 +39,4 @@ pub use order::{Change, Order};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;
-pub use system_call::Allocator;
+pub use system_call::{Allocator, is_ignored, share_heap};

@@ -39,6 +39,9 @@ const SINK_ASKED_AGAIN: i64 = 10_000_000;
 const WATCHED_WRITE_INTERVAL: Duration = Duration::from_secs(1);
 const WATCHED_FOR: i64 = 10_000_000_000;
 
+/// What each source has cost is told so often, and at the end: a table more to publish costs as much as reading most sources ten times.
+const COSTS_TOLD: i64 = 60_000_000_000;
+
 /// Readings that other processes ask for lie at least so far apart. Who asks sooner gets the next one.
 const LEAST_BETWEEN_READINGS: i64 = 100_000_000;
 
@@ -143,6 +146,8 @@ pub struct Recorder {
     publish_now: bool,
     /// When it was last published, and until when somebody looks at it, on the clock of the deadlines.
     published: i64,
+    /// When to tell next what each source has cost, on the same clock.
+    costs_due: i64,
     watched_until: i64,
     /// Who waits for a reading, and who for one to be published.
     waiting: Vec<Answer>,
@@ -206,6 +211,7 @@ impl Recorder {
             continued: false,
             publish_now: false,
             published: deadline_nanos(),
+            costs_due: i64::MIN,
             watched_until: i64::MIN,
             waiting: Vec::new(),
             read_for: Vec::new(),
@@ -532,7 +538,10 @@ impl Recorder {
         if std::mem::take(&mut self.is_changed) {
             writer.set_up(self.setup());
         }
-        self.panel.read_own_sources(self.last_tick);
+        if deadline_nanos() >= self.costs_due {
+            self.costs_due = deadline_nanos().saturating_add(COSTS_TOLD);
+            self.panel.read_own_sources(self.last_tick);
+        }
         self.panel.each_batch(&mut |batch| writer.gather(batch));
         writer.publish();
     }
@@ -696,8 +705,9 @@ impl Recorder {
 
     /// Whether a signal was not for us alone.
     fn has_reached_the_job(&mut self, arrived: Arrived) -> bool {
-        // Who of the job signals its whole group (`kill 0`) has thought of itself.
-        has_reached_the_group(arrived) || arrived.sender != 0 && self.panel.processes().members().any(|pid| pid == arrived.sender)
+        // Who of the job signals its whole group (`kill 0`) has thought of itself. The command is of the job before anybody was listed.
+        let sender = arrived.sender;
+        has_reached_the_group(arrived) || sender != 0 && (self.command() == Some(sender) || self.panel.processes().members().any(|pid| pid == sender))
     }
 
     /// Stops with the command: nobody records what does not run.
@@ -914,10 +924,11 @@ fn words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
 
     use barograph_model::{Batch, Described};
-    use barograph_sources::{Machine, Own, Roots, Scope, Select, Watch};
+    use barograph_sources::{Machine, Own, OwnSources, Roots, Scope, Select, Watch};
 
     use super::*;
     use crate::clock::test as clocks;
@@ -925,9 +936,9 @@ mod tests {
 
     const HOUR: i64 = 3_600_000_000_000;
 
-    /// Keeps all that it is given.
+    /// Keeps all that it is given, and counts how often that was to be published.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<Batch>>>);
+    struct Kept(Arc<Mutex<Vec<Batch>>>, Arc<AtomicUsize>);
 
     impl Sink for Kept {
         type Error = Infallible;
@@ -938,6 +949,7 @@ mod tests {
         }
 
         fn publish(&mut self) -> Result<(), Infallible> {
+            self.1.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
 
@@ -1001,9 +1013,33 @@ mod tests {
         recorder.watched_until = deadline_nanos() + 1_300_000_000;
         let kept = Kept::default();
         recorder.run(kept.clone(), || None);
-        // Each publish brings the rows of what sources cost, and so does the end.
-        let publishes = kept.0.lock().unwrap().iter().filter(|batch| batch.table().is(barograph_sources::OwnSources::TABLE)).count();
-        assert!(publishes <= 2, "{publishes}");
+        let publishes = kept.1.load(Ordering::Relaxed);
+        assert!(publishes <= 1, "{publishes}");
+    }
+
+    #[test]
+    fn what_sources_cost_is_told_at_the_first_publish_and_then_seldom() {
+        let watch = Watch { roots: Vec::new(), adopts: false, scope: Scope::Machine, select: Select::Nobody };
+        let panel = Panel::open(
+            &Arc::new(Machine::open(Roots::default()).unwrap()),
+            PanelOptions { watch, process_memory: false, fast: false, without: Vec::new() },
+        );
+        let second = Duration::from_secs(1);
+        let options =
+            Options { interval: second, dense_start: false, write_interval: second, until: Until::Stopped, duration: None, max_overhead: None };
+        let (mut recorder, _handle) = Recorder::within(panel.unwrap(), options).unwrap();
+        let kept = Kept::default();
+        let mut writer = Writer::new(kept.clone(), Process::Theirs);
+        for publish in 0..4 {
+            // A minute passes before the last.
+            recorder.costs_due -= if publish == 3 { COSTS_TOLD } else { 0 };
+            recorder.last_tick.monotonic_nanos = publish;
+            recorder.publish(&mut writer);
+        }
+        writer.finish();
+        let mut told = kept.of::<OwnSources>().monotonic_nanos().to_vec();
+        told.dedup();
+        assert_eq!(told, [0, 3]);
     }
 
     fn steps(times: &[i64]) -> Vec<i64> {

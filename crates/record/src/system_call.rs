@@ -38,7 +38,7 @@ extern "C" fn note_inheritance() {
 static NOTE_INHERITANCE: extern "C" fn() = note_inheritance;
 
 /// Lets all threads share one heap. Ours seldom allocate at the same time, and each heap of its own would keep what it needed at its busiest.
-pub(crate) fn share_heap() {
+pub fn share_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: sets a number inside the allocator, before there is another thread.
     unsafe {
@@ -88,8 +88,8 @@ pub(crate) fn heed_children(heed: bool) {
     }
 }
 
-/// Whether this process ignores a signal.
-pub(crate) fn is_ignored(signal: c_int) -> bool {
+/// Whether this process ignores a signal, as below nohup(1) that of a terminal that goes.
+pub fn is_ignored(signal: c_int) -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: sigaction with a null new action only writes the old one, into a struct of the right type; zeroes are a valid value of it.
     unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0 && action.assume_init().sa_sigaction == libc::SIG_IGN }

@@ -16,7 +16,7 @@ mod session;
 mod subject;
 pub mod time;
 
-pub use barograph_record::{Change, Condition, Order};
+pub use barograph_record::{Change, Condition, Order, is_ignored, share_heap};
 pub use end::{end_recording, totals};
 pub use events::{add_events, moment, revise_events};
 pub use facts::{facts, listen, open_beacon};

@@ -86,6 +86,12 @@ impl Machine {
         self.link(Root::Proc, "self").and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) == Some(getpid())
     }
 
+    /// Whether a file is of the same file system as its root, and not mounted over what was there.
+    pub(crate) fn is_of_its_file_system(&self, root: Root, path: &str) -> bool {
+        let device = |path: &str| rustix::fs::statat(self.directory(root).ok()?, path, AtFlags::empty()).ok().map(|stat| stat.st_dev);
+        device(path).is_some_and(|of_file| device(".") == Some(of_file))
+    }
+
     /// The path of a file, for messages.
     pub fn path(&self, root: Root, path: &str) -> String {
         let root = match root {

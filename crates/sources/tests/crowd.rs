@@ -140,6 +140,12 @@ fn of_two_thousand_processes_everybody_has_a_row_and_the_work_is_bounded() {
     }
     drop(busiest);
 
+    // As sleepers outside the job: their dear files can only say the same again, so they are read once, and again in the end.
+    let mut others = open(Vec::new(), Scope::Machine, Select::Everyone);
+    let detailed = [0.0, 299.0, 600.0].map(|second| read(&mut others, second).1);
+    assert!(detailed[1] < COUNT / 2 && [detailed[0], detailed[2]].iter().all(|&some| some >= COUNT), "dear files of sleepers: {detailed:?}");
+    drop(others);
+
     // As strangers: each is looked at once. Others may come while we look, but hardly a tenth of the crowd.
     let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
     let mut small = open(vec![other.id()], Scope::Tree, Select::Everyone);

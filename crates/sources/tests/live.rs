@@ -308,6 +308,43 @@ fn the_job_is_sought_among_those_who_came_with_it_and_later() {
 }
 
 #[test]
+fn a_child_is_seen_at_the_next_tick_though_the_last_listing_was_dear() {
+    let _turn = alone();
+    let mut shell = Shell::start("while echo ready; read x; do sleep 1000 & done");
+    shell.hear();
+    // Only the last pids are looked at, and others start processes too.
+    let is_seen = (0..50).any(|_| {
+        let mut source = tree_of(vec![shell.pid()]);
+        source.read(at(0.0)).unwrap();
+        let before = source.members().count();
+        shell.tell();
+        shell.hear();
+        // No listing costs so little CPU time that there is another one so soon.
+        source.read(at(1e-7)).unwrap();
+        source.members().count() == before + 1
+    });
+    assert!(is_seen);
+}
+
+#[test]
+fn threads_are_no_processes_though_their_pids_are_looked_at() {
+    let _turn = alone();
+    let watch = Watch { roots: Vec::new(), adopts: true, scope: Scope::Tree, select: Select::Everyone };
+    let mut source = ProcessSource::open(&this_machine(), watch).unwrap();
+    source.read(at(0.0)).unwrap();
+    // The parent of each of its threads is its own: we.
+    let script = "import sys, threading, time\nfor line in sys.stdin:\n  threading.Thread(target=time.sleep, args=[1000], daemon=True).start()\n  print(flush=True)";
+    let mut program = Shell::of(Command::new("python3").args(["-c", script]));
+    program.tell();
+    program.hear();
+    source.read(at(1.0)).unwrap();
+    program.tell();
+    program.hear();
+    source.read(at(1.000_000_2)).unwrap();
+    assert_eq!(source.members().collect::<Vec<_>>(), [program.pid()]);
+}
+
+#[test]
 fn a_job_that_ends_before_anybody_looks_has_a_row() {
     let _turn = alone();
     for select in [Select::Everyone, Select::Nobody] {

@@ -70,28 +70,47 @@ impl Cells {
     }
 
     pub(crate) fn extend(&mut self, from: &Column, physical: Physical, slots: &[u16]) {
-        for (row, ((&bits, &present), &slot)) in from.bits().iter().zip(from.present()).zip(slots).enumerate() {
-            let bits = match physical {
-                Physical::Text => from.text(row).map_or(0, |text| self.intern(text)),
-                Physical::Int | Physical::Float => bits,
-            };
-            self.push(bits, present, slot);
+        self.make_slot(slots.iter().max().copied());
+        let (all_bits, all_present) = (from.bits(), from.present());
+        let mut begin = 0;
+        while begin < slots.len() {
+            let end = slots.len().min(begin + BLOCK - self.tail.len());
+            for row in begin..end {
+                let bits = match physical {
+                    Physical::Text => from.text(row).map_or(0, |text| self.intern(text)),
+                    Physical::Int | Physical::Float => all_bits[row],
+                };
+                self.put(bits, all_present[row], slots[row]);
+            }
+            begin = end;
+            if self.tail.len() == BLOCK {
+                self.pack();
+            }
         }
     }
 
     /// An absent cell is one that did not change: the next that is present is told from the last that was.
     pub(crate) fn push(&mut self, bits: i64, present: bool, slot: u16) {
-        let slot = usize::from(slot);
-        if slot >= self.last.len() {
-            self.last.resize(slot + 1, 0);
-        }
-        let last = &mut self.last[slot];
-        let change = if present { bits.wrapping_sub(std::mem::replace(last, bits)) } else { 0 };
-        self.tail_present |= u64::from(present) << self.tail.len();
-        self.tail.push(change);
+        self.make_slot(Some(slot));
+        self.put(bits, present, slot);
         if self.tail.len() == BLOCK {
             self.pack();
         }
+    }
+
+    fn make_slot(&mut self, slot: Option<u16>) {
+        let slots = slot.map_or(0, |slot| usize::from(slot) + 1);
+        if slots > self.last.len() {
+            self.last.resize(slots, 0);
+        }
+    }
+
+    /// Puts a cell behind the others where there is a slot and room in the last block.
+    fn put(&mut self, bits: i64, present: bool, slot: u16) {
+        let last = &mut self.last[usize::from(slot)];
+        let change = if present { bits.wrapping_sub(std::mem::replace(last, bits)) } else { 0 };
+        self.tail_present |= u64::from(present) << self.tail.len();
+        self.tail.push(change);
     }
 
     fn pack(&mut self) {
@@ -110,9 +129,12 @@ impl Cells {
         if width > 0 {
             self.blocks.extend_from_slice(&changed.to_le_bytes());
         }
-        for change in self.tail.drain(..).filter(|change| *change != 0) {
+        while changed != 0 {
+            let change = self.tail[changed.trailing_zeros() as usize];
             self.blocks.extend_from_slice(&change.to_le_bytes()[..width]);
+            changed &= changed - 1;
         }
+        self.tail.clear();
     }
 
     /// The number by which this text is kept.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use barograph_model::{Described, Field, Kind, Metric, Rate, Sample, Table, Unit, rate};
 
-use crate::{Frame, Query};
+use crate::{Adding, Frame, Query, Shares, WholeSoFar};
 
 /// The kernel counts most CPU time in ticks of 10 ms. Over less than ten of them a rate would mostly show the ticks.
 const LEAST_NANOS_OF_TIMES: i64 = 100_000_000;
@@ -23,14 +23,12 @@ pub struct Figure {
     table: &'static Table,
     plus: Vec<&'static Metric>,
     minus: Vec<&'static Metric>,
-    /// What makes up the whole together with `plus`, and what the whole is worth.
-    whole: Option<(Vec<&'static Metric>, &'static Metric)>,
 }
 
 impl Figure {
     /// One column.
     pub fn of<T: Described, K>(field: Field<T, K>) -> Figure {
-        Figure { table: T::TABLE, plus: vec![&T::TABLE.metrics[field.index()]], minus: Vec::new(), whole: None }
+        Figure { table: T::TABLE, plus: vec![&T::TABLE.metrics[field.index()]], minus: Vec::new() }
     }
 
     /// One column of a table that only the running program knows.
@@ -38,7 +36,7 @@ impl Figure {
     /// # Panics
     /// If there is no such metric: that is a mistake in the caller.
     pub fn of_metric(table: &'static Table, metric: usize) -> Figure {
-        Figure { table, plus: vec![&table.metrics[metric]], minus: Vec::new(), whole: None }
+        Figure { table, plus: vec![&table.metrics[metric]], minus: Vec::new() }
     }
 
     /// And another one of the same table. It does not count where no row has it.
@@ -57,25 +55,23 @@ impl Figure {
         self
     }
 
-    /// Its rate as a share of what these and it grew by together, times this level, of a table without keys. Who counts all time of all cores, in ticks,
-    /// then has no more of it than there are cores, however short the time.
-    #[must_use]
-    pub fn share_with<T: Described, K, L, const N: usize>(mut self, others: [Field<T, K>; N], worth: Field<T, L>) -> Figure {
-        debug_assert!(T::TABLE.name == self.table.name && self.table.key_metrics().is_empty());
-        let metric = |index: usize| &T::TABLE.metrics[index];
-        self.whole = Some((others.map(|field| metric(field.index())).to_vec(), metric(worth.index())));
-        self
-    }
-
     /// Its table.
     pub fn table(&self) -> &'static Table {
         self.table
     }
 
-    /// The metrics that it is made of.
+    /// The metrics that it is made of, those of the whole that it is a share of included.
     pub fn metrics(&self) -> impl Iterator<Item = &'static Metric> {
-        let whole = self.whole.iter().flat_map(|(others, worth)| others.iter().chain([worth]));
-        self.plus.iter().chain(&self.minus).chain(whole).copied()
+        let whole = self.table.whole.filter(|_| self.shares().is_some());
+        let places = whole.into_iter().flat_map(|whole| whole.parts.iter().copied().chain(whole.worth));
+        let others = places.map(|place| &self.table.metrics[place]);
+        let is_new = |metric: &&'static Metric| !self.plus.iter().chain(&self.minus).any(|own| own.name == metric.name);
+        self.plus.iter().chain(&self.minus).copied().chain(others.filter(is_new).collect::<Vec<_>>())
+    }
+
+    /// What its rate is a share of, where its table says so.
+    fn shares(&self) -> Option<Shares> {
+        Shares::of(self.table, &self.plus.first()?.column())
     }
 
     /// The unit of its columns; that of the series is this per second if it is a counter.
@@ -116,35 +112,19 @@ impl Figure {
                 subjects.entry(keys.iter().map(|key| key[row].clone()).collect()).or_default().push(row);
             }
         }
+        let shared = self.shares().map(|shares| shares.read(frame));
         let of_one = |rows: &Vec<usize>| {
-            let at = |row: usize| Reading { utc_nanos: frame.times()[row], monotonic_nanos: frame.monotonic()[row], value: values[row] };
-            let readings = rows.iter().map(|&row| at(row));
+            let (times, monotonic) = (frame.times(), frame.monotonic());
+            let mut whole = Adding::default();
+            let readings = rows.iter().map(|&row| Reading {
+                utc_nanos: times[row],
+                monotonic_nanos: monotonic[row],
+                value: values[row],
+                whole: shared.as_ref().and_then(|shared| whole.push(shared, row, monotonic[row])),
+            });
             if self.is_counter() { Series::of_counter(readings, self.unit(), stale_nanos) } else { Series::of_level(readings, stale_nanos) }
         };
-        let series = Series::sum(self.is_counter(), subjects.values().map(of_one).collect());
-        match &self.whole {
-            Some((others, worth)) => self.share(&series, others, worth, frame, stale_nanos),
-            None => series,
-        }
-    }
-
-    /// The rates of this series as shares of the whole, where that is known.
-    fn share(&self, series: &Series, others: &[&'static Metric], worth: &Metric, frame: &Frame, stale_nanos: i64) -> Series {
-        let plus = self.plus.iter().chain(others).copied().collect();
-        let whole = Figure { plus, minus: Vec::new(), whole: None, table: self.table }.series(frame, stale_nanos);
-        let whole: BTreeMap<(i64, i64), f64> =
-            whole.points.iter().filter_map(|point| Some(((point.since_nanos, point.monotonic_nanos), point.value.value()?))).collect();
-        let worth: BTreeMap<i64, f64> =
-            frame.monotonic().iter().copied().zip(frame.floats(&worth.column())).filter_map(|(nanos, worth)| Some((nanos, worth?))).collect();
-        let share = |point: &Point| {
-            let whole = whole.get(&(point.since_nanos, point.monotonic_nanos)).filter(|whole| **whole > 0.0);
-            let value = match (point.value, whole, worth.get(&point.monotonic_nanos)) {
-                (Rate::Value(rate), Some(whole), Some(worth)) => Rate::Value(rate / whole * worth),
-                (value, ..) => value,
-            };
-            Point { value, ..*point }
-        };
-        Series { is_rate: series.is_rate, points: series.points.iter().map(share).collect() }
+        Series::sum(self.is_counter(), subjects.values().map(of_one).collect())
     }
 
     fn counted(&self) -> Option<&'static Metric> {
@@ -188,6 +168,8 @@ pub struct Reading {
     pub monotonic_nanos: i64,
     /// The value, if it could be read.
     pub value: Option<f64>,
+    /// What a counter is a share of, if it is one.
+    pub whole: Option<WholeSoFar>,
 }
 
 impl Reading {
@@ -404,6 +386,8 @@ fn growth(before: Option<Reading>, now: Reading, stale_nanos: i64) -> Point {
         (Some(before), Some(now), Rate::Value(_) | Rate::Stale) => now - before,
         _ => 0.0,
     };
+    let share = || now.whole?.share(before?.whole?, gain);
+    let value = if let (Rate::Value(_), Some(share)) = (value, share()) { Rate::Value(share) } else { value };
     let since_nanos = before.filter(|_| matches!(value, Rate::Value(_))).map_or(now.monotonic_nanos, |before| before.monotonic_nanos);
     Point { utc_nanos: now.utc_nanos, monotonic_nanos: now.monotonic_nanos, since_nanos, value, gain }
 }
@@ -470,7 +454,7 @@ mod tests {
     use crate::{Facts, Options, Recording, Timeline};
 
     fn row(millis: i64, value: impl Into<Option<f64>>) -> Reading {
-        Reading { utc_nanos: millis * 1_000_000, monotonic_nanos: millis * 1_000_000, value: value.into() }
+        Reading { utc_nanos: millis * 1_000_000, monotonic_nanos: millis * 1_000_000, value: value.into(), whole: None }
     }
 
     fn of(rows: &[Reading]) -> Series {
@@ -524,7 +508,7 @@ mod tests {
 
     table! {
         /// A core's time, in whole ticks.
-        Times = "times" in "nowhere" {
+        Times = "times" in "nowhere" whole of (busy idle) worth cores {
             /// At work.
             busy: Counter<Seconds> = "counted",
             /// At rest.
@@ -547,19 +531,15 @@ mod tests {
         recording.take(&rows).unwrap();
         recording.publish().unwrap();
         let timeline = Timeline::open(folder.path().join("run.baro")).unwrap();
-        let values = |figure: &Figure| -> Vec<f64> {
-            let frame = timeline.frame("times", &Figure::query([figure], None, None)).unwrap();
-            figure.series(&frame, i64::MAX).points.iter().filter_map(|point| point.value.value()).collect()
+        let values = |field| -> Vec<f64> {
+            let figure = Figure::of(field);
+            let frame = timeline.frame("times", &Figure::query([&figure], None, None)).unwrap();
+            let series = figure.series(&frame, i64::MAX);
+            assert!((series.points.iter().map(|point| point.gain).sum::<f64>() - if figure.plus[0].name == "busy" { 0.6 } else { 0.1 }).abs() < 1e-9);
+            series.points.iter().filter_map(|point| point.value.value()).map(|cores| (cores * 1e6).round() / 1e6).collect()
         };
-        let plain = Figure::of(Times::busy);
-        assert!(values(&plain)[0] > 2.09, "{:?}", values(&plain));
-        let share = plain.clone().share_with([Times::idle], Times::cores);
-        assert_eq!(
-            values(&share).iter().map(|cores| (cores * 1e6).round() / 1e6).collect::<Vec<_>>(),
-            [2.0, 2.0, 1.0, 1.0],
-            "a whole that went backwards is none"
-        );
-        assert_eq!(share.metrics().count(), 3);
+        assert_eq!(values(Times::busy), [2.0, 2.0, 1.0, 1.0], "a whole of which a part went back is what the clock says");
+        assert_eq!(values(Times::idle), [0.0, 0.0, 1.0]);
     }
 
     #[test]

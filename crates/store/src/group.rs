@@ -18,6 +18,9 @@ pub(crate) struct Group {
     slots: Vec<u16>,
     /// The slots by the first key: a number, or that of a text.
     known: HashMap<i64, u16>,
+    /// The first key of each slot, as long as none is shared, and the slot of the last row: rows of a tick come in the order of those of the tick before.
+    keys: Vec<i64>,
+    newest: usize,
     pub(crate) utc_nanos: Cells,
     pub(crate) monotonic_nanos: Cells,
     pub(crate) columns: Vec<Cells>,
@@ -26,7 +29,16 @@ pub(crate) struct Group {
 impl Group {
     pub(crate) fn new(table: &'static Table) -> Group {
         let columns = table.metrics.iter().map(|_| Cells::default()).collect();
-        Group { table, slots: Vec::new(), known: HashMap::new(), utc_nanos: Cells::default(), monotonic_nanos: Cells::default(), columns }
+        Group {
+            table,
+            slots: Vec::new(),
+            known: HashMap::new(),
+            keys: Vec::new(),
+            newest: 0,
+            utc_nanos: Cells::default(),
+            monotonic_nanos: Cells::default(),
+            columns,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -61,14 +73,27 @@ impl Group {
                 Some(key) if key.physical == Physical::Text => batch.columns()[0].text(row).map_or(0, |text| self.columns[0].intern(text)),
                 Some(_) => batch.columns()[0].bits()[row],
             };
-            let next = (self.known.len() % MOST_SLOTS) as u16;
-            self.slots.push(*self.known.entry(key).or_insert(next));
+            self.newest = match [self.newest + 1, 0].into_iter().find(|slot| self.keys.get(*slot) == Some(&key)) {
+                Some(slot) => slot,
+                None => self.find_or_give_slot(key),
+            };
+            self.slots.push(self.newest as u16);
         }
+    }
+
+    fn find_or_give_slot(&mut self, key: i64) -> usize {
+        let count = self.known.len();
+        let slot = *self.known.entry(key).or_insert((count % MOST_SLOTS) as u16);
+        if count == self.keys.len() && self.known.len() > count && count < MOST_SLOTS {
+            self.keys.push(key);
+        }
+        usize::from(slot)
     }
 
     pub(crate) fn clear(&mut self) {
         self.slots = Vec::new();
         self.known = HashMap::new();
+        self.keys = Vec::new();
         self.all_columns().for_each(Cells::clear);
     }
 
@@ -81,6 +106,7 @@ impl Group {
         self.slots = slots.into_iter().skip(rows).collect();
         // Texts have other numbers now.
         self.known.clear();
+        self.keys.clear();
     }
 
     /// Drops the oldest quarter of the rows, for a disk that takes none. Returns how many.
@@ -181,6 +207,27 @@ mod tests {
         group.push(&batch(&[(1, None, Some("a")), (2, Some(6), None)]));
         let present = |column| unpacked(&group, column).iter().map(Option::is_some).collect::<Vec<_>>();
         assert_eq!((present(3), present(4)), (vec![true, false, true], vec![false, true, false]));
+    }
+
+    #[test]
+    fn who_comes_again_has_the_slot_that_it_had() {
+        let mut group = Group::new(Sample::TABLE);
+        for pids in [[5, 3, 9], [5, 3, 9], [9, 5, 4], [3, 9, 4]] {
+            group.push(&batch(&pids.map(|pid| (pid, None, None))));
+        }
+        assert_eq!(group.slots, [0, 1, 2, 0, 1, 2, 2, 0, 3, 1, 2, 3]);
+        // What is left begins anew, and more subjects than there are slots share some.
+        group.forget(9);
+        let many: Vec<_> = (0..MOST_SLOTS as u64 + 3).map(|pid| (pid, Some(pid), None)).collect();
+        group.push(&batch(&many));
+        group.push(&batch(&many));
+        let slots = &group.slots[3..];
+        assert_eq!((slots[0], slots[MOST_SLOTS - 1], slots[MOST_SLOTS + 2]), (0, MOST_SLOTS as u16 - 1, 2));
+        assert_eq!(slots[..many.len()], slots[many.len()..]);
+        assert_eq!(
+            unpacked(&group, 3)[3 + MOST_SLOTS..][..4],
+            [Some(MOST_SLOTS as u64), Some(MOST_SLOTS as u64 + 1), Some(MOST_SLOTS as u64 + 2), Some(0)]
+        );
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(crate) struct Reader {
     /// Names of tables and columns when the gauges were chosen.
     schema: Vec<(String, usize)>,
     spans: Vec<Bar>,
+    /// How many spans there are beyond those.
+    spans_left_out: usize,
     lanes: usize,
     events: Vec<Mark>,
     standing: Standing,
@@ -70,6 +72,7 @@ impl Reader {
             gauges: Vec::new(),
             schema: Vec::new(),
             spans: Vec::new(),
+            spans_left_out: 0,
             lanes: 0,
             events: Vec::new(),
             standing: Standing::Live,
@@ -113,7 +116,7 @@ impl Reader {
         let facts = self.view.facts();
         let mut scene = Scene {
             title: title(&facts),
-            about: about(&facts),
+            about: about(&facts, self.spans.len(), self.spans_left_out),
             standing: self.standing.clone(),
             cursor,
             begin: self.times.first(),
@@ -200,6 +203,7 @@ impl Reader {
             (span.depth, bar)
         };
         let mut bars: Vec<(u32, Bar)> = spans.iter().take(MOST_SPANS).map(bar).collect();
+        self.spans_left_out = spans.len() - bars.len();
         arrange(&mut bars);
         self.spans = bars.into_iter().map(|(_, bar)| bar).collect();
         self.lanes = self.spans.iter().map(|bar| bar.lane + 1).max().unwrap_or(0);
@@ -216,8 +220,8 @@ fn title(facts: &barograph_store::Facts) -> String {
     }
 }
 
-/// The host, and what there is to be used.
-fn about(facts: &barograph_store::Facts) -> Vec<String> {
+/// The host, what there is to be used, and whether more spans are known than are drawn.
+fn about(facts: &barograph_store::Facts, spans: usize, left_out: usize) -> Vec<String> {
     let (host, limits) = (&facts.host, &facts.limits);
     let cores = match limits.cores {
         Some(limit) if limit < host.cores as f64 => {
@@ -240,6 +244,10 @@ fn about(facts: &barograph_store::Facts) -> Vec<String> {
         about.push(memory);
     }
     about.push(format!("every {}", human::set(human::seconds(facts.interval_seconds))));
+    if left_out > 0 {
+        // Before all else, so that it is seen on the narrowest screen.
+        about.insert(0, format!("first {} of {} spans", human::count(spans as f64), human::count((spans + left_out) as f64)));
+    }
     about
 }
 

@@ -2,9 +2,9 @@
 
 use barograph_model::{Described, Events, Field, Gauges, Lines, SpanEdges, Table};
 use barograph_sources::{Cores, Cpu, Job, Own, Process, Processes};
-use barograph_store::{FieldInfo, TableInfo};
+use barograph_store::{FieldInfo, Shares, TableInfo};
 
-use crate::Unit;
+use crate::{Spec, Unit};
 
 /// The name of a declared column.
 pub(crate) fn column<T: Described, K>(field: Field<T, K>) -> String {
@@ -28,6 +28,14 @@ pub(crate) fn is_said(table: &str) -> bool {
 /// Whether the subjects are processes: they come and go, and one that is not there uses nothing.
 pub(crate) fn has_passing_subjects(table: &TableInfo) -> bool {
     table.keys == columns([Process::pid, Process::start_ticks])
+}
+
+/// What the rates of a spec are shares of, where its table says so and has all columns of it.
+pub(crate) fn shares_of(table: &TableInfo, spec: &Spec) -> Option<Shares> {
+    let declared = [Cpu::TABLE, Cores::TABLE].into_iter().find(|declared| is(&table.name, declared))?;
+    let shares = Shares::of(declared, spec.plus.first()?)?;
+    let has_all = shares.columns().all(|column| table.fields.iter().any(|field| field.name == *column));
+    has_all.then_some(shares)
 }
 
 /// Whether a line can be made of it.

@@ -5,13 +5,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use barograph_model::{Physical, Rate};
-use barograph_store::{Frame, Point, Rates, Reading, TableInfo};
+use barograph_model::Rate;
+use barograph_store::{Adding, Frame, Point, Rates, TableInfo};
 
+use crate::asked::{Asked, Taken};
 use crate::clock::Clock;
-use crate::columns::{has_passing_subjects, is_counter};
-use crate::pyramid::{are_in_order, key_columns, runs, ticks_of, values};
-use crate::rows::{Cell, Cells, MOMENT_NANOS, Tick, kept_unit, seconds};
+use crate::rows::{Cell, Cells, MOMENT_NANOS, Tick, seconds};
 use crate::{Key, Spec};
 
 /// It is not there.
@@ -34,6 +33,9 @@ pub(crate) struct Track {
     /// Value times seconds up to the end of each block that is complete.
     blocks: Vec<f64>,
     rates: Option<Rates>,
+    whole: Adding,
+    /// By how much its counter grew, where rates are shares of a whole and do not tell; else empty.
+    gained: Vec<f32>,
     has_rows: bool,
     /// What a counter grew by over gaps, and at which tick: rates leave it out.
     leaps: Vec<(usize, f64)>,
@@ -50,15 +52,7 @@ struct Sum {
 /// The columns of a spec, for all subjects that count.
 #[derive(Debug)]
 pub(crate) struct Fine {
-    plus: Vec<String>,
-    minus: Vec<String>,
-    counted: Option<String>,
-    keys: Vec<(String, bool)>,
-    is_counter: bool,
-    unit: barograph_model::Unit,
-    is_lenient: bool,
-    stale_nanos: i64,
-    clock: Clock,
+    asked: Asked,
     /// The ticks: monotonic and shown times.
     ticks: Vec<(i64, i64)>,
     subjects: Vec<Track>,
@@ -70,29 +64,12 @@ pub(crate) struct Fine {
 impl Fine {
     /// One without rows.
     pub(crate) fn new(table: &TableInfo, spec: &Spec, clock: Clock, stale_nanos: i64) -> Fine {
-        let field = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name));
-        let is_text = |name: &String| table.fields.iter().any(|field| field.name == *name && field.physical == Some(Physical::Text));
-        let is_named = table.keys.iter().any(|key| spec.filter.contains_key(key));
-        Fine {
-            plus: spec.plus.clone(),
-            minus: spec.minus.clone(),
-            counted: table.counted.clone().filter(|_| !is_named),
-            keys: table.keys.iter().map(|key| (key.clone(), is_text(key))).collect(),
-            is_counter: field.is_some_and(is_counter),
-            unit: field.map_or(barograph_model::Unit::None, |field| kept_unit(&field.unit)),
-            is_lenient: has_passing_subjects(table),
-            stale_nanos,
-            clock,
-            ticks: Vec::new(),
-            subjects: Vec::new(),
-            index: HashMap::new(),
-            sums: Vec::new(),
-        }
+        Fine { asked: Asked::new(table, spec, clock, stale_nanos), ticks: Vec::new(), subjects: Vec::new(), index: HashMap::new(), sums: Vec::new() }
     }
 
-    /// The columns that it reads.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = &String> {
-        self.keys.iter().map(|(key, _)| key).chain(&self.counted).chain(&self.plus).chain(&self.minus)
+    /// What it reads.
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// The monotonic time up to which it has read.
@@ -102,7 +79,7 @@ impl Fine {
 
     /// How much memory it takes, about.
     pub(crate) fn bytes(&self) -> usize {
-        let of_track = |track: &Track| track.cells.capacity() * 4 + track.blocks.capacity() * 8 + size_of::<Track>() + 64;
+        let of_track = |track: &Track| (track.cells.capacity() + track.gained.capacity()) * 4 + track.blocks.capacity() * 8 + size_of::<Track>() + 64;
         self.subjects.iter().map(of_track).sum::<usize>() + self.ticks.capacity() * 16 + self.sums.capacity() * size_of::<Sum>()
     }
 
@@ -110,7 +87,10 @@ impl Fine {
     pub(crate) fn shrink(&mut self) {
         self.ticks.shrink_to_fit();
         self.sums.shrink_to_fit();
-        self.subjects.iter_mut().for_each(|track| track.cells.shrink_to_fit());
+        for track in &mut self.subjects {
+            track.cells.shrink_to_fit();
+            track.gained.shrink_to_fit();
+        }
     }
 
     /// Takes the next rows: later than those before, and of each subject in the order of time. Gives false if they are not.
@@ -118,75 +98,70 @@ impl Fine {
         if frame.is_empty() {
             return true;
         }
-        let keys = key_columns(&self.keys, frame);
-        let runs = runs(frame.len(), &keys);
-        if !are_in_order(frame, &runs, self.ticks.last().map(|tick| tick.0)) {
+        let taken = self.asked.read(frame);
+        if !taken.are_in_order(self.ticks.last().map(|tick| tick.0)) {
             return false;
         }
-        let ticks = ticks_of(frame, &runs);
+        let ticks = taken.ticks();
         let first = ticks.first().map_or(0, |tick| self.ticks.partition_point(|known| known.0 < tick.0));
         for (monotonic, utc) in ticks {
             if self.ticks.last().is_none_or(|last| last.0 < monotonic) {
-                self.ticks.push((monotonic, self.clock.shown(utc, monotonic)));
+                self.ticks.push((monotonic, self.asked.clock.shown(utc, monotonic)));
             }
         }
-        if !self.keys.is_empty() {
+        if !self.asked.keys.is_empty() {
             self.sums.resize(self.ticks.len(), Sum::default());
         }
-        let values = values(frame, &self.plus, &self.minus);
-        let counted = self.counted.as_ref().map(|counted| frame.numbers(counted));
-        for run in runs {
-            let key: Vec<Key> = keys.iter().map(|column| column.key(run.start)).collect();
+        for run in &taken.runs {
+            let key = taken.key(run.start);
             let place = match self.index.get(&key) {
                 Some(&place) => place,
                 None => {
-                    let rates = self.is_counter.then(|| Rates::new(self.unit, self.stale_nanos));
-                    let track =
-                        Track { key: key.clone(), begin: 0, cells: Vec::new(), blocks: Vec::new(), rates, has_rows: false, leaps: Vec::new() };
-                    self.subjects.push(track);
+                    self.subjects.push(Track::new(key.clone(), self.asked.rates()));
                     self.index.insert(key, self.subjects.len() - 1);
                     self.subjects.len() - 1
                 }
             };
-            self.take_run(frame, run, place, &values, counted.as_deref(), first);
+            self.take_run(&taken, run.clone(), place, first);
         }
         true
     }
 
-    fn take_run(&mut self, frame: &Frame, run: Range<usize>, place: usize, values: &[f64], counted: Option<&[f64]>, first: usize) {
-        let (utc, monotonic) = (frame.times(), frame.monotonic());
-        let has_keys = !self.keys.is_empty();
+    fn take_run(&mut self, taken: &Taken<'_>, run: Range<usize>, place: usize, first: usize) {
+        let (has_keys, is_shared) = (!self.asked.keys.is_empty(), self.asked.is_shared());
         let (ticks, sums, subject) = (&self.ticks, &mut self.sums, &mut self.subjects[place]);
         let mut rates = subject.rates.take();
         let mut tick = first;
-        for row in run {
-            if counted.is_some_and(|counted| counted[row] != 1.0) {
-                continue;
-            }
-            while ticks[tick].0 < monotonic[row] {
+        for row in run.filter(|&row| taken.counts(row)) {
+            let reading = taken.reading(row, &mut subject.whole);
+            while ticks[tick].0 < reading.monotonic_nanos {
                 tick += 1;
             }
-            let value = Some(values[row]).filter(|value| !value.is_nan());
             let is_first = !std::mem::replace(&mut subject.has_rows, true);
             match &mut rates {
-                None => subject.put(tick..tick + 1, value.map_or(f32::NAN, |value| value as f32), value, sums),
-                Some(rates) => {
-                    let reading = Reading { utc_nanos: utc[row], monotonic_nanos: monotonic[row], value };
-                    rates.push(reading, |point| subject.take(&point, tick, is_first && has_keys, ticks, sums));
-                }
+                None => subject.put(tick..tick + 1, reading.value.map_or(f32::NAN, |value| value as f32), reading.value, sums),
+                Some(rates) => rates.push(reading, |point| {
+                    let last = subject.take(&point, tick, is_first && has_keys, ticks, sums);
+                    if is_shared && matches!(point.value, Rate::Value(_)) {
+                        subject.gain(last, point.gain);
+                    }
+                }),
             }
         }
         subject.rates = rates;
-        subject.add_up(ticks, self.stale_nanos);
+        subject.add_up(ticks, self.asked.stale_nanos);
     }
 
     /// The ticks that are needed to show what lies between two shown times, and their places.
     pub(crate) fn ticks(&self, from: i64, to: i64) -> (Range<usize>, Vec<Tick>) {
-        let reach = self.stale_nanos;
+        let reach = self.asked.stale_nanos;
         let first = self.ticks.partition_point(|tick| tick.1 < from.saturating_sub(reach));
         let last = self.ticks.partition_point(|tick| tick.1 <= to.saturating_add(reach));
-        let tick =
-            |place: usize| Tick { shown: self.ticks[place].1, monotonic: self.ticks[place].0, nanos: nanos_of(&self.ticks, place, self.stale_nanos) };
+        let tick = |place: usize| Tick {
+            shown: self.ticks[place].1,
+            monotonic: self.ticks[place].0,
+            nanos: nanos_of(&self.ticks, place, self.asked.stale_nanos),
+        };
         (first..last, (first..last).map(tick).collect())
     }
 
@@ -198,7 +173,7 @@ impl Fine {
     /// Value times seconds of each subject between two ticks, highest first.
     pub(crate) fn ranked(&self, ticks: Range<usize>) -> Vec<(f64, &Track)> {
         let there = self.subjects.iter().filter(|track| track.begin < ticks.end && track.begin + track.cells.len() > ticks.start);
-        let mut ranked: Vec<(f64, &Track)> = there.map(|track| (track.integral(ticks.clone(), &self.ticks, self.stale_nanos), track)).collect();
+        let mut ranked: Vec<(f64, &Track)> = there.map(|track| (track.integral(ticks.clone(), &self.ticks, self.asked.stale_nanos), track)).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.key.cmp(&b.1.key)));
         ranked
     }
@@ -226,7 +201,7 @@ impl Fine {
             }
             match sum {
                 Sum { values: 0, unknown: 0, .. } => Cell::Absent,
-                Sum { values, unknown, .. } if unknown > 0 && !(self.is_lenient && values > 0) => Cell::Unknown,
+                Sum { values, unknown, .. } if unknown > 0 && !(self.asked.is_lenient && values > 0) => Cell::Unknown,
                 Sum { value, .. } => Cell::Value(if value.abs() < all.abs() * NOTHING { 0.0 } else { value }),
             }
         };
@@ -237,19 +212,22 @@ impl Fine {
 
     /// The cells of the sum of all subjects.
     pub(crate) fn whole(&self, ticks: Range<usize>) -> Cells {
-        match self.subjects.first().filter(|_| self.keys.is_empty()) {
+        match self.subjects.first().filter(|_| self.asked.keys.is_empty()) {
             Some(only) => self.cells(only, ticks),
-            None if self.keys.is_empty() => self.with_gains(Vec::new(), vec![Cell::Absent; ticks.len()], ticks, &[]),
+            None if self.asked.keys.is_empty() => self.with_gains(Vec::new(), vec![Cell::Absent; ticks.len()], ticks, &[]),
             None => self.others(&[], ticks),
         }
     }
 
     fn with_gains(&self, key: Vec<Key>, cells: Vec<Cell>, ticks: Range<usize>, tracks: &[&Track]) -> Cells {
-        if !self.is_counter {
+        if !self.asked.is_counter {
             return Cells { key, cells, gains: Vec::new() };
         }
-        let gain = |(place, cell): (usize, &Cell)| cell.value().unwrap_or(0.0) * seconds(nanos_of(&self.ticks, place, self.stale_nanos));
-        let mut gains: Vec<f64> = ticks.clone().zip(&cells).map(gain).collect();
+        let gain = |(place, cell): (usize, &Cell)| cell.value().unwrap_or(0.0) * seconds(nanos_of(&self.ticks, place, self.asked.stale_nanos));
+        let mut gains: Vec<f64> = match self.asked.is_shared() {
+            true => ticks.clone().map(|tick| tracks.iter().map(|track| track.gained(tick)).sum()).collect(),
+            false => ticks.clone().zip(&cells).map(gain).collect(),
+        };
         for (tick, gain) in tracks.iter().flat_map(|track| &track.leaps).filter(|(tick, _)| ticks.contains(tick)) {
             gains[tick - ticks.start] += gain;
         }
@@ -264,6 +242,23 @@ fn nanos_of(ticks: &[(i64, i64)], place: usize, stale_nanos: i64) -> i64 {
 }
 
 impl Track {
+    fn new(key: Vec<Key>, rates: Option<Rates>) -> Track {
+        let (cells, blocks, gained, leaps) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Track { key, begin: 0, cells, blocks, rates, whole: Adding::default(), gained, has_rows: false, leaps }
+    }
+
+    fn gained(&self, tick: usize) -> f64 {
+        tick.checked_sub(self.begin).and_then(|place| self.gained.get(place)).copied().map_or(0.0, f64::from)
+    }
+
+    fn gain(&mut self, tick: usize, gain: f64) {
+        let Some(place) = tick.checked_sub(self.begin) else { return };
+        if self.gained.len() <= place {
+            self.gained.resize(place + 1, 0.0);
+        }
+        self.gained[place] += gain as f32;
+    }
+
     fn cell(&self, tick: usize) -> Cell {
         match tick.checked_sub(self.begin).and_then(|place| self.cells.get(place)) {
             None => Cell::Absent,
@@ -273,7 +268,8 @@ impl Track {
         }
     }
 
-    fn take(&mut self, point: &Point, at: usize, is_first: bool, ticks: &[(i64, i64)], sums: &mut [Sum]) {
+    /// Takes a point, and says to which tick it belongs.
+    fn take(&mut self, point: &Point, at: usize, is_first: bool, ticks: &[(i64, i64)], sums: &mut [Sum]) -> usize {
         // A reading that was held back belongs to an earlier tick.
         let last = if ticks[at].0 == point.monotonic_nanos { at } else { ticks[..at].partition_point(|tick| tick.0 < point.monotonic_nanos) };
         match point.value {
@@ -296,6 +292,7 @@ impl Track {
                 }
             }
         }
+        last
     }
 
     /// Sets the cells of some ticks, and what they add to the sums.

@@ -3,6 +3,7 @@
 //! A [`View`] is an opened recording of any state. It says which [`Panel`]s suit it; a panel's [`Spec`]s and a [`Window`] give [`Lines`], a few numbers
 //! for each pixel, however long the recording. Nothing here knows of a screen.
 
+mod asked;
 mod clock;
 mod columns;
 pub mod curve;

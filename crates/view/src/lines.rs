@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use barograph_store::{Query, TableInfo};
+use barograph_store::{Query, Shares, TableInfo};
 
 use crate::clock::millis;
-use crate::columns::{has_passing_subjects, is_said, unit_of, words};
+use crate::columns::{has_passing_subjects, is_said, shares_of, unit_of, words};
 use crate::grid::Grid;
 use crate::moment::Everybody;
 use crate::rows::{Cell, Cells, Rows, Tick, check, seconds};
@@ -122,9 +122,12 @@ impl Known {
     ) -> Result<Option<Rows<'t>>, Error> {
         let stale = self.stale_nanos(table)?;
         let mut columns: Vec<String> = table.keys.iter().chain(&table.counted).cloned().collect();
-        for column in specs.flat_map(|spec| spec.plus.iter().chain(&spec.minus)) {
-            if !columns.contains(column) {
-                columns.push(column.clone());
+        for spec in specs {
+            let shares = shares_of(table, spec);
+            for column in spec.plus.iter().chain(&spec.minus).chain(shares.iter().flat_map(Shares::columns)) {
+                if !columns.contains(column) {
+                    columns.push(column.clone());
+                }
             }
         }
         // Whole buckets; beyond them the nearest tick on each side, and the row that it is compared with.
@@ -287,18 +290,15 @@ impl<'a> Thinner<'a> {
                 }
             }
         }
-        let mean = |bucket: usize| {
-            let seconds = time_of(recorded[bucket], unknown[bucket], known[bucket]);
-            if max[bucket].is_nan() { f64::NAN } else { sum[bucket] / seconds }
-        };
-        let mean: Vec<f64> = (0..count).map(mean).collect();
+        let mut mean = vec![f64::NAN; count];
         for bucket in 0..count {
-            // For the rest of the time it was not there, and had nothing.
-            if is_away(recorded[bucket], unknown[bucket] + known[bucket]) {
-                min[bucket] = min[bucket].min(0.0).min(max[bucket]);
+            if max[bucket].is_nan() {
+                continue;
             }
+            let (there, seconds) = (unknown[bucket] + known[bucket], time_of(recorded[bucket], unknown[bucket], known[bucket]));
+            (min[bucket], max[bucket]) = or_nothing((min[bucket], max[bucket]), is_away(recorded[bucket], there));
+            mean[bucket] = within(sum[bucket] / seconds, (min[bucket], max[bucket]));
         }
-        let min = min.iter().zip(&max).map(|(min, max)| if max.is_nan() { f64::NAN } else { *min }).collect();
         Points { x: self.x.clone(), mean, min, max }
     }
 
@@ -348,7 +348,8 @@ impl<'a> Thinner<'a> {
         let seconds: f64 = known.iter().map(|(_, seconds)| seconds).sum();
         let all = time_of(recorded, unknown, seconds);
         let sum: f64 = known.iter().map(|(value, seconds)| value * seconds).sum();
-        summary.mean = (!known.is_empty()).then(|| sum / all);
+        let extremes = known.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), (value, _)| (value.min(min), value.max(max)));
+        summary.mean = (!known.is_empty()).then(|| within(sum / all, or_nothing(extremes, is_away(all, seconds))));
         summary.peak = peak.map(|(value, _)| value);
         summary.peak_at = peak.map(|(_, at)| millis(at));
         summary.total = total;
@@ -360,15 +361,28 @@ impl<'a> Thinner<'a> {
     }
 }
 
-/// The time over which a mean is taken: all that was recorded but what is not known. What 32 bits can't tell from nothing is what is known alone.
+/// Of a time, what is left by subtraction and smaller than this share of it is nothing.
+const NO_TIME: f64 = 1e-9;
+
+/// The time over which a mean is taken: all that was recorded but what is not known.
 pub(crate) fn time_of(recorded: f64, unknown: f64, known: f64) -> f64 {
     let rest = recorded - unknown;
-    if rest <= recorded * 1e-5 { known } else { rest.max(known) }
+    if rest <= recorded * NO_TIME { known } else { rest.max(known) }
 }
 
-/// Whether a subject was not there for some of the time that was recorded. What 32 bits can't tell is none.
+/// Whether a subject was not there for some of the time that was recorded.
 pub(crate) fn is_away(recorded: f64, there: f64) -> bool {
-    recorded - there > recorded * 1e-5 && recorded - there > 1e-6
+    recorded - there > recorded * NO_TIME
+}
+
+/// The lowest and the highest value of a subject that was not there for some of the time: it had nothing then.
+pub(crate) fn or_nothing((min, max): (f64, f64), is_away: bool) -> (f64, f64) {
+    if is_away { (min.min(0.0), max.max(0.0)) } else { (min, max) }
+}
+
+/// A mean lies between the lowest and the highest value, in whatever order they were added up and to how many bits.
+pub(crate) fn within(mean: f64, (min, max): (f64, f64)) -> f64 {
+    mean.max(min).min(max)
 }
 
 /// Of very many values, means of some that follow each other: sorting all would take longer than looking.

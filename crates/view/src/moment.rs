@@ -82,6 +82,7 @@ impl View {
         let identities = known.identities(latest)?;
         let has_ended = |id: &Id, last: usize| identities.get(id).is_some_and(|who| who.is_gone) && Some(monotonic[last]) < latest;
         let rows = rows_of(&samples).into_iter().filter(|(id, rows)| rows.last().is_some_and(|&last| shown[last] >= since && !has_ended(id, last)));
+        let samples = Samples::of(&samples);
         Ok(rows.map(|(id, rows)| known.row(id, &samples, &rows, identities.get(&id))).collect())
     }
 
@@ -100,6 +101,7 @@ impl View {
         let reach = known.reach();
         let present = known.samples(Query::all(), end.saturating_sub(3 * reach), end)?;
         let of_present = present.as_ref().map(rows_of).unwrap_or_default();
+        let present = present.as_ref().map(Samples::of);
         let mut rows = Vec::with_capacity(found.len());
         let mut gone_read = 0;
         for (&id, who) in found {
@@ -111,7 +113,7 @@ impl View {
             let one = Query::all().equal(column(Process::pid), id.0).equal(column(Process::start_ticks), id.1);
             let samples = if gone_read <= MOST_READ { known.samples(one, who.shown.saturating_sub(3 * reach), who.shown)? } else { None };
             rows.push(match &samples {
-                Some(samples) => known.row(id, samples, &(0..samples.len()).collect::<Vec<_>>(), Some(who)),
+                Some(samples) => known.row(id, &Samples::of(samples), &(0..samples.len()).collect::<Vec<_>>(), Some(who)),
                 None => ProcessRow { pid: id.0, start_ticks: id.1, ..who.row.clone() },
             });
         }
@@ -245,35 +247,64 @@ impl Known {
     }
 
     /// A process by its last row of these.
-    fn row(&self, id: Id, samples: &Frame, rows: &[usize], who: Option<&Who>) -> ProcessRow {
+    fn row(&self, id: Id, samples: &Samples<'_>, rows: &[usize], who: Option<&Who>) -> ProcessRow {
         let known = who.map(|who| who.row.clone()).unwrap_or_default();
         let Some(&last) = rows.last() else { return ProcessRow { pid: id.0, start_ticks: id.1, ..known } };
         let stale = self.timeline.facts().stale_nanos();
-        let rate = |unit: barograph_model::Unit, names: Vec<String>| {
-            let values = sum_of_columns(samples, &names, &[]);
-            let reading = |&row: &usize| Reading { utc_nanos: samples.times()[row], monotonic_nanos: samples.monotonic()[row], value: values[row] };
+        let (utc, monotonic) = (samples.frame.times(), samples.frame.monotonic());
+        let rate = |unit: barograph_model::Unit, values: &[Option<f64>]| {
+            let reading = |&row: &usize| Reading { utc_nanos: utc[row], monotonic_nanos: monotonic[row], value: values[row], whole: None };
             let points = Series::of_counter(rows.iter().map(reading), unit, stale).points;
             points.last().filter(|point| matches!(point.value, Rate::Value(_))).and_then(|point| point.value.value())
         };
-        let level = |name: String| rows.iter().rev().find_map(|&row| samples.floats(&name)[row]);
+        let level = |values: &[Option<f64>]| rows.iter().rev().find_map(|&row| values[row]);
         let seconds = barograph_model::Unit::Seconds;
         let bytes = barograph_model::Unit::Bytes;
-        let at = samples.monotonic()[last] as f64 / 1e9;
+        let at = monotonic[last] as f64 / 1e9;
         let ticks = self.timeline.facts().host.ticks_per_second;
         let started = who.and_then(|who| who.started_seconds).or((ticks > 0).then(|| id.1 as f64 / ticks as f64));
         ProcessRow {
             pid: id.0,
             start_ticks: id.1,
-            state: samples.texts(&column(Process::state))[last].map(str::to_owned),
-            cores: rate(seconds, columns([Process::user, Process::system])),
-            resident_bytes: level(column(Process::resident)),
-            read: rate(bytes, columns([Process::read])),
-            written: rate(bytes, columns([Process::written])),
-            threads: level(column(Process::threads)),
-            open_files: level(column(Process::open_files)),
-            waiting: rate(seconds, columns([Process::run_delay])),
+            state: samples.state[last].map(str::to_owned),
+            cores: rate(seconds, &samples.cpu),
+            resident_bytes: level(&samples.resident),
+            read: rate(bytes, &samples.read),
+            written: rate(bytes, &samples.written),
+            threads: level(&samples.threads),
+            open_files: level(&samples.open_files),
+            waiting: rate(seconds, &samples.waiting),
             age_seconds: started.map(|started| (at - started).max(0.0)),
             ..known
+        }
+    }
+}
+
+/// Rows of processes, and their columns, which are taken out once for all processes.
+struct Samples<'a> {
+    frame: &'a Frame,
+    state: Vec<Option<&'a str>>,
+    cpu: Vec<Option<f64>>,
+    resident: Vec<Option<f64>>,
+    read: Vec<Option<f64>>,
+    written: Vec<Option<f64>>,
+    threads: Vec<Option<f64>>,
+    open_files: Vec<Option<f64>>,
+    waiting: Vec<Option<f64>>,
+}
+
+impl<'a> Samples<'a> {
+    fn of(frame: &'a Frame) -> Samples<'a> {
+        Samples {
+            frame,
+            state: frame.texts(&column(Process::state)),
+            cpu: sum_of_columns(frame, &columns([Process::user, Process::system]), &[]),
+            resident: frame.floats(&column(Process::resident)),
+            read: frame.floats(&column(Process::read)),
+            written: frame.floats(&column(Process::written)),
+            threads: frame.floats(&column(Process::threads)),
+            open_files: frame.floats(&column(Process::open_files)),
+            waiting: frame.floats(&column(Process::run_delay)),
         }
     }
 }

@@ -6,13 +6,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
-use barograph_model::{Physical, Rate};
-use barograph_store::{Frame, Point, Rates, Reading, TableInfo};
+use barograph_model::Rate;
+use barograph_store::{Adding, Frame, Point, Rates, Reading, TableInfo};
 
+use crate::asked::{Asked, Taken};
 use crate::clock::Clock;
-use crate::columns::{has_passing_subjects, is_counter};
 use crate::grid::Grid;
-use crate::rows::{MOMENT_NANOS, kept_unit};
+use crate::rows::{MOMENT_NANOS, seconds};
 use crate::{Key, Spec};
 
 /// What one subject did in each stretch from its first one on.
@@ -24,12 +24,16 @@ pub(crate) struct Track {
     pub(crate) begin: usize,
     /// Value times seconds.
     sum: Vec<f32>,
-    /// Seconds for which there is a value.
-    known: Vec<f32>,
+    /// Seconds for which there is a value. Times have 64 bits: they are compared, and what is taken back must leave nothing.
+    known: Vec<f64>,
     /// Seconds in which it was there without one; empty as long as there are none.
-    unknown: Vec<f32>,
+    unknown: Vec<f64>,
     min: Vec<f32>,
     max: Vec<f32>,
+    /// The stretch that was added to last, and its sum in 64 bits: it is rounded once, however many ticks it has.
+    open: Option<(usize, f64)>,
+    /// By how much a counter grew, where its rates are shares of a whole and do not tell; else empty.
+    gained: Vec<f64>,
     /// The last value, and its shown time.
     pub(crate) last: Option<(f64, i64)>,
     /// The highest value, and when it was reached.
@@ -61,10 +65,10 @@ impl Track {
     pub(crate) fn part(&self, stretches: Range<usize>) -> Part {
         let to = stretches.end.saturating_sub(self.begin).min(self.sum.len());
         let from = stretches.start.saturating_sub(self.begin).min(to);
-        let total = |values: &[f32]| values.iter().map(|&value| f64::from(value)).sum();
-        let mut part = Part { sum: total(&self.sum[from..to]), known: total(&self.known[from..to]), ..Part::NONE };
+        let sum = self.sum[from..to].iter().map(|&sum| f64::from(sum)).sum();
+        let mut part = Part { sum, known: self.known[from..to].iter().sum(), ..Part::NONE };
         if let Some(unknown) = self.unknown.get(from..to.min(self.unknown.len())) {
-            part.unknown = total(unknown);
+            part.unknown = unknown.iter().sum();
         }
         let fold = |values: &[f32], pick: fn(f32, f32) -> f32| f64::from(values.iter().copied().fold(f32::NAN, pick));
         (part.min, part.max) = (fold(&self.min[from..to], f32::min), fold(&self.max[from..to], f32::max));
@@ -75,7 +79,7 @@ impl Track {
     pub(crate) fn stretches(&self, stretches: Range<usize>) -> impl Iterator<Item = (usize, f64, f64)> {
         let to = stretches.end.saturating_sub(self.begin).min(self.sum.len());
         let from = stretches.start.saturating_sub(self.begin).min(to);
-        (from..to).map(|place| (place + self.begin, f64::from(self.sum[place]), f64::from(self.known[place])))
+        (from..to).map(|place| (place + self.begin, f64::from(self.sum[place]), self.known[place]))
     }
 
     /// When it was highest among these stretches: the middle of the one.
@@ -88,38 +92,54 @@ impl Track {
     }
 
     /// The sum of several, between these stretches. How it went within a stretch is not known: its lowest and highest are means of stretches.
-    pub(crate) fn sum_of<'a>(tracks: impl Iterator<Item = &'a Track>, stretches: Range<usize>, recorded: &[f32]) -> Track {
+    pub(crate) fn sum_of<'a>(tracks: impl Iterator<Item = &'a Track>, stretches: Range<usize>, recorded: &[f64]) -> Track {
         let count = stretches.len();
-        let mut sum = Track {
-            begin: stretches.start,
-            sum: vec![0.0; count],
-            known: vec![0.0; count],
-            min: vec![f32::NAN; count],
-            max: vec![f32::NAN; count],
-            ..Track::default()
-        };
+        let mut sums = vec![0.0_f64; count];
+        let mut sum =
+            Track { begin: stretches.start, known: vec![0.0; count], min: vec![f32::NAN; count], max: vec![f32::NAN; count], ..Track::default() };
         let mut has_value = vec![false; count];
         for track in tracks {
             let from = stretches.start.max(track.begin);
             let to = stretches.end.min(track.begin + track.sum.len());
             for stretch in from..to.max(from) {
                 let (own, place) = (stretch - track.begin, stretch - stretches.start);
-                sum.sum[place] += track.sum[own];
+                sums[place] += f64::from(track.sum[own]);
                 has_value[place] |= !track.max[own].is_nan();
+                if let Some(&gain) = track.gained.get(own) {
+                    sum.gained.resize(count, 0.0);
+                    sum.gained[place] += gain;
+                }
             }
             sum.leaps.extend(&track.leaps);
         }
         for place in (0..count).filter(|&place| has_value[place]) {
             let seconds = recorded[stretches.start + place];
             sum.known[place] = seconds;
-            let mean = sum.sum[place] / seconds.max(f32::MIN_POSITIVE);
+            let mean = (sums[place] / seconds.max(f64::MIN_POSITIVE)) as f32;
             (sum.min[place], sum.max[place]) = (mean, mean);
         }
+        sum.sum = sums.into_iter().map(|sum| sum as f32).collect();
         sum
     }
 
+    /// By how much a counter grew in these stretches, gaps left out, if that is not told by its rates.
+    pub(crate) fn gained(&self, stretches: Range<usize>) -> Option<f64> {
+        let to = stretches.end.saturating_sub(self.begin).min(self.gained.len());
+        let from = stretches.start.saturating_sub(self.begin).min(to);
+        (!self.gained.is_empty()).then(|| self.gained[from..to].iter().sum())
+    }
+
+    fn gain(&mut self, stretch: usize, gain: f64) {
+        let place = self.place(stretch);
+        if self.gained.len() <= place {
+            self.gained.resize(place + 1, 0.0);
+        }
+        self.gained[place] += gain;
+    }
+
     fn bytes(&self) -> usize {
-        (self.sum.capacity() + self.known.capacity() + self.unknown.capacity() + self.min.capacity() + self.max.capacity()) * 4
+        (self.sum.capacity() + self.min.capacity() + self.max.capacity()) * 4
+            + (self.known.capacity() + self.unknown.capacity() + self.gained.capacity()) * 8
     }
 
     /// Makes room for this stretch, and says where it lies.
@@ -139,8 +159,11 @@ impl Track {
 
     fn add(&mut self, stretch: usize, value: f64, seconds: f64) {
         let place = self.place(stretch);
-        self.sum[place] += (value * seconds) as f32;
-        self.known[place] += seconds as f32;
+        let so_far = self.open.filter(|(open, _)| *open == stretch).map_or(f64::from(self.sum[place]), |(_, sum)| sum);
+        let sum = so_far + value * seconds;
+        self.open = Some((stretch, sum));
+        self.sum[place] = sum as f32;
+        self.known[place] += seconds;
         self.min[place] = self.min[place].min(value as f32);
         self.max[place] = self.max[place].max(value as f32);
     }
@@ -150,7 +173,7 @@ impl Track {
         if self.unknown.len() <= place {
             self.unknown.resize(place + 1, 0.0);
         }
-        self.unknown[place] += seconds as f32;
+        self.unknown[place] += seconds;
     }
 }
 
@@ -159,6 +182,7 @@ impl Track {
 struct Growing {
     track: Track,
     rates: Option<Rates>,
+    whole: Adding,
     has_rows: bool,
     /// Ticks without a value for which a later rate may still hold: monotonic begin and end, and the shown end.
     open: Vec<(i64, i64, i64)>,
@@ -178,21 +202,13 @@ struct Tick {
 /// The columns of a spec, for all subjects that count, and for their sum.
 #[derive(Debug)]
 pub(crate) struct Pyramid {
-    plus: Vec<String>,
-    minus: Vec<String>,
-    counted: Option<String>,
-    keys: Vec<(String, bool)>,
-    is_counter: bool,
-    unit: barograph_model::Unit,
-    is_lenient: bool,
-    stale_nanos: i64,
-    clock: Clock,
+    asked: Asked,
     /// How wide a stretch is.
     pub(crate) width: i64,
     /// The shown time at which stretch 0 begins: a multiple of the width.
     pub(crate) from: Option<i64>,
     /// Of each stretch how many seconds were recorded.
-    pub(crate) recorded: Vec<f32>,
+    pub(crate) recorded: Vec<f64>,
     subjects: Vec<Growing>,
     index: HashMap<Vec<Key>, usize>,
     whole: Track,
@@ -202,104 +218,11 @@ pub(crate) struct Pyramid {
     pub(crate) until: i64,
 }
 
-/// A column of keys.
-pub(crate) enum KeyColumn<'a> {
-    Whole(&'a [i64]),
-    Ints(Vec<Option<i64>>),
-    Texts(Vec<Option<&'a str>>),
-}
-
-/// The keys of rows.
-pub(crate) fn key_columns<'a>(keys: &[(String, bool)], frame: &'a Frame) -> Vec<KeyColumn<'a>> {
-    let column = |(key, is_text): &(String, bool)| {
-        if *is_text {
-            return KeyColumn::Texts(frame.texts(key));
-        }
-        frame.all_ints(key).map_or_else(|| KeyColumn::Ints(frame.ints(key)), KeyColumn::Whole)
-    };
-    keys.iter().map(column).collect()
-}
-
-/// Columns added and taken away; NaN where any is absent, unless it is absent in all rows and merely adds.
-pub(crate) fn values(frame: &Frame, plus: &[String], minus: &[String]) -> Vec<f64> {
-    let mut plus = plus.iter().map(|column| frame.numbers(column)).filter(|column| column.iter().any(|value| !value.is_nan()));
-    let Some(mut values) = plus.next() else { return vec![f64::NAN; frame.len()] };
-    for column in plus {
-        values.iter_mut().zip(column).for_each(|(value, more)| *value += more);
-    }
-    for column in minus {
-        values.iter_mut().zip(frame.numbers(column)).for_each(|(value, less)| *value -= less);
-    }
-    values
-}
-
-/// The ticks of rows, monotonic and UTC, in order.
-pub(crate) fn ticks_of(frame: &Frame, runs: &[Range<usize>]) -> Vec<(i64, i64)> {
-    let (utc, monotonic) = (frame.times(), frame.monotonic());
-    let mut ticks: Vec<(i64, i64)> = Vec::new();
-    let mut missing: Vec<(i64, i64)> = Vec::new();
-    for run in runs {
-        let mut place = ticks.partition_point(|tick| tick.0 < monotonic[run.start]);
-        for row in run.clone() {
-            while place < ticks.len() && ticks[place].0 < monotonic[row] {
-                place += 1;
-            }
-            match ticks.get(place) {
-                Some(tick) if tick.0 == monotonic[row] => {}
-                Some(_) => missing.push((monotonic[row], utc[row])),
-                None => ticks.push((monotonic[row], utc[row])),
-            }
-        }
-    }
-    if !missing.is_empty() {
-        ticks.append(&mut missing);
-        ticks.sort_unstable();
-        ticks.dedup_by_key(|tick| tick.0);
-    }
-    ticks
-}
-
-/// Whether rows are as our recordings have them: of each subject in the order of time, and none earlier than this.
-pub(crate) fn are_in_order(frame: &Frame, runs: &[Range<usize>], since: Option<i64>) -> bool {
-    let monotonic = frame.monotonic();
-    runs.iter().all(|run| monotonic[run.clone()].is_sorted() && since.is_none_or(|since| monotonic[run.start] >= since))
-}
-
-impl KeyColumn<'_> {
-    pub(crate) fn same(&self, a: usize, b: usize) -> bool {
-        match self {
-            KeyColumn::Whole(values) => values[a] == values[b],
-            KeyColumn::Ints(values) => values[a] == values[b],
-            KeyColumn::Texts(values) => values[a] == values[b],
-        }
-    }
-
-    pub(crate) fn key(&self, row: usize) -> Key {
-        let nameless = || Key::Text(String::new());
-        match self {
-            KeyColumn::Whole(values) => Key::Number(values[row]),
-            KeyColumn::Ints(values) => values[row].map_or_else(nameless, Key::Number),
-            KeyColumn::Texts(values) => Key::Text(values[row].unwrap_or_default().to_owned()),
-        }
-    }
-}
-
 impl Pyramid {
     /// One without rows.
     pub(crate) fn new(table: &TableInfo, spec: &Spec, clock: Clock, stale_nanos: i64, width: i64) -> Pyramid {
-        let field = table.fields.iter().find(|field| spec.plus.first() == Some(&field.name));
-        let is_text = |name: &String| table.fields.iter().any(|field| field.name == *name && field.physical == Some(Physical::Text));
-        let is_named = table.keys.iter().any(|key| spec.filter.contains_key(key));
         Pyramid {
-            plus: spec.plus.clone(),
-            minus: spec.minus.clone(),
-            counted: table.counted.clone().filter(|_| !is_named),
-            keys: table.keys.iter().map(|key| (key.clone(), is_text(key))).collect(),
-            is_counter: field.is_some_and(is_counter),
-            unit: field.map_or(barograph_model::Unit::None, |field| kept_unit(&field.unit)),
-            is_lenient: has_passing_subjects(table),
-            stale_nanos,
-            clock,
+            asked: Asked::new(table, spec, clock, stale_nanos),
             width,
             from: None,
             recorded: Vec::new(),
@@ -311,9 +234,9 @@ impl Pyramid {
         }
     }
 
-    /// The columns that it reads.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = &String> {
-        self.keys.iter().map(|(key, _)| key).chain(&self.counted).chain(&self.plus).chain(&self.minus)
+    /// What it reads.
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// The subjects, in the order in which they were first seen.
@@ -323,14 +246,14 @@ impl Pyramid {
 
     /// The sum of all subjects. Of a table with one subject it is that one.
     pub(crate) fn whole(&self) -> &Track {
-        if self.keys.is_empty() { self.subjects.first().map_or(&self.whole, |only| &only.track) } else { &self.whole }
+        if self.asked.keys.is_empty() { self.subjects.first().map_or(&self.whole, |only| &only.track) } else { &self.whole }
     }
 
     /// How much memory it takes, about.
     pub(crate) fn bytes(&self) -> usize {
         self.subjects.iter().map(|subject| subject.track.bytes() + size_of::<Growing>()).sum::<usize>()
             + self.whole.bytes()
-            + self.recorded.capacity() * 4
+            + self.recorded.capacity() * 8
     }
 
     /// The stretches between two shown times, both of which lie on edges of stretches or are rounded outwards.
@@ -345,17 +268,13 @@ impl Pyramid {
         if frame.is_empty() {
             return true;
         }
-        let keys = key_columns(&self.keys, frame);
-        let runs = runs(frame.len(), &keys);
-        if !are_in_order(frame, &runs, self.ticks.back().map(|last| last.monotonic)) {
+        let taken = self.asked.read(frame);
+        if !taken.are_in_order(self.ticks.back().map(|last| last.monotonic)) {
             return false;
         }
-        let first_tick = self.take_ticks(frame, &runs);
-        let values = values(frame, &self.plus, &self.minus);
-        let counted = self.counted.as_ref().map(|counted| frame.numbers(counted));
-        for run in runs {
-            let key: Vec<Key> = keys.iter().map(|column| column.key(run.start)).collect();
-            self.take_run(frame, run, key, &values, counted.as_deref(), first_tick);
+        let first_tick = self.take_ticks(&taken);
+        for run in &taken.runs {
+            self.take_run(&taken, run.clone(), first_tick);
         }
         self.until = self.ticks.back().map_or(self.until, |last| last.monotonic);
         self.settle();
@@ -363,65 +282,68 @@ impl Pyramid {
     }
 
     /// Adds the ticks of these rows; gives the place of the first one that they may have.
-    fn take_ticks(&mut self, frame: &Frame, runs: &[Range<usize>]) -> usize {
-        let ticks = ticks_of(frame, runs);
+    fn take_ticks(&mut self, taken: &Taken<'_>) -> usize {
+        let ticks = taken.ticks();
         let begin = ticks.first().map_or(0, |tick| self.ticks.partition_point(|known| known.monotonic < tick.0));
         for (monotonic, utc) in ticks {
             let before = self.ticks.back().map(|tick| tick.monotonic);
             if before.is_some_and(|before| before >= monotonic) {
                 continue;
             }
-            let nanos = before.map(|before| monotonic - before).filter(|nanos| *nanos <= self.stale_nanos).unwrap_or(MOMENT_NANOS);
-            let shown = self.clock.shown(utc, monotonic);
+            let nanos = before.map(|before| monotonic - before).filter(|nanos| *nanos <= self.asked.stale_nanos).unwrap_or(MOMENT_NANOS);
+            let shown = self.asked.clock.shown(utc, monotonic);
             self.from.get_or_insert((shown - nanos - 1).div_euclid(self.width) * self.width);
             let (recorded, from, width) = (&mut self.recorded, self.from.unwrap_or(0), self.width);
             spread(from, width, shown - nanos, shown, |stretch, seconds| {
                 if recorded.len() <= stretch {
                     recorded.resize(stretch + 1, 0.0);
                 }
-                recorded[stretch] += seconds as f32;
+                recorded[stretch] += seconds;
             });
             self.ticks.push_back(Tick { monotonic, shown, nanos, sum: 0.0, has_value: false, unknown: 0 });
         }
         begin
     }
 
-    fn take_run(&mut self, frame: &Frame, run: Range<usize>, key: Vec<Key>, values: &[f64], counted: Option<&[f64]>, first_tick: usize) {
-        let (utc, monotonic) = (frame.times(), frame.monotonic());
+    fn take_run(&mut self, taken: &Taken<'_>, run: Range<usize>, first_tick: usize) {
+        let key = taken.key(run.start);
         let place = match self.index.get(&key) {
             Some(&place) => place,
             None => {
-                let rates = self.is_counter.then(|| Rates::new(self.unit, self.stale_nanos));
                 let track = Track { key: key.clone(), ..Track::default() };
-                self.subjects.push(Growing { track, rates, has_rows: false, open: Vec::new() });
+                self.subjects.push(Growing { track, rates: self.asked.rates(), whole: Adding::default(), has_rows: false, open: Vec::new() });
                 self.index.insert(key, self.subjects.len() - 1);
                 self.subjects.len() - 1
             }
         };
         let from = self.from.unwrap_or(0);
-        let is_alone = self.keys.is_empty();
-        let mut sums = Sums { ticks: &mut self.ticks, from, width: self.width, stale_nanos: self.stale_nanos, is_alone, has_keys: !is_alone };
+        let is_alone = self.asked.keys.is_empty();
+        let mut sums = Sums {
+            ticks: &mut self.ticks,
+            from,
+            width: self.width,
+            stale_nanos: self.asked.stale_nanos,
+            is_shared: self.asked.is_shared(),
+            is_alone,
+            has_keys: !is_alone,
+        };
         let subject = &mut self.subjects[place];
         let mut tick = first_tick;
-        for row in run {
-            if counted.is_some_and(|counted| counted[row] != 1.0) {
-                continue;
-            }
-            while sums.ticks[tick].monotonic < monotonic[row] {
+        for row in run.filter(|&row| taken.counts(row)) {
+            let reading = taken.reading(row, &mut subject.whole);
+            while sums.ticks[tick].monotonic < reading.monotonic_nanos {
                 tick += 1;
             }
-            let value = Some(values[row]).filter(|value| !value.is_nan());
             let is_first = !std::mem::replace(&mut subject.has_rows, true);
             match subject.rates.take() {
                 None => {
                     let at = sums.ticks[tick];
-                    let rate = value.map_or(Rate::NoData, Rate::Value);
-                    let point =
-                        Point { utc_nanos: utc[row], monotonic_nanos: monotonic[row], since_nanos: at.monotonic - at.nanos, value: rate, gain: 0.0 };
+                    let value = reading.value.map_or(Rate::NoData, Rate::Value);
+                    let Reading { utc_nanos, monotonic_nanos, .. } = reading;
+                    let point = Point { utc_nanos, monotonic_nanos, since_nanos: at.monotonic - at.nanos, value, gain: 0.0 };
                     sums.take(subject, point, tick, is_first);
                 }
                 Some(mut rates) => {
-                    let reading = Reading { utc_nanos: utc[row], monotonic_nanos: monotonic[row], value };
                     rates.push(reading, |point| {
                         // A reading that was held back belongs to an earlier tick.
                         let mut of_point = tick;
@@ -440,15 +362,15 @@ impl Pyramid {
     fn settle(&mut self) {
         let Some(last) = self.ticks.back().copied() else { return };
         let from = self.from.unwrap_or(0);
-        let is_alone = self.keys.is_empty();
+        let is_alone = self.asked.keys.is_empty();
         // One tick more than a rate can reach back stays, as what the next is compared with.
         while let Some(&tick) = self.ticks.front()
             && self.ticks.len() > 1
-            && last.monotonic - tick.monotonic > self.stale_nanos.saturating_mul(2)
+            && last.monotonic - tick.monotonic > self.asked.stale_nanos.saturating_mul(2)
         {
             self.ticks.pop_front();
             if !is_alone {
-                settle_tick(&mut self.whole, tick, from, self.width, self.is_lenient);
+                settle_tick(&mut self.whole, tick, from, self.width, self.asked.is_lenient);
             }
         }
     }
@@ -456,8 +378,14 @@ impl Pyramid {
     /// The sum with the last ticks as they are now.
     pub(crate) fn whole_until_now(&self) -> Track {
         let mut whole = self.whole().clone();
-        if !self.keys.is_empty() {
-            self.ticks.iter().for_each(|&tick| settle_tick(&mut whole, tick, self.from.unwrap_or(0), self.width, self.is_lenient));
+        if !self.asked.keys.is_empty() {
+            self.ticks.iter().for_each(|&tick| settle_tick(&mut whole, tick, self.from.unwrap_or(0), self.width, self.asked.is_lenient));
+            for track in self.tracks() {
+                whole.leaps.extend(&track.leaps);
+                for (place, &gain) in track.gained.iter().enumerate() {
+                    whole.gain(track.begin + place, gain);
+                }
+            }
         }
         whole
     }
@@ -492,6 +420,7 @@ struct Sums<'a> {
     from: i64,
     width: i64,
     stale_nanos: i64,
+    is_shared: bool,
     is_alone: bool,
     has_keys: bool,
 }
@@ -508,7 +437,13 @@ impl Sums<'_> {
                     spread(from, width, shown - (end - begin), shown, |stretch, seconds| subject.track.add_unknown(stretch, -seconds));
                 }
                 let nanos = at.monotonic - point.since_nanos;
-                spread(from, width, at.shown - nanos, at.shown, |stretch, seconds| subject.track.add(stretch, value, seconds));
+                let is_shared = self.is_shared;
+                spread(from, width, at.shown - nanos, at.shown, |stretch, part| {
+                    subject.track.add(stretch, value, part);
+                    if is_shared {
+                        subject.track.gain(stretch, point.gain * part / seconds(nanos));
+                    }
+                });
                 note(&mut subject.track, value, at.shown);
                 if !self.is_alone {
                     let add = |tick: &mut Tick| {
@@ -545,19 +480,6 @@ impl Sums<'_> {
         let first = self.ticks.partition_point(|tick| tick.monotonic <= since);
         self.ticks.iter_mut().skip(first).take_while(|tick| tick.monotonic <= until).for_each(&mut change);
     }
-}
-
-/// Rows of the same subject that stand together.
-pub(crate) fn runs(rows: usize, keys: &[KeyColumn<'_>]) -> Vec<Range<usize>> {
-    let mut runs = Vec::new();
-    let mut begin = 0;
-    for row in 1..=rows {
-        if row == rows || keys.iter().any(|key| !key.same(begin, row)) {
-            runs.push(begin..row);
-            begin = row;
-        }
-    }
-    runs
 }
 
 /// Says to which stretches a time belongs, and for how many seconds to each.

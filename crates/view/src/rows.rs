@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use barograph_model::{Physical, Rate};
-use barograph_store::{Frame, Point, Reading, Series, TableInfo, sum_of_columns};
+use barograph_store::{Adding, Frame, Point, Reading, Series, SharedRows, TableInfo, sum_of_columns};
 
 use crate::clock::Clock;
-use crate::columns::{has_passing_subjects, is_counter};
+use crate::columns::{has_passing_subjects, is_counter, shares_of};
 use crate::{Error, Key, Spec};
 
 /// What a subject has at a tick.
@@ -108,17 +108,22 @@ impl<'a> Rows<'a> {
         let is_named = self.table.keys.iter().any(|key| spec.filter.contains_key(key));
         let counted = self.table.counted.as_ref().filter(|_| !is_named).map(|counted| self.frame.ints(counted));
         let values = sum_of_columns(&self.frame, &spec.plus, &spec.minus);
+        let shared = shares_of(self.table, spec).map(|shares| shares.read(&self.frame));
         let counts = |row: usize| counted.as_ref().is_none_or(|counted| counted[row] == Some(1));
         let of = |(key, rows): (&Vec<Key>, &Vec<usize>)| {
             let rows: Vec<usize> = rows.iter().copied().filter(|&row| counts(row)).collect();
-            (!rows.is_empty()).then(|| self.cells(key, &rows, &values, spec))
+            (!rows.is_empty()).then(|| self.cells(key, &rows, &values, shared.as_ref(), spec))
         };
         self.subjects.iter().filter_map(of).collect()
     }
 
-    fn cells(&self, key: &[Key], rows: &[usize], values: &[Option<f64>], spec: &Spec) -> Cells {
-        let reading = |&row: &usize| Reading { utc_nanos: self.frame.times()[row], monotonic_nanos: self.frame.monotonic()[row], value: values[row] };
-        let readings = rows.iter().map(reading);
+    fn cells(&self, key: &[Key], rows: &[usize], values: &[Option<f64>], shared: Option<&SharedRows>, spec: &Spec) -> Cells {
+        let (utc, monotonic) = (self.frame.times(), self.frame.monotonic());
+        let mut adding = Adding::default();
+        let readings = rows.iter().map(|&row| {
+            let whole = shared.and_then(|shared| adding.push(shared, row, monotonic[row]));
+            Reading { utc_nanos: utc[row], monotonic_nanos: monotonic[row], value: values[row], whole }
+        });
         let field = spec.plus.first().and_then(|first| self.table.fields.iter().find(|field| field.name == *first));
         let cells = vec![Cell::Absent; self.ticks.len()];
         let (series, gains) = match field.filter(|field| is_counter(field)) {

@@ -9,17 +9,17 @@ use std::thread;
 use barograph_store::{Frame, Query, State, TableInfo};
 
 use crate::clock::millis;
-use crate::columns::{is_counter, is_said};
+use crate::columns::{is_counter, is_said, shares_of};
 use crate::fine::Fine;
 use crate::grid::Grid;
-use crate::lines::{Labels, MOST_SORTED, Thinner, is_away, quantile, time_of};
+use crate::lines::{Labels, MOST_SORTED, Thinner, is_away, or_nothing, quantile, time_of, within};
 use crate::pyramid::{Part, Pyramid, Track};
 use crate::rows::Cells;
 use crate::view::Known;
 use crate::{Error, Key, Kind, Line, Points, Spec, Summary, Unit, Window};
 
 /// Stretches of all subjects of a table together, about: more would take too much memory.
-const MOST_STRETCHES: f64 = 2_500_000.0;
+const MOST_STRETCHES: f64 = 2_000_000.0;
 
 /// Which columns of which table, and which of its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,8 +53,8 @@ impl Held {
 
     fn columns(&self) -> Vec<String> {
         match self {
-            Held::Fine(fine) => fine.columns().cloned().collect(),
-            Held::Coarse(pyramid) => pyramid.columns().cloned().collect(),
+            Held::Fine(fine) => fine.asked().columns().cloned().collect(),
+            Held::Coarse(pyramid) => pyramid.asked().columns().cloned().collect(),
         }
     }
 
@@ -189,7 +189,11 @@ impl Known {
         let width = width_of(table, self.interval_nanos(table)?);
         // Of one subject there is a row for each tick.
         let ticks = table.monotonic_range.map_or(0, |(first, last)| ((last - first) / self.interval_nanos(table).unwrap_or(1).max(1)).unsigned_abs());
-        let rows_of = |spec: &Spec| if spec.filter.is_empty() { table.rows } else { table.rows.min(ticks) };
+        let rows_of = |spec: &Spec| {
+            let rows = if spec.filter.is_empty() { table.rows } else { table.rows.min(ticks) };
+            // What a counter grew by is held too where its rates do not tell.
+            if shares_of(table, spec).is_some() { rows * 2 } else { rows }
+        };
         let make = |spec: &Spec, has_room: bool| match has_room {
             true => Held::Fine(Box::new(Fine::new(table, spec, self.clock, stale))),
             false => Held::Coarse(Box::new(Pyramid::new(table, spec, self.clock, stale, width))),
@@ -350,6 +354,11 @@ fn is_summed(table: &TableInfo, spec: &Spec) -> bool {
     table.fields.iter().any(|field| spec.plus.first() == Some(&field.name) && is_counter(field))
 }
 
+/// The lowest and the highest value of a part of what was recorded.
+fn extremes(part: Part, recorded: f64) -> (f64, f64) {
+    or_nothing((part.min, part.max), is_away(recorded, part.unknown + part.known))
+}
+
 /// A window on a table in small.
 struct Wide<'a> {
     pyramid: &'a Pyramid,
@@ -368,7 +377,7 @@ impl<'a> Wide<'a> {
     fn new(pyramid: &'a Pyramid, window: Window) -> Wide<'a> {
         let grid = Grid::of(window);
         let inside = pyramid.stretches(window.from, window.to);
-        let recorded = pyramid.recorded[inside.clone()].iter().map(|&seconds| f64::from(seconds)).sum();
+        let recorded = pyramid.recorded[inside.clone()].iter().sum();
         let x = Arc::new((0..grid.count).map(|bucket| millis(grid.middle(bucket))).collect());
         Wide { pyramid, grid, covered: pyramid.stretches(grid.from, grid.to()), inside, recorded, window, x }
     }
@@ -377,7 +386,7 @@ impl<'a> Wide<'a> {
         if !part.has_value() {
             return None;
         }
-        Some(part.sum / time_of(recorded, part.unknown, part.known))
+        Some(within(part.sum / time_of(recorded, part.unknown, part.known), extremes(part, recorded)))
     }
 
     fn line(&self, track: &Track, spec: usize, kind: Kind, label: String, unit: Unit, is_rate: bool) -> Line {
@@ -390,10 +399,9 @@ impl<'a> Wide<'a> {
             if !part.has_value() {
                 continue;
             }
-            let recorded: f64 = self.pyramid.recorded[stretches].iter().map(|&seconds| f64::from(seconds)).sum();
+            let recorded: f64 = self.pyramid.recorded[stretches].iter().sum();
             mean[bucket] = self.mean(part, recorded).unwrap_or(f64::NAN);
-            min[bucket] = if is_away(recorded, part.unknown + part.known) { part.min.min(0.0) } else { part.min };
-            max[bucket] = part.max;
+            (min[bucket], max[bucket]) = extremes(part, recorded);
         }
         let points = Points { x: self.x.clone(), mean, min, max };
         Line { spec, label, kind, key: track.key.clone(), unit, points, summary: self.summary(track, is_rate) }
@@ -420,7 +428,7 @@ impl<'a> Wide<'a> {
             p95: self.p95(track, part),
             peak: peak.map(|(value, _)| value),
             peak_at: peak.map(|(_, at)| at),
-            total: (is_rate && (part.has_value() || leaps > 0.0)).then_some(part.sum + leaps),
+            total: (is_rate && (part.has_value() || leaps > 0.0)).then(|| track.gained(self.inside.clone()).unwrap_or(part.sum) + leaps),
             last,
         }
     }

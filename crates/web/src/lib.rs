@@ -7,12 +7,16 @@ mod api;
 mod assets;
 mod failure;
 mod guard;
+#[cfg(test)]
+#[path = "../tests/hour/mod.rs"]
+mod hour;
 mod library;
 mod machine;
 mod making;
 mod report;
 mod server;
+mod warm;
 
 pub use library::Refused;
-pub use report::{ReportError, ReportOptions, report};
+pub use report::{Report, ReportError, ReportOptions, report};
 pub use server::{DEFAULT_PORT, Error, Options, Server};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use barograph_store::{FACTS_FILE, Facts, State, Timeline};
+use barograph_store::{FACTS_FILE, Facts, SpanQuery, Spans, State, Timeline};
 use barograph_view::View;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -19,6 +19,15 @@ const TICKING: [&str; 2] = ["cpu", "job"];
 
 /// A live recording is not looked at more often than this, whoever asks.
 const REST: Duration = Duration::from_millis(500);
+
+/// Recordings that are held to be drawn: each takes up to some 250 MiB.
+const MOST_OPENED: usize = 4;
+
+/// One that nobody watches is held for so long after the last question.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// Spans that are kept of a recording, some hundred bytes each.
+const MOST_SPANS: usize = 100_000;
 
 /// A path that is not shown, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,8 +67,20 @@ pub(crate) struct Run {
     /// What those who watch it are told.
     pub(crate) tick: watch::Sender<Tick>,
     known: Mutex<Known>,
-    /// Opened when something of it is drawn for the first time.
-    view: Mutex<Option<Arc<View>>>,
+    /// Opened when something of it is drawn for the first time, and given up when nobody has asked for long.
+    opened: Mutex<Option<Opened>>,
+    /// All spans as they were at that stamp, of a recording that has ended: a cost is worked out when it is asked for.
+    spans: Mutex<Option<(u64, Arc<Spans>)>>,
+}
+
+/// A recording that is drawn.
+#[derive(Debug)]
+struct Opened {
+    view: Arc<View>,
+    /// When something was asked of it.
+    used: Instant,
+    /// Whether what takes long to read has been read ahead.
+    is_warm: bool,
 }
 
 #[derive(Debug)]
@@ -186,6 +207,20 @@ impl Library {
         }
     }
 
+    /// Gives up those that are drawn, and have not been asked for long, and all but so many.
+    pub(crate) fn let_go(&self, now: Instant) {
+        // One that is being opened or asked now is no candidate.
+        let used = |run: &Arc<Run>| Some((run.opened.try_lock().ok()?.as_ref()?.used, Arc::clone(run)));
+        let mut opened: Vec<_> = self.shelf().runs.values().filter_map(used).collect();
+        opened.sort_by_key(|(used, _)| std::cmp::Reverse(*used));
+        for (place, (used, run)) in opened.into_iter().enumerate() {
+            let is_idle = run.tick.receiver_count() == 0 && now.saturating_duration_since(used) >= IDLE;
+            if place >= MOST_OPENED || is_idle {
+                run.close();
+            }
+        }
+    }
+
     /// All recordings, newest first.
     pub(crate) fn runs(&self) -> Vec<Arc<Run>> {
         let mut runs: Vec<_> = self.shelf().runs.values().cloned().collect();
@@ -251,7 +286,15 @@ impl Run {
         let id = Some(facts.id.clone()).filter(|id| is_word && !is_taken(id)).unwrap_or_else(|| format!("p{:016x}", hash(path)));
         let known = Known { state: timeline.state(), to: last_row(&timeline), facts, stamp, tables, looked: Instant::now() };
         let of_facts = known.facts.id.clone();
-        Ok(Run { id, path: path.to_owned(), of_facts, tick: watch::channel(known.tick()).0, known: Mutex::new(known), view: Mutex::new(None) })
+        Ok(Run {
+            id,
+            path: path.to_owned(),
+            of_facts,
+            tick: watch::channel(known.tick()).0,
+            known: Mutex::new(known),
+            opened: Mutex::new(None),
+            spans: Mutex::new(None),
+        })
     }
 
     /// Whether this path still has this recording.
@@ -277,11 +320,48 @@ impl Run {
 
     /// What is drawn of it.
     pub(crate) fn view(&self) -> Answer<Arc<View>> {
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(view) = &*view {
-            return Ok(Arc::clone(view));
+        let mut opened = self.opened();
+        let opened = match &mut *opened {
+            Some(opened) => opened,
+            none => none.insert(Opened { view: Arc::new(View::open(&self.path)?), used: Instant::now(), is_warm: false }),
+        };
+        opened.used = Instant::now();
+        Ok(Arc::clone(&opened.view))
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, for one who reads ahead what takes long; nothing if somebody has done so.
+    pub(crate) fn cold(&self) -> Option<Arc<View>> {
+        let mut opened = self.opened();
+        let opened = opened.as_mut().filter(|opened| !opened.is_warm)?;
+        opened.is_warm = true;
+        Some(Arc::clone(&opened.view))
+    }
+
+    /// Lets go of what is held to draw it. Those who are at it finish.
+    fn close(&self) {
+        self.opened().take();
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// All spans, if it has ended and they are not too many to be kept; else those of this query.
+    pub(crate) fn spans(&self, query: &SpanQuery) -> Answer<Arc<Spans>> {
+        let known = self.known();
+        let (stamp, state) = (known.stamp, known.state);
+        drop(known);
+        if state == State::Live {
+            return Ok(Arc::new(self.timeline()?.spans(query)?));
         }
-        Ok(Arc::clone(view.insert(Arc::new(View::open(&self.path)?))))
+        let mut kept = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, spans)) = kept.as_ref().filter(|(of, _)| *of == stamp) {
+            return Ok(Arc::clone(spans));
+        }
+        let spans = Arc::new(self.timeline()?.spans(&SpanQuery::default())?);
+        *kept = (spans.len() <= MOST_SPANS).then(|| (stamp, Arc::clone(&spans)));
+        Ok(spans)
     }
 
     /// Opens it anew, as it is now.
@@ -306,7 +386,7 @@ impl Run {
             self.known().looked = Instant::now();
             return Ok(());
         }
-        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let view = self.opened().as_ref().map(|opened| Arc::clone(&opened.view));
         if let Some(view) = &view {
             view.refresh()?;
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use barograph_model::Described;
 use barograph_sources::Process;
+use barograph_store::{Query, SpanQuery};
 use barograph_view::{Line, Lines, Points, ProcessRow, Spec, Style, View, Window};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::api::{events, frame, run, spans};
 use crate::failure::Failure;
-use crate::library::Library;
+use crate::library::{Library, millis};
 
 const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/page/report.js"));
 const STYLE: &str = include_str!(concat!(env!("OUT_DIR"), "/page/report.css"));
@@ -43,11 +44,26 @@ pub struct ReportOptions {
     pub bytes: usize,
     /// Everything as it was recorded, however large.
     pub full: bool,
+    /// Only what lies at or after this time: UTC nanoseconds.
+    pub from: Option<i64>,
+    /// Only what lies at or before this time.
+    pub to: Option<i64>,
+}
+
+/// A report, and what it had to leave out.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The file.
+    pub html: String,
+    /// Points for a line, and for one of a process, if it would have been too large with more.
+    pub thinned: Option<(usize, usize)>,
+    /// How many spans are left out, the shortest.
+    pub spans_left_out: usize,
 }
 
 impl Default for ReportOptions {
     fn default() -> ReportOptions {
-        ReportOptions { bytes: 3_000_000, full: false }
+        ReportOptions { bytes: 3_000_000, full: false, from: None, to: None }
     }
 }
 
@@ -69,7 +85,7 @@ impl From<barograph_view::Error> for ReportError {
 }
 
 /// The report of the recording in that folder.
-pub fn report(path: &Path, options: ReportOptions) -> Result<String, ReportError> {
+pub fn report(path: &Path, options: ReportOptions) -> Result<Report, ReportError> {
     let library = Library::new(vec![path.to_owned()]);
     library.look();
     let Some(run) = library.runs().into_iter().next() else {
@@ -78,9 +94,17 @@ pub fn report(path: &Path, options: ReportOptions) -> Result<String, ReportError
     };
     let view = run.view()?;
     let timeline = run.timeline()?;
+    let (first, last) = view.range();
+    let (from, to) = (options.from.map_or(first, |from| from.clamp(first, last)), options.to.map_or(last, |to| to.clamp(first, last)));
     let mut head = run.head(true);
     // Where it lay is nobody's business who gets it by mail.
     head.path.clone_from(&head.name);
+    if options.from.is_some() {
+        head.from = millis(from);
+    }
+    if options.to.is_some() {
+        head.to = millis(to);
+    }
     let title = view.facts().command.as_ref().map_or_else(|| head.name.clone(), |command| command.join(" "));
     let id = head.id.clone();
     let session = json!({
@@ -94,28 +118,34 @@ pub fn report(path: &Path, options: ReportOptions) -> Result<String, ReportError
         // Others have no lines here.
         panels.retain(|panel| panel["shown"] == true);
     }
+    let query = SpanQuery { from: options.from, to: options.to, name: None };
+    let spans = spans::of(&timeline.spans(&query).map_err(Failure::from)?, &query, usize::MAX);
     let text = json!({
         "session": session,
         "run": facts,
-        "spans": spans::of(&timeline, &barograph_store::SpanQuery::default(), usize::MAX)?,
-        "events": events::of(&timeline, &barograph_store::Query::all())?,
+        "spans": spans,
+        "events": events::of(&timeline, &Query::all().between(options.from, options.to))?,
         "specs": specs,
         "processSpecs": process_specs,
-        "identities": identities(&view)?,
+        "identities": identities(&view, (from, to))?,
     });
     let points: &[usize] = if options.full { &[FULL_POINTS] } else { &POINTS };
-    let mut smallest = String::new();
+    let frames = Frames { view: &view, range: (from, to), specs: &specs, process_specs: &process_specs, full: options.full };
+    let mut report = Report { html: String::new(), thinned: None, spans_left_out: spans.left_out };
     for &buckets in points {
-        smallest = page(&title, &text, &Frames { view: &view, specs: &specs, process_specs: &process_specs, full: options.full }, buckets)?;
-        if smallest.len() <= options.bytes {
+        report.html = page(&title, &text, &frames, buckets)?;
+        report.thinned = (buckets < points[0]).then(|| (buckets, frames.of_processes(buckets)));
+        if report.html.len() <= options.bytes {
             break;
         }
     }
-    Ok(smallest)
+    Ok(report)
 }
 
 struct Frames<'a> {
     view: &'a View,
+    /// UTC nanoseconds.
+    range: (i64, i64),
     specs: &'a [Spec],
     process_specs: &'a [Spec],
     full: bool,
@@ -123,16 +153,20 @@ struct Frames<'a> {
 
 impl Frames<'_> {
     fn of(&self, specs: &[Spec], buckets: usize) -> Result<Vec<u8>, ReportError> {
-        let (from, to) = self.view.range();
+        let (from, to) = self.range;
         let window = Window { from, to, buckets };
         let lines = self.view.lines(specs, window)?;
         Ok(frame::encode(window, &if self.full { lines } else { rounded(lines) }))
     }
+
+    /// Points for a line of a process: a quarter, as each has a line for every column.
+    fn of_processes(&self, buckets: usize) -> usize {
+        if self.full { buckets } else { (buckets / 4).max(100) }
+    }
 }
 
-/// The file with so many points for a line. Processes have a quarter of that: each has a line for every column.
+/// The file with so many points for a line.
 fn page(title: &str, text: &Value, frames: &Frames<'_>, buckets: usize) -> Result<String, ReportError> {
-    let processes = if frames.full { buckets } else { (buckets / 4).max(100) };
     let part = |id: &str, bytes: &[u8]| -> Result<String, ReportError> {
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());
         let packed = packer.write_all(bytes).and_then(|()| packer.finish()).map_err(|error| ReportError(error.to_string()))?;
@@ -141,7 +175,7 @@ fn page(title: &str, text: &Value, frames: &Frames<'_>, buckets: usize) -> Resul
     let parts = [
         part("text", text.to_string().as_bytes())?,
         part("frame", &frames.of(frames.specs, buckets)?)?,
-        part("processes", &frames.of(frames.process_specs, processes)?)?,
+        part("processes", &frames.of(frames.process_specs, frames.of_processes(buckets))?)?,
     ];
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -195,8 +229,7 @@ fn process_specs() -> Vec<Spec> {
 }
 
 /// Who was there at one time or another, with the age that each would have at the end.
-fn identities(view: &View) -> Result<Vec<ProcessRow>, ReportError> {
-    let (from, to) = view.range();
+fn identities(view: &View, (from, to): (i64, i64)) -> Result<Vec<ProcessRow>, ReportError> {
     let mut known = BTreeMap::new();
     for look in 0..=LOOKS {
         let at = from + (to - from) / LOOKS * look;

@@ -1,6 +1,6 @@
 //! The server: what it listens to, how patient it is, and how it ends.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use barograph_session::{is_ignored, share_heap};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -89,19 +90,23 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     app: Shared,
-    /// SIGINT, SIGTERM and SIGHUP, from before anything is recorded and the address is told.
-    signals: [Signal; 3],
+    /// SIGINT, SIGTERM and SIGHUP, from before anything is recorded and the address is told. Below nohup(1) a terminal that goes is no reason to end.
+    signals: (Signal, Signal, Option<Signal>),
 }
 
 impl Server {
     /// Listens, looks for the recordings, and begins to record this machine, unless it is to be read-only.
     pub fn bind(options: Options) -> Result<Server, Error> {
+        // Sixteen threads would each keep what they needed when they were at their busiest.
+        share_heap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(WAITING_THREADS).enable_all().build()?;
         let listener = runtime.block_on(listen(options.bind, options.port))?;
         let address = listener.local_addr()?;
         let signals = {
             let _within = runtime.enter();
-            [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]
+            let hangup = SignalKind::hangup();
+            let hangup = if is_ignored(hangup.as_raw_value()) { None } else { Some(signal(hangup)?) };
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, hangup)
         };
         let app = Arc::new(App::new(options, address)?);
         Ok(Server { runtime, listener, address, app, signals })
@@ -161,12 +166,12 @@ impl Server {
 
     /// Answers until SIGINT, SIGTERM or SIGHUP comes. Then what is being recorded is ended, with nothing lost.
     pub fn run(self) {
-        let Server { runtime, listener, app, signals: [mut interrupt, mut terminate, mut hangup], .. } = self;
+        let Server { runtime, listener, app, signals: (mut interrupt, mut terminate, mut hangup), .. } = self;
         let signalled = async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
+                () = heard(hangup.as_mut()) => {}
             }
         };
         answer_until(runtime, listener, &app, signalled);
@@ -175,6 +180,16 @@ impl Server {
     /// Answers until this is over.
     pub fn run_until(self, over: impl Future<Output = ()>) {
         answer_until(self.runtime, self.listener, &self.app, over);
+    }
+}
+
+/// Ends when the signal comes, which never does if it is not heeded.
+async fn heard(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => pending().await,
     }
 }
 

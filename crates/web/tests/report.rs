@@ -1,6 +1,8 @@
 //! The report that is one file: what is in it, and what is not.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
+mod hour;
+
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -13,6 +15,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use serde_json::Value;
+
+use hour::{BEGIN, Hour, write};
 
 /// A recording of this program, with rows and an event.
 fn record(path: &Path) {
@@ -40,7 +44,7 @@ fn a_report_carries_what_its_page_asks_for_and_nothing_of_where_it_lay() {
     let path = folder.path().join("mailed.baro");
     record(&path);
     for full in [false, true] {
-        let html = report(&path, ReportOptions { full, ..ReportOptions::default() }).unwrap();
+        let html = report(&path, ReportOptions { full, ..ReportOptions::default() }).unwrap().html;
         assert!(html.starts_with("<!doctype html>"));
         assert!(full || html.len() <= ReportOptions::default().bytes, "{} bytes", html.len());
         // Nothing is fetched, and the policy says so.
@@ -70,6 +74,47 @@ fn a_report_carries_what_its_page_asks_for_and_nothing_of_where_it_lay() {
             assert!(!header["lines"].as_array().unwrap().is_empty(), "{frame}");
         }
     }
+}
+
+/// The header of a frame.
+fn header(html: &str, frame: &str) -> Value {
+    let bytes = part(html, frame);
+    let length = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
+    serde_json::from_slice(&bytes[8..8 + length]).unwrap()
+}
+
+#[test]
+fn an_hour_of_thirty_processes_can_be_mailed_and_so_can_a_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hour.baro");
+    write(&path, Hour { ticks: 3600, processes: 30, spans: 6000 });
+    let whole = report(&path, ReportOptions::default()).unwrap();
+    assert!(whole.html.len() < 3_000_000, "{} bytes", whole.html.len());
+    assert_eq!(whole.spans_left_out, 1000);
+    let text: Value = serde_json::from_slice(&part(&whole.html, "text")).unwrap();
+    assert_eq!((text["spans"]["spans"].as_array().unwrap().len(), text["events"]["events"].as_array().unwrap().len()), (5000, 40));
+    assert_eq!(text["identities"].as_array().unwrap().len(), 30);
+    // What does not fit in even so is made all the same, with as few points as there can be, and that is told.
+    let small = report(&path, ReportOptions { bytes: 1000, ..ReportOptions::default() }).unwrap();
+    assert!(small.html.len() < whole.html.len() && small.html.len() > 1000);
+    assert_eq!(small.thinned, Some((200, 100)));
+    // Of ten minutes nothing else is in it.
+    let minutes = |minutes: i64| BEGIN + minutes * 60_000_000_000;
+    let part_of = report(&path, ReportOptions { from: Some(minutes(10)), to: Some(minutes(20)), ..ReportOptions::default() }).unwrap();
+    let millis = |at: i64| (at / 1_000_000) as f64;
+    let (from, to) = (millis(minutes(10)), millis(minutes(20)));
+    let text: Value = serde_json::from_slice(&part(&part_of.html, "text")).unwrap();
+    assert_eq!((&text["run"]["from"], &text["run"]["to"], part_of.thinned, part_of.spans_left_out), (&from.into(), &to.into(), None, 0));
+    let marks: Vec<f64> = text["events"]["events"].as_array().unwrap().iter().map(|event| event["at"].as_f64().unwrap()).collect();
+    assert!((6..=7).contains(&marks.len()) && marks.iter().all(|at| (from..=to).contains(at)), "{marks:?}");
+    let spans = text["spans"]["spans"].as_array().unwrap();
+    assert!((900..=1100).contains(&spans.len()), "{}", spans.len());
+    assert!(spans.iter().all(|span| span["to"].as_f64().unwrap() >= from && span["from"].as_f64().unwrap() <= to));
+    for frame in ["frame", "processes"] {
+        let header = header(&part_of.html, frame);
+        assert_eq!((&header["from"], &header["to"]), (&from.into(), &to.into()));
+    }
+    assert!(part_of.html.len() < whole.html.len());
 }
 
 #[test]

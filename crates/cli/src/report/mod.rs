@@ -9,6 +9,8 @@ mod text;
 #[cfg(feature = "web")]
 use std::fs;
 use std::io::{self, Write};
+#[cfg(feature = "web")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,6 +24,8 @@ use clap::Args;
 use crate::human;
 use crate::open::{FileZone, open, shown_path};
 use crate::paint::{Ink, Paint, width};
+#[cfg(feature = "web")]
+use crate::story::extent;
 use crate::story::headlines::Line;
 use crate::story::program::Asked;
 use crate::story::{Story, Top};
@@ -104,16 +108,41 @@ much it shrank, while it was at that line.",
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "web")]
     if let Some(path) = &args.html {
-        let options = ReportOptions { full: args.full, ..ReportOptions::default() };
-        let html = barograph_web::report(&open(&args.run, &args.file_zone)?, options)?;
-        fs::write(path, &html).with_context(|| format!("{}: could not be written", path.display()))?;
-        // Nobody to hear it is no failure.
-        let _ = writeln!(io::stderr(), "barograph: {} in {}", human::bytes(html.len() as u64), path.display());
-        return Ok(ExitCode::SUCCESS);
+        return write_html(args, path);
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     tell(args, &mut out)?;
     out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "web")]
+fn write_html(args: &ReportArgs, path: &Path) -> anyhow::Result<ExitCode> {
+    let opened = open(&args.run, &args.file_zone)?;
+    let timeline = Timeline::open(&opened)?;
+    let zone = args.window.zone(&timeline.facts().clock.zone)?;
+    let reference = words::Reference::of(&timeline, &zone)?;
+    let (from, to) = args.window.ends(&reference)?;
+    if from.is_some_and(|from| from > reference.end) || to.is_some_and(|to| to < reference.start) {
+        anyhow::bail!("there is nothing in this time; {}", extent(&timeline, &zone)?);
+    }
+    let options = ReportOptions { full: args.full, from, to, ..ReportOptions::default() };
+    let report = barograph_web::report(&opened, options)?;
+    fs::write(path, &report.html).with_context(|| format!("{}: could not be written", path.display()))?;
+    let mut said = format!("{} in {}", human::bytes(report.html.len() as u64), path.display());
+    if report.spans_left_out > 0 {
+        said += &format!("; {} short spans are left out", human::count(report.spans_left_out as f64));
+    }
+    if let Some((lines, processes)) = report.thinned {
+        let fits = report.html.len() <= options.bytes;
+        let limit = options.bytes / 1_000_000;
+        let why = if fits { format!("to stay below {limit} MB") } else { format!("it is above {limit} MB, though") };
+        said += &format!(
+            "; {why} lines have {lines} points at most, those of processes {processes}: --from and --to make a report of a part, --full of all"
+        );
+    }
+    // Nobody to hear it is no failure.
+    let _ = writeln!(io::stderr(), "barograph: {said}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -219,11 +219,9 @@ fn job_cpu() -> Figure {
     Figure::of(Job::user).plus(Job::system)
 }
 
-/// Time at work. What was stolen was not worked, and guests' time is part of users'. The kernel counts it in ticks: as a share of all ticks of that
-/// time it is never more than the cores that there are.
+/// Time at work. What was stolen was not worked, and guests' time is part of users'.
 fn machine_cpu() -> Figure {
-    let work = Figure::of(Cpu::user).plus(Cpu::nice).plus(Cpu::system).plus(Cpu::irq).plus(Cpu::softirq);
-    work.share_with([Cpu::idle, Cpu::iowait, Cpu::steal], Cpu::cores_online)
+    Figure::of(Cpu::user).plus(Cpu::nice).plus(Cpu::system).plus(Cpu::irq).plus(Cpu::softirq)
 }
 
 fn memory_used() -> Figure {

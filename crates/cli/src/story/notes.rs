@@ -278,9 +278,22 @@ fn of_facts(notes: &mut Notes, timeline: &Timeline) {
     }
     for notice in &facts.notices {
         let times = if notice.count > 1 { format!(" ({} times)", human::count(notice.count as f64)) } else { String::new() };
-        let text = format!("Noted as {}: {}{times}.", human::escape(&notice.name).replace('_', " "), human::escape(&notice.detail));
-        notes.warn(&notice.name, notice.count, text);
+        let noted = || format!("Noted as {}: {}{times}.", human::escape(&notice.name).replace('_', " "), human::escape(&notice.detail));
+        notes.warn(&notice.name, notice.count, of_beacon(&notice.name, notice.count).unwrap_or_else(noted));
     }
+}
+
+/// What programs said at the beacon and nobody kept.
+fn of_beacon(name: &str, count: u64) -> Option<String> {
+    let (one, many, why) = match name {
+        "beacon_dropped" => ("word", "words", "came faster than the recorder takes them"),
+        "beacon_malformed" => ("line", "lines", "made no sense"),
+        "beacon_oversized" => ("datagram", "datagrams", "had more than 64 KiB"),
+        "beacon_foreign" => ("datagram", "datagrams", "came from another user"),
+        _ => return None,
+    };
+    let (are, words) = (if count == 1 { "is" } else { "are" }, human::plural(count, one, many));
+    Some(format!("{words} of programs (marks, spans, gauges) {why}, and {are} missing."))
 }
 
 fn of_cost(notes: &mut Notes, watching: &Watching<'_>, timeline: &Timeline) -> anyhow::Result<()> {

@@ -54,7 +54,7 @@ fn behind_hidepid_the_job_is_seen() {
         return;
     }
     let place = Place::new();
-    let run = "\"$BAROGRAPH\" run -q -i 20ms -o run -- sh -c 'sleep 0.3 & wait'";
+    let run = "\"$BAROGRAPH\" run -q -i 20ms -o run -- sh -c 'sleep 2 & wait'";
     let line = format!("mount -o remount,hidepid=2 /proc && exec setpriv --reuid={} --clear-groups {run}", STRANGERS[0]);
     let output = shell(&place, &["unshare", "--pid", "--fork", "--mount", "--mount-proc"], &line);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -71,11 +71,11 @@ fn without_room_for_a_thread_it_records_all_the_same() {
     let place = Place::new();
     // One for us, one for the job.
     let stranger = STRANGERS[1];
-    let line = format!("exec setpriv --reuid={stranger} --clear-groups prlimit --nproc=2 \"$BAROGRAPH\" run -q -i 20ms -o run -- sleep 0.3");
+    let line = format!("exec setpriv --reuid={stranger} --clear-groups prlimit --nproc=2 \"$BAROGRAPH\" run -q -i 20ms -o run -- sleep 2");
     let output = shell(&place, &[], &line);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let job = rows(&ended(&place.path("run.baro")), "job").unwrap();
-    assert!(job.len() >= 5, "{} rows", job.len());
+    assert!(job.len() > 2, "no tick between the begin and the end: {} rows", job.len());
 }
 
 #[test]

@@ -141,8 +141,11 @@ fn whatever_a_disk_refuses_the_job_goes_on_and_nothing_published_is_lost() {
         let published = last_tick(&path).unwrap();
         disk.fail(operation, ErrorKind::Other);
         if operation == Operation::SyncFolder {
-            // By then the rows are there under their names, and only a power cut could take them away.
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            // By then the rows are there under their names, and only a power cut could take them away. The second publish comes after the first was refused.
+            for _ in 0..2 {
+                let known = last_tick(&path);
+                eventually("rows under their names", || (last_tick(&path) > known).then_some(()));
+            }
         } else {
             until_it_stands(&path);
         }

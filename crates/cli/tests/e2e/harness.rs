@@ -15,12 +15,17 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The program under test.
 pub(crate) const BAROGRAPH: &str = env!("CARGO_BIN_EXE_barograph");
 
-/// No command of a test lives longer: what hangs fails, and does not hold up the others.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// No command of a test lives longer: what hangs fails, and does not hold up the others. A second of CPU time takes more than half a minute where dozens want it.
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Where the jobs are, small Python programs that say in their first lines what they do.
 pub(crate) fn job(name: &str) -> String {
     format!("{}/tests/e2e/jobs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the jobs are that people are shown too.
+pub(crate) fn example(name: &str) -> String {
+    format!("{}/../../examples/jobs/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The Python program itself. What is first in PATH may be a script that looks for it, with processes and descriptors of its own.

@@ -175,7 +175,7 @@ fn the_busiest_are_found() {
 
 #[test]
 fn the_recording_says_whether_a_bpf_iterator_was_used() {
-    let script = "i=0; while [ $i -lt 120 ]; do sleep 30 > /dev/null & i=$((i+1)); done; echo; wait";
+    let script = "i=0; while [ $i -lt 120 ]; do sleep 600 > /dev/null & i=$((i+1)); done; echo; wait";
     let mut crowd = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
     crowd.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
     let recorded = |fast: &str, seconds: &str| {
@@ -183,16 +183,20 @@ fn the_recording_says_whether_a_bpf_iterator_was_used() {
         let ran = place.run(&["--processes", "all", "-i", "100ms", "--fast", fast], &["sleep", seconds]);
         let timeline = ran.timeline();
         let told: Vec<i64> = rows(&timeline, "own").unwrap().ints("processes_fast").into_iter().flatten().collect();
-        (timeline.facts().processes.fast.clone().unwrap(), told)
+        let is_short = timeline.facts().end.as_ref().unwrap().totals.wall_seconds.unwrap() < 1.0;
+        (timeline.facts().processes.fast.clone().unwrap(), told, is_short)
     };
-    let (off, short, auto) = (recorded("off", "0.3"), recorded("auto", "0.3"), recorded("auto", "3"));
+    let (off, short) = (recorded("off", "0.3"), recorded("auto", "0.3"));
+    // On a busy machine it takes long to be made ready.
+    let auto = ["3", "6", "12", "24"].into_iter().map(|seconds| recorded("auto", seconds)).find(|auto| auto.0 != "not ready yet");
     let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(&crowd), rustix::process::Signal::KILL);
     let _ = crowd.wait();
     assert_eq!(off.0, "not asked for");
-    assert_eq!(short.0, "not needed", "a short command does not pay for it");
-    for (_, told) in [&off, &short] {
-        assert!(!told.is_empty() && told.iter().all(|count| *count == 0), "{told:?}");
+    for (status, told, is_short) in [&off, &short] {
+        assert!(!is_short || status == &off.0 || status == "not needed", "a short command does not pay for it: {status}");
+        assert!(!told.is_empty() && (!is_short || told.iter().all(|count| *count == 0)), "{told:?}");
     }
+    let auto = auto.unwrap();
     match auto.0.as_str() {
         "ok" => assert!(auto.1[0] == 0 && auto.1.iter().any(|count| *count > 100), "{:?}", auto.1),
         why => {

@@ -52,7 +52,8 @@ fn witnessed(said: &str) -> [f64; 3] {
 fn what_a_span_cost_by_samples_is_what_getrusage_says() {
     for is_root in [true, false] {
         let place = Place::new();
-        let code = say(&format!("{WORK}read = dict\nwork()"));
+        // It says when, as the recorder may hear it late on a busy machine, and nothing of what it used.
+        let code = say(&format!("{WORK}def read(): return {{'t': time.monotonic_ns()}}\nwork()"));
         let ran = match is_root {
             true => place.run_python(&["-i", "50ms"], &code),
             false => place.run(&["-i", "50ms"], &["sh", "-c", "\"$0\" -c \"$1\"; true", python(), &code]),
@@ -89,7 +90,7 @@ fn what_the_sender_read_is_exact_and_so_close_to_getrusage() {
     let spans = spans(&timeline);
     let span = named(&spans, "work");
     let cost = span.cost;
-    near(span.wall_seconds(), wall, 0.05, "wall");
+    near(span.wall_seconds(), wall, 0.2, "wall");
     near(cost.cpu_seconds, own, 0.01, "CPU of the process");
     near(cost.thread_cpu_seconds, own, 0.01, "CPU of its only thread");
     assert_eq!((cost.cpu_how, cost.bytes_how, cost.self_cpu_seconds), (Some(How::Exact), Some(How::Exact), cost.thread_cpu_seconds));
@@ -109,7 +110,7 @@ fn a_worker_that_is_killed_leaves_its_span_open_until_its_end() {
               \x20   while time.process_time() < 0.5: pass\n\
               \x20   os.kill(os.getpid(), 9)\n\
               os.waitpid(child, 0)\n\
-              time.sleep(0.7)\n\
+              time.sleep(2)\n\
               say('{\"end\": \"a\", \"status\": \"error\", \"detail\": \"a worker died\"}')"),
     );
     let timeline = ran.timeline();

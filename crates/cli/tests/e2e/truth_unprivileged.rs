@@ -49,7 +49,7 @@ fn a_setuid_child_is_missing_from_the_sums_and_blanks_none() {
     let Some(place) = place_of_a_stranger() else { return };
     std::fs::copy("/bin/sleep", place.path("sleeper")).unwrap();
     std::fs::set_permissions(place.path("sleeper"), Permissions::from_mode(0o4755)).unwrap();
-    let job = "./sleeper 0.6 & dd if=/dev/zero of=/dev/null bs=1M count=8 2> /dev/null; sleep 0.3; wait";
+    let job = "./sleeper 2 & dd if=/dev/zero of=/dev/null bs=1M count=8 2> /dev/null; sleep 0.3; wait";
     let (timeline, report) = recorded(&place, &["run", "-q", "-i", "50ms", "-o", "run", "--", "sh", "-c", job]);
     if column(&timeline, "unreadable").into_iter().flatten().fold(0.0, f64::max) < 1.0 {
         eprintln!("left out: this folder allows no setuid programs");
@@ -65,7 +65,7 @@ fn a_setuid_child_is_missing_from_the_sums_and_blanks_none() {
         let values = process.ints("pid").into_iter().zip(process.floats(name)).filter(|(pid, _)| *pid == Some(sleeper));
         values.filter_map(|(_, value)| value).collect()
     };
-    assert!(of("resident_bytes").iter().any(|bytes| *bytes > 0.0) && of("user_seconds").len() >= 5);
+    assert!(of("resident_bytes").iter().any(|bytes| *bytes > 0.0) && of("user_seconds").len() >= 2);
     for refused in ["read_bytes", "written_bytes", "storage_read_bytes"] {
         assert!(of(refused).is_empty(), "{refused}: {:?}", of(refused));
     }

@@ -1,9 +1,11 @@
 //! `barograph view`: what it prints, what it refuses, and how it ends. The server itself is tested where it is made.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use barograph_store::{State, Timeline};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{Place, ended, finish, output_of, text};
+use crate::harness::{BAROGRAPH, Place, ended, eventually, finish, output_of, text};
 
 /// A server that has said where it is.
 struct Viewer {
@@ -23,6 +25,10 @@ impl Viewer {
     fn start(place: &Place, arguments: &[&str]) -> Viewer {
         let mut command = place.barograph([&["view", "--json", "--port", "0"], arguments].concat());
         command.env("TMPDIR", place.path("")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Viewer::of(command)
+    }
+
+    fn of(mut command: Command) -> Viewer {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -39,7 +45,7 @@ impl Viewer {
     fn ask(&self, line: &str, body: &str) -> String {
         let port = u16::try_from(self.said["port"].as_u64().unwrap()).unwrap();
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         let token = self.said["token"].as_str().unwrap();
         write!(
             stream,
@@ -222,4 +228,48 @@ fn files_are_shown_under_their_names_and_leave_nothing() {
     assert!(flat["zone"].is_null(), "{flat}");
     assert!(viewer.interrupt().status.success());
     assert_eq!(made(), 0);
+}
+
+#[test]
+fn files_of_all_kinds_are_served_wherever_it_runs_until_it_is_ended() {
+    let place = Place::new();
+    assert_eq!(place.run(&[], &["true"]).code(), 0);
+    for kind in ["csv", "tsv", "jsonl", "parquet", "feather"] {
+        let file = format!("flat.{kind}");
+        assert!(finish(place.barograph(["export", "run.baro", "-o", &file])).status.success());
+        // As a terminal that goes leaves what was begun below nohup: without somebody to read from or write to, and told to hang up.
+        let script = format!("trap '' HUP; exec <&- 2>&-; exec '{BAROGRAPH}' view --json --port 0 {file}");
+        let mut command = place.command("sh");
+        command.args(["-c", &script]).env("TMPDIR", place.path("")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let viewer = Viewer::of(command);
+        kill_process(Pid::from_child(&viewer.child), Signal::HUP).unwrap();
+        let session = viewer.session();
+        assert!(session["runs"].as_array().unwrap().iter().any(|run| run["name"] == file.as_str()), "{session}");
+        assert!(viewer.interrupt().status.success(), "{kind}");
+    }
+}
+
+#[test]
+fn a_file_that_is_being_read_leaves_nothing_for_long() {
+    let place = Place::new();
+    let mut rows = String::from("time,a,b,c,d\n");
+    for row in 0..400_000 {
+        writeln!(rows, "{},1.5,2.5,3.5,{row}", 1_795_166_400 + row).unwrap();
+    }
+    std::fs::write(place.path("long.csv"), rows).unwrap();
+    let read = || std::fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().path());
+    let made = || read().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("barograph-file-"));
+    let stopped_by = |signal: Signal| {
+        let mut command = place.barograph(["view", "--json", "--port", "0", "long.csv"]);
+        let child = command.env("TMPDIR", place.path("")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let left = eventually("the folder that it is read into", made);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(output_of(child).status.signal(), Some(signal.as_raw()));
+        left
+    };
+    assert!(!stopped_by(Signal::INT).exists() && made().is_none());
+    assert!(stopped_by(Signal::KILL).exists());
+    let viewer = Viewer::start(&place, &["long.csv", "--read-only"]);
+    assert_eq!(read().filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("barograph-file-")).count(), 1);
+    assert!(viewer.interrupt().status.success() && made().is_none());
 }

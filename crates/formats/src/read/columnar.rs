@@ -16,7 +16,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::FileDecoder;
-use arrow_ipc::{Block, root_as_footer};
+use arrow_ipc::{Block, root_as_footer, root_as_message};
 use arrow_schema::{DataType, Schema, TimeUnit};
 use barograph_store::{Finite, check_flat, guarded};
 
@@ -170,8 +170,28 @@ impl Arrow {
         }
         let mut bytes = vec![0; length as usize];
         self.opening.file.read_exact_at(&mut bytes, begin)?;
+        check_unpacked(block, &bytes)?;
         Ok(Buffer::from_vec(bytes))
     }
+}
+
+/// What is packed says how long it is unpacked, and that much memory would be asked for.
+fn check_unpacked(block: &Block, bytes: &[u8]) -> Result<(), ParquetError> {
+    let senseless = || torn("a piece of it makes no sense");
+    let (head, body) = usize::try_from(block.metaDataLength()).ok().and_then(|head| bytes.split_at_checked(head)).ok_or_else(senseless)?;
+    // Older files have the length alone.
+    let head = head.strip_prefix(&[0xff; 4]).unwrap_or(head).get(4..).ok_or_else(senseless)?;
+    let message = root_as_message(head).map_err(|error| torn(&error.to_string()))?;
+    let batch = message.header_as_record_batch().or_else(|| message.header_as_dictionary_batch()?.data());
+    let Some(batch) = batch.filter(|batch| batch.compression().is_some()) else { return Ok(()) };
+    let length = |buffer: &arrow_ipc::Buffer| {
+        let begin = usize::try_from(buffer.offset()).ok()?;
+        let first = body.get(begin..begin.checked_add(8)?).filter(|_| buffer.length() >= 8)?;
+        // Less than nothing is one that was left as it is.
+        u64::try_from(i64::from_le_bytes(first.try_into().ok()?)).ok()
+    };
+    let all = batch.buffers().into_iter().flatten().filter_map(length).fold(0_u64, u64::saturating_add);
+    if all > LONGEST_BLOCK { Err(torn("a piece of it is longer, once unpacked, than fits into memory")) } else { Ok(()) }
 }
 
 impl Source for Arrow {

@@ -10,6 +10,7 @@ mod columnar;
 mod error;
 mod lines;
 mod resource_monitor;
+mod scratch;
 mod separated;
 mod shape;
 mod source;
@@ -19,16 +20,16 @@ mod time;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::ops::Deref;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use barograph_model::{Batch, Moment, Physical, Sink, Table};
 use barograph_store::{Clock, Durability, End, FILE_FACT, Facts, MONOTONIC, Notice, Recording};
 use jiff::tz::TimeZone;
 use serde_json::Value as Json;
-use tempfile::TempDir;
 
 pub use error::ReadError;
+use scratch::Scratch;
+pub use scratch::leave_nothing;
 use shape::{Cells, Convert, Number, Profile, Target, number};
 use source::{Baseline, LeftOut, Opening, Row, Source, Value};
 use time::Found;
@@ -80,7 +81,7 @@ pub struct AsRecording {
     format: Option<&'static str>,
     notices: Vec<Notice>,
     tables: Vec<&'static Table>,
-    _temporary: Option<TempDir>,
+    _temporary: Option<Scratch>,
 }
 
 impl AsRecording {
@@ -223,6 +224,8 @@ struct Times {
     last: Option<(i64, i64)>,
     steps: Vec<i64>,
     back: u64,
+    /// Rows at the time of the one above them.
+    same: u64,
     without: u64,
 }
 
@@ -252,6 +255,7 @@ fn make(path: &Path, source: &mut dyn Source, format: &'static str, zone: Option
         if let Some(before) = before.replace(at) {
             let step = at - before;
             times.back += u64::from(step < 0 && !own);
+            times.same += u64::from(step == 0);
             if step > 0 && times.steps.len() < STEPS {
                 times.steps.push(step);
             }
@@ -267,7 +271,8 @@ fn make(path: &Path, source: &mut dyn Source, format: &'static str, zone: Option
 
     let ours = shape::ours(source.columns(), &found.place.columns());
     let mut targets = ours.targets;
-    let own = shape::of_the_file(path, source.columns(), &ours.known, &found.profiles)?;
+    let is_long = times.same > found.rows / 2;
+    let (own, without_rate) = shape::of_the_file(path, source.columns(), &ours.known, &found.profiles, is_long)?;
     let tables = own.iter().map(|target| target.table).collect();
     targets.extend(own);
     if targets.is_empty() {
@@ -278,18 +283,28 @@ fn make(path: &Path, source: &mut dyn Source, format: &'static str, zone: Option
         let detail = "its times are no times of day: they count from a start that the file does not tell, and are shown from 1970 on";
         notices.push(notice("times_from_a_start", detail, 1));
     }
+    if !without_rate.is_empty() {
+        let names = without_rate.iter().map(|name| error::shown(name)).collect::<Vec<_>>().join(", ");
+        let detail = format!(
+            "rows have the time of the row above them, so they tell of several things, and nothing says which row goes on with which: there are no rates of \
+             {names}; write a file for each, or a column for each"
+        );
+        notices.push(notice("rows_of_several", detail, times.same));
+    }
     let dropped = dropped(source, &found.profiles);
     if dropped > 0 {
         notices.push(notice("columns_left_out", "columns without a cell that can be shown", dropped));
     }
 
-    let temporary = tempfile::Builder::new().prefix("barograph-").permissions(fs::Permissions::from_mode(0o700)).tempdir();
-    let temporary = temporary.map_err(|error| ReadError::disk(&std::env::temp_dir(), error))?;
+    let place = std::env::temp_dir();
+    let temporary = Scratch::make(&place).map_err(|error| ReadError::disk(&place, error))?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().replace('/', "_");
     let folder = temporary.path().join(format!("{}.baro", if stem.is_empty() { "file" } else { &stem }));
     let facts = facts(path, first, begin, &times.steps, zone, &notices)?;
     let mut recording = Recording::create(&folder, facts, barograph_store::Options::default())?.unsynced();
-    write(source, &mut recording, &found, in_zone, monotonic, begin, &targets)?;
+    if write(source, &mut recording, &found, in_zone, monotonic, begin, &targets)? == 0 {
+        return Err(ReadError::unreadable(path, "none of its rows has both a time and something else; there is nothing to show"));
+    }
     let end = End { utc_nanos: last.0, monotonic_nanos: last.1 - begin, reason: "the file ends".to_owned(), ..End::default() };
     recording.finish(end, Durability::Crash)?;
     Ok(AsRecording { folder, format: Some(format), notices, tables, _temporary: Some(temporary) })
@@ -376,7 +391,7 @@ fn id_of(path: &Path) -> Result<String, ReadError> {
     Ok(format!("{hash:032x}"))
 }
 
-/// The rows, table by table.
+/// The rows, table by table. Says how many there are.
 fn write(
     source: &mut dyn Source,
     recording: &mut Recording,
@@ -385,7 +400,8 @@ fn write(
     monotonic: Option<usize>,
     begin: i64,
     targets: &[Target],
-) -> Result<(), ReadError> {
+) -> Result<u64, ReadError> {
+    let mut rows = 0;
     let mut clock = found.place.clock(zone);
     let mut batches: Vec<Batch> = targets.iter().map(|target| Batch::new(target.table)).collect();
     let mut run = Run { baseline: source.baseline(), is_begin: true, sums: vec![0.0; source.columns().len()] };
@@ -397,6 +413,7 @@ fn write(
             // A table that is read less often than others is absent from the rows between.
             if target.cells.iter().any(|cell| row.get(cell.column).is_some()) {
                 add(batch, at, target, row, &mut run);
+                rows += 1;
             }
             if batch.len() >= BATCH_ROWS {
                 recording.take(batch)?;
@@ -409,7 +426,7 @@ fn write(
     for batch in &batches {
         recording.take(batch)?;
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// What a row of differences follows on.

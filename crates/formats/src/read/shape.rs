@@ -214,15 +214,21 @@ fn one_table(columns: &[Column], others: &[usize]) -> Option<usize> {
     }
 }
 
-/// The table of all other columns.
-pub(crate) fn of_the_file(path: &Path, columns: &[Column], known: &[bool], profiles: &[Profile]) -> Result<Option<Target>, ReadError> {
+/// The table of all other columns, and those of them that count something, but not of one thing: of a `long` file nobody knows which row goes on with which.
+pub(crate) fn of_the_file(
+    path: &Path,
+    columns: &[Column],
+    known: &[bool],
+    profiles: &[Profile],
+    is_long: bool,
+) -> Result<(Option<Target>, Vec<String>), ReadError> {
     let places: Vec<usize> = (0..columns.len()).filter(|place| !known[*place] && profiles[*place].physical().is_some()).collect();
     if places.is_empty() {
-        return Ok(None);
+        return Ok((None, Vec::new()));
     }
     let (names, _) = unique_names([TIME, MONOTONIC].into_iter().map(str::to_owned).chain(places.iter().map(|place| columns[*place].name.clone())));
     let names = &names[2..];
-    let mut described = Vec::new();
+    let (mut described, mut without_rate) = (Vec::new(), Vec::new());
     for (place, name) in places.iter().zip(names) {
         let physical = profiles[*place].physical().unwrap_or(Physical::Text);
         let mut metric = Guess::of(name, physical);
@@ -233,6 +239,10 @@ pub(crate) fn of_the_file(path: &Path, columns: &[Column], known: &[bool], profi
         }
         if columns[*place].convert != Convert::As {
             metric.convert = columns[*place].convert;
+        }
+        if is_long && metric.kind == Kind::Counter {
+            metric.kind = Kind::Gauge;
+            without_rate.push(name.clone());
         }
         described.push(metric);
     }
@@ -245,7 +255,7 @@ pub(crate) fn of_the_file(path: &Path, columns: &[Column], known: &[bool], profi
     let cells = cells.collect();
     let table = kept_table(&table_name(path), described)
         .ok_or_else(|| ReadError::unreadable(path, "so many different tables were opened that no more can be described; start the program again"))?;
-    Ok(Some(Target { table, cells, texts: Vec::new(), ones: Vec::new() }))
+    Ok((Some(Target { table, cells, texts: Vec::new(), ones: Vec::new() }), without_rate))
 }
 
 /// A name for a folder, of the name of the file.
@@ -385,7 +395,8 @@ fn kept_table(name: &str, metrics: Vec<Guess>) -> Option<&'static Table> {
         origin: "the file",
     });
     let declared: &'static [Metric] = declared.collect::<Vec<_>>().leak();
-    let described = Table { name: table, doc: "Columns of a file that was opened.", origin: "the file", keys: 0, counted: None, metrics: declared };
+    let described =
+        Table { name: table, doc: "Columns of a file that was opened.", origin: "the file", keys: 0, counted: None, whole: None, metrics: declared };
     let described: &'static Table = Box::leak(Box::new(described));
     kept.tables.push((name.to_owned(), metrics, described));
     Some(described)

@@ -201,6 +201,28 @@ impl Said {
     }
 }
 
+/// Takes any line: it becomes one row, of which no cell is longer than may be, or none.
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::panic, reason = "a fuzz target says what is wrong by panicking")]
+pub(crate) fn take_any(line: &[u8]) {
+    let mut said = Said::default();
+    let taken = said.take(line, Some(42), |told| match told {
+        Told::Nothing => Moment::default(),
+        Told::Clock(nanos) => Moment { utc_nanos: nanos, monotonic_nanos: nanos },
+        Told::Moment(at) => at,
+    });
+    let mut rows = 0;
+    said.each_batch(&mut |batch| {
+        rows += batch.len();
+        assert!(batch.utc_nanos().iter().chain(batch.monotonic_nanos()).all(|time| *time >= 0));
+        for row in 0..batch.len() {
+            let texts = batch.columns().iter().filter_map(|column| column.text(row));
+            assert!(texts.clone().all(|text| text.len() <= ATTRIBUTES_BYTES.max(NAME_BYTES)), "{:?}", texts.collect::<Vec<_>>());
+        }
+    });
+    assert_eq!(rows, usize::from(taken == Ok(Taken::Message)));
+}
+
 #[cfg(test)]
 mod tests {
     use barograph_beacon::{Message, Readings, SpanId, Status, Value, What};

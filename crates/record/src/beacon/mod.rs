@@ -21,6 +21,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFl
 use crate::clock::{deadline_nanos, now, suspended, thread_cpu_nanos};
 use crate::order::Ordered;
 pub(crate) use line::Said;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use line::take_any;
 use line::{Malformed, Taken, Told};
 use orders::Orders;
 

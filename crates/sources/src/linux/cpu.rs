@@ -8,15 +8,16 @@ use super::frequency::Frequencies;
 use crate::scan::{complete, lines, number, number_or_fault, words};
 use crate::{Cadence, Entry, Fault, FaultKind, Faults, KeptFile, Machine, Root, Source};
 
-/// Declares a table that has, between its keys and its other fields, the ten times of a line `cpu` of /proc/stat in the kernel's order.
+/// Declares a table that has, between its keys and its other fields, the ten times of a line `cpu` of /proc/stat in the kernel's order. Eight of them share out
+/// all time; guests' is part of that of programs.
 macro_rules! table_of_times {
     (
         $(#[doc = $doc:literal])+
-        pub $Table:ident = $name:literal in $origin:literal { $($keys:tt)* } { $($more:tt)* }
+        pub $Table:ident = $name:literal in $origin:literal $(worth $worth:ident)? { $($keys:tt)* } { $($more:tt)* }
     ) => {
         table! {
             $(#[doc = $doc])+
-            pub $Table = $name in $origin {
+            pub $Table = $name in $origin whole of (user nice system idle iowait irq softirq steal) $(worth $worth)? {
                 $($keys)*
                 /// Time in programs of ordinary priority since boot. Includes `guest`.
                 user: Counter<Seconds> = "stat cpu field 1",
@@ -61,7 +62,7 @@ macro_rules! table_of_times {
 
 table_of_times! {
     /// CPU time of the whole machine, in seconds of one core: all of its cores together gain as many seconds per second as there are cores.
-    pub Cpu = "cpu" in "/proc/stat" {
+    pub Cpu = "cpu" in "/proc/stat" worth cores_online {
     } {
         /// Cores that are online.
         cores_online: Gauge<Count> = "stat, lines cpuN",

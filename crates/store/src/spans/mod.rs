@@ -179,6 +179,15 @@ impl Spans {
         }
     }
 
+    /// When the span at this place began, and when it ended, as [`Span::end`] has it. Its cost is not worked out for that.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn extent(&self, place: usize) -> (Moment, Option<Moment>) {
+        let block = &self.blocks[self.chosen[place] as usize];
+        (block.begin.at, block.until)
+    }
+
     /// All of them, in the order in which they began.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Span<'_>> {
         (0..self.len()).map(|place| self.get(place))

@@ -146,7 +146,11 @@ fn recorded(folder: &Path) -> PathBuf {
 /// Presses keys on a screen of this size, drawing after each, and returns what is there in the end.
 fn screen(keys: &str, width: u16, height: u16, colours: bool) -> Buffer {
     let folder = tempfile::tempdir().unwrap();
-    let mut reader = Reader::open(&recorded(folder.path())).unwrap();
+    screen_of(&recorded(folder.path()), keys, width, height, colours)
+}
+
+fn screen_of(path: &Path, keys: &str, width: u16, height: u16, colours: bool) -> Buffer {
+    let mut reader = Reader::open(path).unwrap();
     let mut app = App::new(reader.times());
     let mut shown = Shown::default();
     let mut scene = Scene::default();
@@ -193,6 +197,33 @@ fn a_moment_in_the_middle() {
     for (width, height) in [(80, 24), (120, 40), (40, 10)] {
         golden(&format!("middle-{width}x{height}.txt"), &text(&screen("b25\nv", width, height, false)));
     }
+}
+
+#[test]
+fn spans_that_are_not_drawn_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.baro");
+    let mut recording = Recording::create(&path, facts(), Options::default()).unwrap().unsynced();
+    let (mut own, mut edges) = (Rows::<Own>::new(), Rows::<SpanEdges>::new());
+    for second in 0..=60_u64 {
+        own.row(at(second as f64)).set(Own::ticks, second).set(Own::suspended, 0.0);
+    }
+    for span in 0..20_003 {
+        let (begin, id) = (f64::from(span) * 0.002, span.to_string());
+        for (seconds, edge) in [(begin, "begin"), (begin + 0.001, "end")] {
+            let name = (edge == "begin").then_some(b"batch".as_slice());
+            edges.row(at(seconds)).text(SpanEdges::edge, edge.as_bytes()).text(SpanEdges::span, id.as_bytes()).text(SpanEdges::name, name);
+        }
+    }
+    recording.take(&own).unwrap();
+    recording.take(&edges).unwrap();
+    let ended = at(60.2);
+    let end = End { utc_nanos: ended.utc_nanos, monotonic_nanos: ended.monotonic_nanos, reason: "exited".to_owned(), ..End::default() };
+    recording.finish(end, Durability::Crash).unwrap();
+    let shown = text(&screen_of(&path, "", 80, 24, false));
+    let head = shown.lines().nth(1).unwrap();
+    assert!(head.starts_with("first 20") && head.contains("003 spans"), "{head}");
+    assert!(!text(&screen("", 80, 24, false)).contains("spans ·"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ use barograph_sources::{HostFacts, Machine as Kernel, Roots};
 use barograph_store::State;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{interval, timeout};
 
 use crate::assets;
@@ -220,9 +220,10 @@ pub(crate) async fn watch(app: Shared) {
             if app.library.is_watched() {
                 app.library.look();
             }
-            for run in app.library.runs().iter().filter(|run| run.tick.receiver_count() > 0 && run.state() == State::Live) {
+            for run in watched(&app) {
                 let _ = run.look();
             }
+            app.library.let_go(Instant::now());
         })
         .await;
     }
@@ -231,20 +232,43 @@ pub(crate) async fn watch(app: Shared) {
 /// How often recorders hear that somebody looks: they then write each second for ten.
 const TELL: Duration = Duration::from_secs(5);
 
+/// So many recorders are told at a time.
+const TELLING: usize = 4;
+
 /// Tells the recorders of what is looked at that somebody does: theirs may be long write intervals.
 pub(crate) async fn tell_recorders(app: Shared) {
     let mut clock = interval(TELL);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        let app = Arc::clone(&app);
-        let _ = spawn_blocking(move || {
-            for run in app.library.runs().iter().filter(|run| run.tick.receiver_count() > 0 && run.state() == State::Live) {
-                app.tell_watched(run);
-            }
-        })
-        .await;
+        let of_list = Arc::clone(&app);
+        let runs = spawn_blocking(move || watched(&of_list)).await.unwrap_or_default();
+        let app = &app;
+        let tell = |run: Arc<Run>| {
+            let app = Arc::clone(app);
+            move || app.tell_watched(&run)
+        };
+        side_by_side(runs.into_iter().map(tell), TELLING).await;
     }
+}
+
+/// The recordings under way that somebody looks at.
+fn watched(app: &App) -> Vec<Arc<Run>> {
+    let mut runs = app.library.runs();
+    runs.retain(|run| run.tick.receiver_count() > 0 && run.state() == State::Live);
+    runs
+}
+
+/// Does all of these, so many at a time: one that waits for an answer holds no other up.
+async fn side_by_side<F: FnOnce() + Send + 'static>(works: impl Iterator<Item = F>, most: usize) {
+    let mut under_way = JoinSet::new();
+    for work in works {
+        if under_way.len() >= most {
+            under_way.join_next().await;
+        }
+        under_way.spawn_blocking(work);
+    }
+    while under_way.join_next().await.is_some() {}
 }
 
 /// Does what may wait for a disk or a lock on a thread that may.
@@ -304,8 +328,87 @@ fn time(millis: Option<f64>, name: &str) -> Answer<Option<i64>> {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::hour::{Hour, write};
+    use barograph_store::Timeline;
+
+    fn app(place: &std::path::Path) -> App {
+        let options = Options { paths: vec![place.to_owned()], read_only: true, ..Options::default() };
+        App::new(options, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_that_does_not_answer_holds_no_other_up() {
+        let (meeting, met, most) = (Arc::new(Barrier::new(3)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let now = Arc::new(AtomicUsize::new(0));
+        let work = |_| {
+            let (meeting, met, most, now) = (meeting.clone(), met.clone(), most.clone(), now.clone());
+            move || {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                // Each goes on when three are there: one after the other they would wait for ever.
+                meeting.wait();
+                now.fetch_sub(1, Ordering::SeqCst);
+                met.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        side_by_side((0..9).map(work), 3).await;
+        assert_eq!(met.load(Ordering::SeqCst), 9);
+        assert!(most.load(Ordering::SeqCst) <= 3);
+    }
+
+    #[test]
+    fn spans_are_read_once_and_given_window_by_window() {
+        let place = tempfile::tempdir().unwrap();
+        write(&place.path().join("long.baro"), Hour { ticks: 100, processes: 1, spans: 20 });
+        let app = app(place.path());
+        let run = app.library.runs().remove(0);
+        let whole = barograph_store::SpanQuery::default();
+        let first = run.spans(&whole).unwrap();
+        assert!(first.len() == 20 && Arc::ptr_eq(&first, &run.spans(&whole).unwrap()));
+        let second = 1_000_000_000;
+        let begin = crate::hour::BEGIN;
+        for (from, to, limit) in [(0, 100, 99), (31, 33, 99), (40, 60, 2), (500, 600, 99), (-9, -1, 99)] {
+            let query = barograph_store::SpanQuery { from: Some(begin + from * second), to: Some(begin + to * second), name: None };
+            let fresh = Timeline::open(&run.path).unwrap().spans(&query).unwrap();
+            let (of_all, of_few) = (serde_json::json!(spans::of(&first, &query, limit)), serde_json::json!(spans::of(&fresh, &query, limit)));
+            assert_eq!(of_all, of_few);
+            assert_eq!(of_all["spans"].as_array().unwrap().len(), fresh.len().min(limit));
+        }
+        // Another state of the recording is read anew.
+        let mut file = std::fs::File::options().append(true).open(run.path.join("recording.json")).unwrap();
+        std::io::Write::write_all(&mut file, b"\n").unwrap();
+        drop(file);
+        run.look().unwrap();
+        assert!(!Arc::ptr_eq(&first, &run.spans(&whole).unwrap()));
+        app.end();
+    }
+
+    #[test]
+    fn recordings_that_nobody_asks_for_are_not_held() {
+        let place = tempfile::tempdir().unwrap();
+        for name in 0..6 {
+            write(&place.path().join(format!("{name}.baro")), Hour { ticks: 2, processes: 1, spans: 0 });
+        }
+        let app = app(place.path());
+        let runs = app.library.runs();
+        let views: Vec<_> = runs.iter().map(|run| Arc::downgrade(&run.view().unwrap())).collect();
+        let held = || views.iter().map(|view| view.strong_count() > 0).collect::<Vec<_>>();
+        let now = Instant::now();
+        app.library.let_go(now);
+        assert_eq!(held(), [false, false, true, true, true, true], "those that were asked for last");
+        let asked = runs[2].view().unwrap();
+        let watching = runs[4].tick.subscribe();
+        app.library.let_go(now + Duration::from_secs(3600));
+        assert_eq!(held(), [false, false, true, false, true, false], "one is being read, and one is watched");
+        drop((asked, watching));
+        app.library.let_go(now + Duration::from_secs(3600));
+        assert_eq!(held(), [false; 6]);
+        assert!(runs[0].view().is_ok(), "it is opened again");
+        app.end();
+    }
 
     #[test]
     fn another_recording_of_this_machine_takes_its_place_and_pages_are_told() {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{Shared, run_now, wait};
 use crate::failure::Answer;
 use crate::library::RunHead;
+use crate::warm::warm;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,7 +96,9 @@ pub(super) async fn run(State(app): State<Shared>, Path(id): Path<String>) -> An
     wait(move || {
         let run = run_now(&app, &id)?;
         let view = run.view()?;
-        Ok(Json(Run::of(run.head(app.is_read_only), &view)))
+        let said = Run::of(run.head(app.is_read_only), &view);
+        warm(&run);
+        Ok(Json(said))
     })
     .await
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use barograph_store::{Cost, How, Span as Block, SpanQuery, Spans as Blocks, Timeline};
+use barograph_model::Moment;
+use barograph_store::{Cost, How, Span as Block, SpanQuery, Spans as Blocks};
 use barograph_view::Unit;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -27,7 +28,7 @@ pub(super) struct Asked {
 #[derive(Serialize)]
 pub(crate) struct Spans {
     spans: Vec<Span>,
-    left_out: usize,
+    pub(crate) left_out: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,31 +58,35 @@ struct Amount {
 pub(super) async fn spans(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Asked>) -> Answer<Json<Spans>> {
     let query = SpanQuery { from: time(asked.from, "from")?, to: time(asked.to, "to")?, name: None };
     let limit = asked.limit.unwrap_or(MOST);
-    wait(move || Ok(Json(of(&run_now(&app, &id)?.timeline()?, &query, limit)?))).await
+    wait(move || Ok(Json(of(&*run_now(&app, &id)?.spans(&query)?, &query, limit)))).await
 }
 
-/// The spans of that query; the longest, if there are more than the limit or than an answer has.
-pub(crate) fn of(timeline: &Timeline, query: &SpanQuery, limit: usize) -> Answer<Spans> {
-    let blocks = timeline.spans(query)?;
+/// The spans of that query among these; the longest, if there are more than the limit or than an answer has.
+pub(crate) fn of(blocks: &Blocks, query: &SpanQuery, limit: usize) -> Spans {
     let limit = limit.min(MOST);
-    let spans = chosen(&blocks, limit).into_iter().map(|place| Span::of(&blocks.get(place))).collect();
-    Ok(Spans { spans, left_out: blocks.len().saturating_sub(limit) })
+    let (places, left_out) = chosen(blocks, query, limit);
+    Spans { spans: places.into_iter().map(|place| Span::of(&blocks.get(place))).collect(), left_out }
 }
 
-/// The places of the longest, in the order of time.
-fn chosen(blocks: &Blocks, limit: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..blocks.len()).collect();
-    if places.len() > limit {
-        let mut long: Vec<(Reverse<i64>, usize)> = places.iter().map(|&place| (Reverse(nanos(&blocks.get(place))), place)).collect();
+/// The places of the longest, in the order of time, and how many are left out.
+fn chosen(blocks: &Blocks, query: &SpanQuery, limit: usize) -> (Vec<usize>, usize) {
+    let is_asked = |place: &usize| {
+        let (begin, end) = blocks.extent(*place);
+        query.from.is_none_or(|from| end.unwrap_or(begin).utc_nanos >= from) && query.to.is_none_or(|to| begin.utc_nanos <= to)
+    };
+    let mut places: Vec<usize> = (0..blocks.len()).filter(is_asked).collect();
+    let left_out = places.len().saturating_sub(limit);
+    if left_out > 0 {
+        let mut long: Vec<(Reverse<i64>, usize)> = places.iter().map(|&place| (Reverse(nanos(blocks.extent(place))), place)).collect();
         long.sort_unstable();
         places = long.into_iter().take(limit).map(|(_, place)| place).collect();
         places.sort_unstable();
     }
-    places
+    (places, left_out)
 }
 
-fn nanos(block: &Block<'_>) -> i64 {
-    block.end.map_or(i64::MAX, |end| end.monotonic_nanos.saturating_sub(block.begin.monotonic_nanos))
+fn nanos((begin, end): (Moment, Option<Moment>)) -> i64 {
+    end.map_or(i64::MAX, |end| end.monotonic_nanos.saturating_sub(begin.monotonic_nanos))
 }
 
 impl Span {

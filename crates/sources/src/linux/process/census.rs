@@ -6,9 +6,9 @@ use barograph_model::Moment;
 
 use super::ProcessSource;
 use super::files::Files;
-use super::listing::{Entry, NO_INODE};
+use super::listing::{Entry, NO_INODE, cpu_nanos};
 use super::watch::{Scope, Select};
-use super::watched::{Known, Standing, Watched};
+use super::watched::{self, Known, Standing, Watched};
 use crate::{Fault, FaultKind};
 
 impl ProcessSource {
@@ -19,7 +19,10 @@ impl ProcessSource {
             return Ok(false);
         }
         let ProcessSource { listing, known, before, files, .. } = self;
-        let Some(entries) = listing.read(at)? else { return Ok(false) };
+        let Some(entries) = listing.read(at)? else {
+            self.meet_who_came_meanwhile(at);
+            return Ok(false);
+        };
         std::mem::swap(known, before);
         let mut before = before.drain(..).peekable();
         let mut missing = Vec::new();
@@ -66,6 +69,20 @@ impl ProcessSource {
         if known.len() > listed || !known.is_sorted_by_key(|known| known.entry.pid) {
             known.sort_unstable_by_key(|known| known.entry.pid);
         }
+    }
+
+    /// Who is new comes in although listings rest: a child is seen however many strangers there are.
+    fn meet_who_came_meanwhile(&mut self, at: Moment) {
+        let Some(pids) = self.listing.given_meanwhile(at) else { return };
+        let begin = cpu_nanos();
+        let before = self.known.len();
+        for pid in pids {
+            if watched::find(&self.known[..before], pid).is_none() && self.files.stat(pid, None).is_ok_and(|stat| !stat.is_further_thread) {
+                self.known.push(Known { entry: Entry { pid, inode: NO_INODE }, standing: Standing::New });
+            }
+        }
+        self.known.sort_unstable_by_key(|known| known.entry.pid);
+        self.listing.has_looked(at, cpu_nanos() - begin);
     }
 
     /// Writes the end of a process. It is late if the listing of this tick still had it: then its parent may have been read before it was collected.

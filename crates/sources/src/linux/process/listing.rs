@@ -1,7 +1,7 @@
 //! Who is there: the processes of /proc, in order of their pids, each with a mark that changes when the pid is used again.
 //!
 //! The kernel walks all processes for a listing, so one is made only if somebody may have come: a pid was given away since, the last word of
-//! /proc/loadavg, proc(5). Who has gone is seen when it is to be read.
+//! /proc/loadavg, proc(5). Where listings are so dear that they have to rest, those pids are looked at one by one. Who has gone is seen when it is to be read.
 
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
@@ -21,7 +21,14 @@ const SHARE_OF_TIME: i64 = 200;
 const LONGEST_TRUST: i64 = 900_000_000;
 
 /// Where the BPF iterator tells who has come there is a listing after this time: kernels may hide processes from iterators.
-const LONGEST_TRUST_OF_OTHERS: i64 = 10_000_000_000;
+const LONGEST_TRUST_OF_OTHERS: i64 = 60_000_000_000;
+
+/// A pid is given away before its process is listed. Between the two its parent may have to wait for its core: so long there are listings, each four times as
+/// late as the one before.
+const LONGEST_BIRTH: i64 = 100_000_000;
+
+/// So many pids that were given away are looked at one by one, the last ones.
+const MOST_LOOKS: u32 = 64;
 
 /// For a process that no listing has shown yet.
 pub(super) const NO_INODE: u64 = 0;
@@ -45,34 +52,48 @@ pub(super) struct Listing {
     trusted_until: i64,
     overdue_from: i64,
     newest: Newest,
+    /// Up to here the pids that were given away were looked at, and when there may be such a look again.
+    looked_up_to: Option<u64>,
+    no_look_before: i64,
 }
 
 /// The pid that was given away last.
 struct Newest {
-    /// `None` where /proc is another machine's: the kernel tells of the pids of who asks.
+    /// `None` where /proc is another machine's: the kernel tells of the pids of who asks. So it is where another program makes this file, as in some containers.
     loadavg: Option<KeptFile>,
     buffer: Vec<u8>,
     pid: Option<u64>,
-    /// Whether it was this pid at two ticks: at the first its process may be listed too late.
-    settled: bool,
+    /// When it was given away, as far as was seen, and when there is to be a listing all the same; `None` if its process has long been born.
+    since: i64,
+    again_at: Option<i64>,
 }
 
 impl Newest {
     fn open(machine: &Machine) -> Newest {
-        let loadavg = if machine.is_ours() { machine.keep(Root::Proc, "loadavg").ok() } else { None };
-        Newest { loadavg, buffer: Vec::new(), pid: None, settled: false }
+        let is_the_kernels = machine.is_ours() && machine.is_of_its_file_system(Root::Proc, "loadavg");
+        let loadavg = if is_the_kernels { machine.keep(Root::Proc, "loadavg").ok() } else { None };
+        Newest { loadavg, buffer: Vec::new(), pid: None, since: 0, again_at: None }
     }
 
+    /// Kernels that do not count say 0.
     fn read(&mut self) -> Option<u64> {
         self.loadavg.as_ref()?.read(&mut self.buffer).ok()?;
-        words(&self.buffer).nth(4).and_then(number)
+        words(&self.buffer).nth(4).and_then(number).filter(|&pid| pid > 0)
     }
 
     /// Whether anybody may have come since this was asked before.
-    fn has_changed(&mut self) -> bool {
-        let pid = self.read();
-        let is_same = pid.is_some() && std::mem::replace(&mut self.pid, pid) == pid;
-        !(std::mem::replace(&mut self.settled, is_same) && is_same)
+    fn has_changed(&mut self, at: Moment) -> bool {
+        let (now, pid) = (at.monotonic_nanos, self.read());
+        if pid.is_none() || std::mem::replace(&mut self.pid, pid) != pid {
+            (self.since, self.again_at) = (now, Some(now));
+            return true;
+        }
+        let is_due = self.again_at.is_some_and(|again| now >= again);
+        if is_due {
+            let age = now - self.since;
+            self.again_at = (age < LONGEST_BIRTH).then(|| now.saturating_add(age.saturating_mul(3)));
+        }
+        is_due
     }
 }
 
@@ -87,6 +108,8 @@ impl Listing {
             trusted_until: i64::MIN,
             overdue_from: i64::MIN,
             newest: Newest::open(machine),
+            looked_up_to: None,
+            no_look_before: i64::MIN,
         })
     }
 
@@ -111,11 +134,35 @@ impl Listing {
         (newest >= pid).then_some(pid..=newest)
     }
 
+    /// The pids that were given away since the last listing, the last of them at least, where that was so dear that this tick has none: each is of a process,
+    /// of a thread, or of nobody any more.
+    pub(super) fn given_meanwhile(&mut self, at: Moment) -> Option<RangeInclusive<u32>> {
+        let rests = at.monotonic_nanos < self.not_before && self.not_before < i64::MAX;
+        if !rests || at.monotonic_nanos < self.no_look_before {
+            return None;
+        }
+        let newest = self.newest.read()?;
+        let before = self.looked_up_to.replace(newest).or(self.newest.pid)?;
+        // The last one may not have been born at the last look.
+        let (first, last) = (u32::try_from(before).ok()?, u32::try_from(newest).ok()?);
+        (first < last).then(|| first.max(last.saturating_sub(MOST_LOOKS - 1))..=last)
+    }
+
+    /// Looks at pids took so much CPU time: a share of the time as for listings.
+    pub(super) fn has_looked(&mut self, at: Moment, nanos: i64) {
+        self.no_look_before = at.monotonic_nanos.saturating_add(nanos.saturating_mul(SHARE_OF_TIME));
+    }
+
     /// The processes now; `None` if nobody has come, or if the last listing was so dear that this tick does without.
     pub(super) fn read(&mut self, at: Moment) -> Result<Option<&[Entry]>, Fault> {
-        if at.monotonic_nanos < self.not_before || (at.monotonic_nanos < self.trusted_until && !self.newest.has_changed()) {
+        if at.monotonic_nanos < self.not_before {
             return Ok(None);
         }
+        let has_changed = self.newest.has_changed(at);
+        if at.monotonic_nanos < self.trusted_until && !has_changed {
+            return Ok(None);
+        }
+        self.looked_up_to = None;
         let begin = cpu_nanos();
         let fault = |errno| Fault::call("the listing of /proc", errno);
         rustix::fs::seek(&self.directory, SeekFrom::Start(0)).map_err(fault)?;
@@ -184,18 +231,46 @@ mod tests {
     #[test]
     fn there_is_a_listing_only_if_somebody_may_have_come() {
         let (folder, mut listing) = folder(Some(100));
-        // Whose pid is new at a tick may be listed too late for that tick: so it is until it was the same at two.
-        assert_eq!([0, 10, 20, 30, 40, 50].map(|milli| lists(&mut listing, milli)), [true, true, true, false, false, false]);
+        let mut all = |millis: &[i64]| millis.iter().copied().filter(|&milli| lists(&mut listing, milli)).collect::<Vec<_>>();
+        // Whose pid is new may be listed late: there is a listing at the next tick, and then each is four times as late, until nobody is born so slowly.
+        assert_eq!(all(&[0, 10, 20, 30, 40, 50, 150, 160, 170, 640, 700]), [0, 10, 40, 160]);
         give_away(&folder, 101);
-        assert_eq!([60, 70, 80, 90].map(|milli| lists(&mut listing, milli)), [true, true, false, false]);
+        assert_eq!(all(&[710, 810, 820, 830]), [710, 810]);
         // A pid of choice is not counted as given away.
-        assert_eq!([969, 970, 980].map(|milli| lists(&mut listing, milli)), [false, true, false]);
+        assert_eq!(all(&[1709, 1710, 1720]), [1710]);
         listing.rest_no_more();
-        assert_eq!([990, 1000].map(|milli| lists(&mut listing, milli)), [true, false]);
-        fs::write(folder.path().join("loadavg"), "0.10 0.20\n").unwrap();
-        assert_eq!([1010, 1020, 1030].map(|milli| lists(&mut listing, milli)), [true; 3], "nobody tells");
+        assert_eq!([1730, 1740].map(|milli| lists(&mut listing, milli)), [true, false]);
+        for nothing in ["0.10 0.20\n", "0.00 0.00 0.00 0/0 0\n"] {
+            fs::write(folder.path().join("loadavg"), nothing).unwrap();
+            assert_eq!([1750, 1760, 1770].map(|milli| lists(&mut listing, milli)), [true; 3], "nobody tells");
+        }
         listing.rest_for_good();
         assert!(listing.read(Moment { utc_nanos: 0, monotonic_nanos: i64::MAX - 1 }).unwrap().is_none());
+    }
+
+    #[test]
+    fn while_listings_rest_the_pids_that_were_given_away_are_looked_at() {
+        let (folder, mut listing) = folder(Some(100));
+        let at = |nanos| Moment { utc_nanos: 0, monotonic_nanos: nanos };
+        assert_eq!(listing.given_meanwhile(at(0)), None, "there may be a listing");
+        assert!(listing.read(at(0)).unwrap().is_some());
+        listing.not_before = 1_000;
+        assert_eq!(listing.given_meanwhile(at(1)), None);
+        give_away(&folder, 102);
+        assert_eq!(listing.given_meanwhile(at(2)), Some(100..=102));
+        assert_eq!(listing.given_meanwhile(at(3)), None);
+        give_away(&folder, 500);
+        listing.has_looked(at(4), 2);
+        assert_eq!(listing.given_meanwhile(at(403)), None, "that would be more than its share of the time");
+        assert_eq!(listing.given_meanwhile(at(404)), Some(437..=500), "the last ones");
+        give_away(&folder, 7);
+        assert_eq!(listing.given_meanwhile(at(405)), None, "they began anew at the smallest");
+        give_away(&folder, 8);
+        assert_eq!(listing.given_meanwhile(at(406)), Some(7..=8));
+        assert!(listing.read(at(1_000)).unwrap().is_some());
+        listing.rest_for_good();
+        give_away(&folder, 9);
+        assert_eq!(listing.given_meanwhile(at(1_001)), None);
     }
 
     #[test]
@@ -217,11 +292,11 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_is_overdue_ten_seconds_after_the_last() {
+    fn a_listing_is_overdue_a_minute_after_the_last() {
         let (_folder, mut listing) = folder(Some(100));
         let at = |second: i64| Moment { utc_nanos: 0, monotonic_nanos: second * 1_000_000_000 };
         assert!(listing.is_overdue(at(0)));
         assert!(lists(&mut listing, 0));
-        assert_eq!([9, 10].map(|second| listing.is_overdue(at(second))), [false, true]);
+        assert_eq!([59, 60].map(|second| listing.is_overdue(at(second))), [false, true]);
     }
 }

@@ -200,6 +200,7 @@ impl ProcessSource {
                     if !process.member {
                         // It may be as old as the time when it was last chosen.
                         process.io = None;
+                        process.forget_detail();
                     }
                 }
                 Standing::Watched(_) => {
@@ -428,10 +429,12 @@ impl ProcessSource {
             return;
         }
         process.put_off_detail(at.monotonic_nanos, pid, of_its_kind);
+        if process.needs_no_detail(at.monotonic_nanos) {
+            return;
+        }
         match self.files.detail(pid) {
             Ok(detail) => {
-                process.detail = Some(detail);
-                process.detail_fresh = true;
+                process.take_detail(at.monotonic_nanos, detail);
                 process.selected |= self.watched_user.is_some() && process.user_id() == self.watched_user;
             }
             Err(kind) => self.faults.count(kind),

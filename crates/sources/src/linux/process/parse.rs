@@ -54,6 +54,8 @@ pub(super) struct Stat {
     pub(super) resident_pages: u64,
     pub(super) core: Option<u64>,
     pub(super) io_delay: Option<u64>,
+    /// It is a thread that is not its process's first: nobody gets a signal at its end.
+    pub(super) is_further_thread: bool,
 }
 
 impl Stat {
@@ -112,6 +114,7 @@ pub(super) fn stat(text: &[u8], nanos_per_tick: u64) -> Option<Stat> {
         resident_pages: field(24)?,
         core: field(39),
         io_delay: field(42),
+        is_further_thread: signed_field(38) == Some(-1),
     })
 }
 
@@ -266,7 +269,9 @@ mod tests {
         assert_eq!(times, [(14320, 2100), (330, 90)]);
         assert_eq!((stat.nice, stat.threads, stat.start_ticks), (-5, 12, 987_654));
         assert_eq!((stat.virtual_bytes, stat.resident_pages), (2_831_155_200, 151_234));
-        assert_eq!((stat.core, stat.io_delay), (Some(3), Some(25)));
+        assert_eq!((stat.core, stat.io_delay, stat.is_further_thread), (Some(3), Some(25), false));
+        let thread = STAT.replace(" 17 3 ", " -1 3 ");
+        assert!(super::stat(thread.as_bytes(), 10).unwrap().is_further_thread);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(super) struct Watched {
     pub(super) stat: Stat,
     /// How long it had run by its clock before `stat` was read, if that was asked.
     run_nanos: Option<u64>,
+    /// The same, or as the BPF iterator says.
+    ran_nanos: Option<u64>,
     /// It has not run since the reading before, so it has neither read nor written.
     pub(super) rested: bool,
     pub(super) io: Option<Io>,
@@ -56,6 +58,8 @@ pub(super) struct Watched {
     /// Whether `detail` was read at this tick.
     pub(super) detail_fresh: bool,
     pub(super) detail_due: i64,
+    /// What it was like when `detail` was read, and when that was.
+    detail_of: Option<(Rest, i64)>,
     /// Set once it has a row in `processes`; changes with what that row says.
     pub(super) identity: Option<u64>,
     /// Whether to look who it is: at its first tick, at its second because it may not have called execve(2) before, and when its name changes.
@@ -69,6 +73,9 @@ pub(super) struct Watched {
     /// Faults of collected children at the reading before, to see whether somebody was collected since.
     children_minor_faults_before: u64,
 }
+
+/// What stays the same while a process neither runs nor loses memory: how long it has run, its threads and its resident pages.
+type Rest = (u64, u64, u64);
 
 /// The place of a process in a list in the order of pids.
 pub(super) fn find(known: &[Known], pid: u32) -> Option<usize> {
@@ -99,6 +106,7 @@ impl Watched {
             settled: false,
             stat,
             run_nanos,
+            ran_nanos: run_nanos,
             rested: false,
             io: None,
             io_failed: false,
@@ -106,6 +114,7 @@ impl Watched {
             detail: None,
             detail_fresh: false,
             detail_due: i64::MIN,
+            detail_of: None,
             identity: None,
             look: true,
             renamed: true,
@@ -124,13 +133,13 @@ impl Watched {
         self.step(turn, Stat { cpu, ..stat });
         // Of several threads one may run since less than the kernel has written down.
         self.rested = run_nanos.is_some() && self.run_nanos == run_nanos && stat.state != b'R' && stat.threads == 1;
-        self.run_nanos = run_nanos;
+        (self.run_nanos, self.ran_nanos) = (run_nanos, run_nanos);
     }
 
     /// Takes what the BPF iterator says.
     pub(super) fn advance_fast(&mut self, turn: u64, answer: Answer) {
         self.step(turn, answer.stat);
-        (self.run_nanos, self.rested) = (None, false);
+        (self.run_nanos, self.ran_nanos, self.rested) = (None, Some(answer.ran_nanos), false);
         self.io = Some(answer.io);
         self.io_failed = false;
         self.was_told = true;
@@ -170,6 +179,29 @@ impl Watched {
     /// Minor faults of the children that it has collected since the reading before.
     pub(super) fn children_minor_faults_since(&self) -> u64 {
         self.stat.children_minor_faults.saturating_sub(self.children_minor_faults_before)
+    }
+
+    fn rest(&self) -> Option<Rest> {
+        self.ran_nanos.filter(|_| self.stat.state != b'R').map(|ran| (ran, self.stat.threads, self.stat.resident_pages))
+    }
+
+    /// Takes what its dear files say.
+    pub(super) fn take_detail(&mut self, now: i64, detail: Detail) {
+        self.detail = Some(detail);
+        self.detail_fresh = true;
+        self.detail_of = self.rest().map(|rest| (rest, now));
+    }
+
+    /// Whether its dear files can only say again what they said: all that they tell is changed by the process itself, but for memory that is taken from it. Those of
+    /// the job are asked again all the same, and others in the end.
+    pub(super) fn needs_no_detail(&self, now: i64) -> bool {
+        let longest = TURNS_OF_OTHERS.seconds.1 * 1_000_000_000;
+        !self.member && self.detail_of.is_some_and(|(rest, read)| now - read < longest && self.rest() == Some(rest))
+    }
+
+    /// The next time its dear files are due they are read, whatever it did since.
+    pub(super) fn forget_detail(&mut self) {
+        self.detail_of = None;
     }
 
     /// Sets when its dear files are due again, where there are so many of the job, or so many others. The first period is shortened by chance of the pid, so

@@ -47,6 +47,8 @@ const INITIAL_NAMESPACE: &str = "pid:[4026531836]";
 pub(super) struct Answer {
     pub(super) stat: Stat,
     pub(super) io: Io,
+    /// How long all threads ran.
+    pub(super) ran_nanos: u64,
 }
 
 /// The fast path: whether there is one, and what it read at this tick.
@@ -268,7 +270,8 @@ impl Sum {
             // The rest is of interest only where an identity is looked at, and then read from /proc.
             ..*known
         };
-        Some(Answer { stat, io: Io { read, written, read_calls, write_calls, storage_read, storage_written, cancelled } })
+        let io = Io { read, written, read_calls, write_calls, storage_read, storage_written, cancelled };
+        Some(Answer { stat, io, ran_nanos: run })
     }
 }
 

@@ -1,4 +1,5 @@
-"""A program with one hot line, one line that takes memory, and one that waits; its arguments are rounds and megabytes."""
+#!/usr/bin/env python3
+"""One hot line, one line that takes memory, and one that waits, as an example for `--lines`. Its arguments are rounds and megabytes."""
 
 import sys
 import time
@@ -33,4 +34,4 @@ def main(rounds, megabytes):
             time.sleep(0.3)  # the waiting line
 
 
-main(int(sys.argv[1]), int(sys.argv[2]))
+main(*map(int, sys.argv[1:] or (1200, 300)))

@@ -8,6 +8,7 @@ mod arrow;
 mod catalogue;
 mod cells;
 mod chunks;
+mod decode;
 mod disk;
 mod encode;
 mod error;

@@ -9,13 +9,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, Field, Schema};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::guard::{Finite, MOST_BYTES, are_possible, check_size, guarded};
+use crate::decode::Groups;
+use crate::guard::{MOST_BYTES, are_possible, check_size, guarded};
 use crate::index::check_flat;
 use crate::schema::{MONOTONIC, TIME, time_fields};
 use crate::{Damage, Error, Query};
@@ -29,7 +30,7 @@ const BATCH_ROWS: usize = 8192;
 /// An opened part. It stays what it is, even when another takes its name.
 pub(crate) struct Part {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     metadata: ArrowReaderMetadata,
     pub(crate) bytes: u64,
 }
@@ -86,7 +87,7 @@ impl Part {
         let load =
             || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).and_then(|metadata| check_size(metadata.metadata()).map(|()| metadata));
         let metadata = check_flat(&file).and_then(|()| guarded(load)).map_err(|source| Error::part(path, source))?;
-        Ok(Part { path: path.to_owned(), file, metadata, bytes })
+        Ok(Part { path: path.to_owned(), file: Arc::new(file), metadata, bytes })
     }
 
     pub(crate) fn schema(&self) -> &Arc<Schema> {
@@ -137,13 +138,12 @@ impl Part {
         let mut batches = Vec::new();
         for (index, group) in self.groups().enumerate().filter(|(_, group)| self.may_match(group, query)) {
             let rows = usize::try_from(group.num_rows()).unwrap_or(0).max(1);
-            let file = self.file.try_clone().map_err(|source| Error::disk(&self.path, source))?;
             let mut of_group = Vec::new();
             let take = |batch| {
                 of_group.push(batch);
                 Ok(())
             };
-            guarded(|| self.decode_groups(Finite(file), query, vec![index], rows, take)).map_err(|source| Error::part(&self.path, source))?;
+            guarded(|| self.decode_groups(query, vec![index], rows, take)).map_err(|source| Error::part(&self.path, source))?;
             batches.append(&mut of_group);
         }
         Ok(batches)
@@ -160,38 +160,47 @@ impl Part {
     }
 
     fn each_batch(&self, query: &Query, take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> Result<(), Error> {
-        let file = self.file.try_clone().map_err(|source| Error::disk(&self.path, source))?;
-        guarded(|| self.decode(Finite(file), query, take)).map_err(|source| Error::part(&self.path, source))
+        guarded(|| self.decode(query, take)).map_err(|source| Error::part(&self.path, source))
     }
 
-    fn decode(&self, file: Finite, query: &Query, take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> ParquetResult<()> {
+    fn decode(&self, query: &Query, take: impl FnMut(RecordBatch) -> ParquetResult<()>) -> ParquetResult<()> {
         let groups: Vec<usize> = self.groups().enumerate().filter(|(_, group)| self.may_match(group, query)).map(|(index, _)| index).collect();
         if groups.is_empty() {
             return Ok(());
         }
-        self.decode_groups(file, query, groups, BATCH_ROWS, take)
+        self.decode_groups(query, groups, BATCH_ROWS, take)
     }
 
     fn decode_groups(
         &self,
-        file: Finite,
         query: &Query,
         groups: Vec<usize>,
         batch_rows: usize,
         mut take: impl FnMut(RecordBatch) -> ParquetResult<()>,
     ) -> ParquetResult<()> {
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_batch_size(batch_rows).with_row_groups(groups);
-        if let Some(columns) = &query.columns {
-            builder = builder.with_projection(self.projection([TIME, MONOTONIC].into_iter().chain(columns.iter().map(String::as_str))));
-        }
+        let groups = Groups { file: self.file.clone(), metadata: self.metadata.metadata().clone(), groups };
+        let batches = |mask: ProjectionMask, rows: Option<RowSelection>| {
+            let levels = parquet_to_arrow_field_levels(self.metadata.parquet_schema(), mask, Some(self.schema().fields()))?;
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch_rows, rows)
+        };
+        let mut rows = None;
         if query.restricts_rows() {
             let columns = [TIME, MONOTONIC].into_iter().chain(query.filtered_columns());
-            let (mask, query) = (self.projection(columns), query.clone());
-            let predicate = ArrowPredicateFn::new(mask, move |batch| matching(&batch, &query));
-            builder = builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)]));
+            let mut keep = Vec::new();
+            for batch in batches(self.projection(columns), None)? {
+                keep.push(matching(&batch?, query)?);
+            }
+            let selection = RowSelection::from_filters(&keep);
+            if !selection.selects_any() {
+                return Ok(());
+            }
+            rows = Some(selection);
         }
-        for batch in builder.build()? {
+        let mask = match &query.columns {
+            Some(columns) => self.projection([TIME, MONOTONIC].into_iter().chain(columns.iter().map(String::as_str))),
+            None => ProjectionMask::all(),
+        };
+        for batch in batches(mask, rows)? {
             let batch = batch?;
             check_times(&batch)?;
             take(batch)?;

@@ -1,0 +1,239 @@
+//! How the columns of a part come to the decoders of the parquet crate: each read from the disk at once, and decompressed by a context that is kept.
+//!
+//! Why not by the crate's own reader: for each column of each row group it makes a context for compressing and one for decompressing, each of which asks
+//! the processor what it can do, and that is a call of the hypervisor in a virtual machine; and it asks the kernel six times for each page. With row groups
+//! as small as ours that is most of the work.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::vec;
+
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::RowGroups;
+use parquet::basic::Compression;
+use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+use zstd::bulk::Decompressor;
+use zstd::zstd_safe::get_frame_content_size;
+
+use crate::guard::MOST_BYTES;
+
+/// Some row groups of a part.
+pub(crate) struct Groups {
+    pub(crate) file: Arc<File>,
+    pub(crate) metadata: Arc<ParquetMetaData>,
+    pub(crate) groups: Vec<usize>,
+}
+
+impl RowGroups for Groups {
+    fn num_rows(&self) -> usize {
+        self.row_groups().map(|group| usize::try_from(group.num_rows()).unwrap_or(0)).sum()
+    }
+
+    fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>> {
+        let groups = self.groups.clone().into_iter();
+        Ok(Box::new(Chunks { file: self.file.clone(), metadata: self.metadata.clone(), groups, column }))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(self.groups.iter().map(|&group| self.metadata.row_group(group)))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        &self.metadata
+    }
+}
+
+/// One column, row group by row group.
+struct Chunks {
+    file: Arc<File>,
+    metadata: Arc<ParquetMetaData>,
+    groups: vec::IntoIter<usize>,
+    column: usize,
+}
+
+impl Iterator for Chunks {
+    type Item = Result<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let group = self.metadata.row_group(self.groups.next()?);
+        let pages = Pages::open(&self.file, group.column(self.column), usize::try_from(group.num_rows()).unwrap_or(0));
+        Some(pages.map(|pages| Box::new(pages) as Box<dyn PageReader>))
+    }
+}
+
+impl PageIterator for Chunks {}
+
+/// The pages of a column in a row group.
+struct Pages {
+    /// What finds them; it takes them for uncompressed.
+    found: SerializedPageReader<Fetched>,
+    /// How many bytes they can be at most when they are compressed.
+    most_bytes: Option<usize>,
+}
+
+impl Pages {
+    fn open(file: &File, chunk: &ColumnChunkMetaData, rows: usize) -> Result<Pages> {
+        let (begin, length) = chunk.byte_range();
+        let file_bytes = file.metadata()?.len();
+        if length > file_bytes || begin > file_bytes - length {
+            return Err(ParquetError::EOF("a column lies beyond the end of the file".to_owned()));
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| ParquetError::EOF("a column is too large".to_owned()))?];
+        file.read_exact_at(&mut bytes, begin)?;
+        let fetched = Arc::new(Fetched { begin, bytes: bytes.into() });
+        if !matches!(chunk.compression(), Compression::ZSTD(_)) {
+            return Ok(Pages { found: SerializedPageReader::new(fetched, chunk, rows, None)?, most_bytes: None });
+        }
+        let plain = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
+        let most_bytes = usize::try_from(chunk.uncompressed_size()).unwrap_or(0).min(MOST_BYTES);
+        Ok(Pages { found: SerializedPageReader::new(fetched, &plain, rows, None)?, most_bytes: Some(most_bytes) })
+    }
+
+    fn decompressed(&self, page: Page) -> Result<Page> {
+        let Some(most) = self.most_bytes else { return Ok(page) };
+        Ok(match page {
+            Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, statistics } => {
+                Page::DataPage { buf: decompressed(&buf, 0, most)?, num_values, encoding, def_level_encoding, rep_level_encoding, statistics }
+            }
+            Page::DictionaryPage { buf, num_values, encoding, is_sorted } => {
+                Page::DictionaryPage { buf: decompressed(&buf, 0, most)?, num_values, encoding, is_sorted }
+            }
+            Page::DataPageV2 {
+                buf,
+                num_values,
+                encoding,
+                num_nulls,
+                num_rows,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                is_compressed: true,
+                statistics,
+            } => {
+                let levels = def_levels_byte_len as usize + rep_levels_byte_len as usize;
+                let buf = decompressed(&buf, levels, most)?;
+                Page::DataPageV2 {
+                    buf,
+                    num_values,
+                    encoding,
+                    num_nulls,
+                    num_rows,
+                    def_levels_byte_len,
+                    rep_levels_byte_len,
+                    is_compressed: true,
+                    statistics,
+                }
+            }
+            page @ Page::DataPageV2 { .. } => page,
+        })
+    }
+}
+
+impl Iterator for Pages {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Pages {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        let page = self.found.get_next_page()?;
+        page.map(|page| self.decompressed(page)).transpose()
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        self.found.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.found.skip_next_page()
+    }
+
+    fn supports_deferred_dictionary(&self) -> bool {
+        self.found.supports_deferred_dictionary()
+    }
+
+    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
+        let page = self.found.take_deferred_dictionary()?;
+        page.map(|page| self.decompressed(page)).transpose()
+    }
+
+    fn at_record_boundary(&mut self) -> Result<bool> {
+        self.found.at_record_boundary()
+    }
+}
+
+/// What follows so many bytes that are not compressed, behind them. No page of a column is larger than `most`.
+fn decompressed(bytes: &Bytes, plain: usize, most: usize) -> Result<Bytes> {
+    thread_local! {
+        static KEPT: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    let Some((plain, packed)) = bytes.split_at_checked(plain) else {
+        return Err(ParquetError::General("a page is shorter than its levels".to_owned()));
+    };
+    if packed.is_empty() {
+        return Ok(bytes.clone());
+    }
+    let said = get_frame_content_size(packed).ok().flatten().and_then(|size| usize::try_from(size).ok());
+    let mut out = Vec::new();
+    KEPT.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(Decompressor::new()?),
+        };
+        out = decompressor.decompress(packed, said.filter(|size| *size <= most).unwrap_or(most))?;
+        Ok::<(), ParquetError>(())
+    })?;
+    if plain.is_empty() {
+        return Ok(out.into());
+    }
+    Ok([plain, &out].concat().into())
+}
+
+/// A column's bytes, at the place that they have in the file.
+struct Fetched {
+    begin: u64,
+    bytes: Bytes,
+}
+
+impl Length for Fetched {
+    fn len(&self) -> u64 {
+        self.begin + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Fetched {
+    type T = Rest;
+
+    fn get_read(&self, start: u64) -> Result<Rest> {
+        Ok(Rest(self.get_bytes(start, usize::try_from(self.len().saturating_sub(start)).unwrap_or(0))?))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let begin = start.checked_sub(self.begin).and_then(|begin| usize::try_from(begin).ok());
+        let range = begin.and_then(|begin| Some(begin..begin.checked_add(length)?)).filter(|range| range.end <= self.bytes.len());
+        range.map(|range| self.bytes.slice(range)).ok_or_else(|| ParquetError::EOF("a page lies beyond its column".to_owned()))
+    }
+}
+
+/// Bytes whose end is an error for who reads beyond it, as that of [`crate::guard::Finite`].
+struct Rest(Bytes);
+
+impl Read for Rest {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = buffer.len().min(self.0.len());
+        if count == 0 && !buffer.is_empty() {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        buffer[..count].copy_from_slice(&self.0.split_to(count));
+        Ok(count)
+    }
+}

@@ -31,7 +31,7 @@ def main(rounds, megabytes):
         hot(numbers)
         if round == rounds // 4:
             kept.append(allocate(megabytes))
-            time.sleep(0.3)  # the waiting line
+    time.sleep(0.3)  # the waiting line
 
 
 main(*map(int, sys.argv[1:] or (1200, 300)))

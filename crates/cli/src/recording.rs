@@ -1,11 +1,14 @@
 //! Making a recording: what `run`, `attach` and `record` have in common.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use barograph_model::{Batch, Described, Gauges, Lines, Setup, Sink, SpanEdges, Table};
-use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, Until, assist};
+use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, SpawnError, Until, assist};
 use barograph_session::{
     LINES_FAILED, Subject, default_path, end_recording, facts, folder_name, line_notices, listen, open_beacon, totals, watch_lines,
 };
@@ -48,9 +51,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     let listener = rules.and_then(|rules| listen_to_lines(rules, beacon.as_ref()));
     let id = beacon.as_ref().map_or_else(|_| store::new_id(), |beacon| beacon.recording().to_owned());
     let preparation = Preparation::new(&id);
-    if let Subject::Command(_) = subject {
-        prepare(&preparation);
-    }
+    let assistant = if let Subject::Command(_) = subject { prepare(&preparation) } else { None };
     let watch = subject.watch(options.processes.as_ref());
     let panel_options = PanelOptions {
         watch,
@@ -85,7 +86,7 @@ pub(crate) fn make(request: Request<'_>) -> anyhow::Result<Outcome> {
     }
     let beacon = listen(&mut recorder, beacon);
     let root = match subject {
-        Subject::Command(command) => Some(recorder.spawn(command)?),
+        Subject::Command(command) => Some(spawn(&mut recorder, command, assistant)?),
         _ => subject.attach(&mut recorder),
     };
     watch_lines(&mut recorder, &machine, lines);
@@ -122,10 +123,29 @@ fn listen_to_lines(rules: Rules, beacon: Result<&Beacon, &String>) -> Option<Lis
 }
 
 /// Has a thread work out what the files of a recording say, while this one opens and reads the sources: whoever runs a short command waits for all of it.
-fn prepare(preparation: &Preparation) {
+fn prepare(preparation: &Preparation) -> Option<JoinHandle<()>> {
     let preparation = preparation.clone();
     // Without a thread it is done when it is needed.
-    let _ = assist(move || preparation.work_out(first_tables()));
+    assist(move || preparation.work_out(first_tables())).ok()
+}
+
+/// Starts the command. Where processes may not be many, the assistant leaves it its room first.
+fn spawn(recorder: &mut Recorder, command: &[OsString], assistant: Option<JoinHandle<()>>) -> Result<u32, SpawnError> {
+    /// Milliseconds. One that found no memory never ends, and the kernel gives the room back a little after a thread has ended.
+    const PATIENCE: u32 = 200;
+    let mut started = recorder.spawn(command);
+    if let Some(assistant) = assistant {
+        for _ in 0..PATIENCE {
+            if !matches!(started, Err(SpawnError::NoRoom(_))) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+            if assistant.is_finished() {
+                started = recorder.spawn(command);
+            }
+        }
+    }
+    started
 }
 
 /// The tables that the shortest recording has. Others have rows from the first tick on, or where programs say something.

@@ -15,5 +15,5 @@ pub fn assist(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>
         work();
     });
     system_call::restore(mask);
-    thread
+    thread.inspect(system_call::send_to_another_core)
 }

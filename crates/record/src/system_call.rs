@@ -7,8 +7,10 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::thread::JoinHandleExt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::thread::JoinHandle;
 
 use libc::{c_char, c_int, pid_t};
 
@@ -183,6 +185,24 @@ pub(crate) fn restore(mask: Mask) {
     // SAFETY: the mask was filled in by pthread_sigmask.
     unsafe {
         libc::pthread_sigmask(libc::SIG_SETMASK, &mask.0, ptr::null_mut());
+    }
+}
+
+/// Has a thread that was just started run on other cores than this one, if it may. The kernel puts it beside who started it, where it would run when that
+/// one sleeps; it is there in time only if it need not wait for that.
+pub(crate) fn send_to_another_core<T>(thread: &JoinHandle<T>) {
+    let thread = thread.as_pthread_t();
+    // SAFETY: a set of cores may be all zeros, its size is given, and the core is within it; the thread was not joined, as its handle is there.
+    unsafe {
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        let Ok(here) = usize::try_from(libc::sched_getcpu()) else { return };
+        if here >= libc::CPU_SETSIZE as usize || libc::pthread_getaffinity_np(thread, size_of::<libc::cpu_set_t>(), &mut cores) != 0 {
+            return;
+        }
+        libc::CPU_CLR(here, &mut cores);
+        if libc::CPU_COUNT(&cores) > 0 {
+            libc::pthread_setaffinity_np(thread, size_of::<libc::cpu_set_t>(), &cores);
+        }
     }
 }
 

@@ -56,12 +56,21 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
       observer.observe(element.current!);
       return observer;
     };
-    const observers = [watch(near, '300px 0px'), watch(seen, '40px 0px')];
-    const all = (): void => void (near.value = seen.value = true);
+    let observers: IntersectionObserver[] = [];
+    const begin = (): void => void (observers = [watch(near, '300px 0px'), watch(seen, '40px 0px')]);
+    const end = (): void => observers.forEach((observer) => observer.disconnect());
+    // On paper all of them are, wherever they lie on the screen.
+    const all = (): void => {
+      end();
+      near.value = seen.value = true;
+    };
+    begin();
     addEventListener('beforeprint', all);
+    addEventListener('afterprint', begin);
     return () => {
-      for (const observer of observers) observer.disconnect();
+      end();
       removeEventListener('beforeprint', all);
+      removeEventListener('afterprint', begin);
     };
   }, []);
 

@@ -189,7 +189,7 @@ pub(crate) fn restore(mask: Mask) {
 }
 
 /// Has a thread that was just started run on other cores than this one, if it may. The kernel puts it beside who started it, where it would run when that
-/// one sleeps; it is there in time only if it need not wait for that.
+/// one sleeps; it is there in time only if it need not wait for that. It must not end meanwhile: its number is 0 then, which means who calls.
 pub(crate) fn send_to_another_core<T>(thread: &JoinHandle<T>) {
     let thread = thread.as_pthread_t();
     // SAFETY: a set of cores may be all zeros, its size is given, and the core is within it; the thread was not joined, as its handle is there.

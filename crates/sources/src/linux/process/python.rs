@@ -328,6 +328,8 @@ impl PythonProcess {
                     !is_running && wait.trace.frames == trace.frames && now - wait.since < WAIT_NANOS && now - wait.until.monotonic_nanos < GAP_NANOS;
                 if goes_on {
                     (wait.until, wait.counters) = (at, counters);
+                    // A thread that has just begun gets its name a little later.
+                    wait.trace.thread_name = wait.trace.thread_name.take().or(trace.thread_name);
                     continue;
                 }
                 add(rows, (self.pid, self.start_ticks, thread.number), wait);

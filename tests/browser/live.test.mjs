@@ -207,6 +207,7 @@ test('runs are chosen to lie on each other, and taken away', async () => {
   await page.locator('summary[title="Choose a run"]').click();
   await page.getByRole('button', { name: /Several runs/ }).click();
   const dialog = page.locator('dialog[open]');
+  await until(async () => (await dialog.locator('tbody tr:not(:has(.tag)) input[type=checkbox]').count()) === 2, 'both runs are listed');
   for (const box of await dialog.locator('tbody tr:not(:has(.tag)) input[type=checkbox]').all()) if (!(await box.isChecked())) await box.check();
   for (const box of await dialog.locator('tbody tr:has(.tag) input[type=checkbox]').all()) if (await box.isChecked()) await box.uncheck();
   await page.keyboard.press('Escape');

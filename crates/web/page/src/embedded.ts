@@ -79,7 +79,8 @@ function sum(line: Line, from: number, to: number): Summary {
   const { x, mean, max } = line;
   const first = lastAtOrBefore(x, from - 0.001) + 1;
   const last = lastAtOrBefore(x, to);
-  if (first === 0 && last === x.length - 1) return line.summary;
+  // What was added up here has none yet.
+  if (first === 0 && last === x.length - 1 && line.summary.last !== null) return line.summary;
   const known: number[] = [];
   let peak: number | null = null;
   let peakAt: number | null = null;

@@ -58,6 +58,7 @@ test('those on top of a window are shown, and the rest is one line', async () =>
   const { lines, gaps } = await source().frame('', { from: 0, to: 99_000, buckets: 500, specs: [{ table: 'process', plus: ['user_seconds', 'system_seconds'], by: true, top: 2 }, { table: 'cpu', plus: ['user_seconds'], label: 'mine' }] });
   assert.deepEqual(lines.map(({ label, spec }) => [label, spec]), [['p1 (1)', 0], ['p2 (2)', 0], ['others', 0], ['mine', 1]]);
   assert.equal(lines[2]!.mean[10], 1.5);
+  assert.equal(lines[2]!.summary.peak, 1.5, 'it has a peak over the whole run, too: a line without one is not drawn');
   assert.equal(gaps.length, 1);
   // Who has ended is not among them later.
   const later = await source().frame('', { from: 60_000, to: 99_000, buckets: 500, specs: [{ table: 'process', plus: ['user_seconds', 'system_seconds'], by: true, top: 2 }] });

@@ -96,42 +96,18 @@ impl Pages {
         Ok(Pages { found: SerializedPageReader::new(fetched, &plain, rows, None)?, most_bytes: Some(most_bytes) })
     }
 
-    fn decompressed(&self, page: Page) -> Result<Page> {
+    fn decompressed(&self, mut page: Page) -> Result<Page> {
         let Some(most) = self.most_bytes else { return Ok(page) };
-        Ok(match page {
-            Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, statistics } => {
-                Page::DataPage { buf: decompressed(&buf, 0, most)?, num_values, encoding, def_level_encoding, rep_level_encoding, statistics }
+        // Levels of the second version are never compressed.
+        let (buf, levels) = match &mut page {
+            Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => (buf, 0),
+            Page::DataPageV2 { buf, def_levels_byte_len, rep_levels_byte_len, is_compressed: true, .. } => {
+                (buf, *def_levels_byte_len as usize + *rep_levels_byte_len as usize)
             }
-            Page::DictionaryPage { buf, num_values, encoding, is_sorted } => {
-                Page::DictionaryPage { buf: decompressed(&buf, 0, most)?, num_values, encoding, is_sorted }
-            }
-            Page::DataPageV2 {
-                buf,
-                num_values,
-                encoding,
-                num_nulls,
-                num_rows,
-                def_levels_byte_len,
-                rep_levels_byte_len,
-                is_compressed: true,
-                statistics,
-            } => {
-                let levels = def_levels_byte_len as usize + rep_levels_byte_len as usize;
-                let buf = decompressed(&buf, levels, most)?;
-                Page::DataPageV2 {
-                    buf,
-                    num_values,
-                    encoding,
-                    num_nulls,
-                    num_rows,
-                    def_levels_byte_len,
-                    rep_levels_byte_len,
-                    is_compressed: true,
-                    statistics,
-                }
-            }
-            page @ Page::DataPageV2 { .. } => page,
-        })
+            Page::DataPageV2 { .. } => return Ok(page),
+        };
+        *buf = decompressed(buf, levels, most)?;
+        Ok(page)
     }
 }
 

@@ -118,6 +118,15 @@ export async function closeBrowser() {
   endChildren();
 }
 
+/** The page of a recording with spans, once its charts are drawn. */
+export async function settled(url, options) {
+  const page = await open(url, options);
+  await page.locator('.panel .legend tbody tr').first().waitFor();
+  // Charts lie where they stay once the spans above them are there.
+  await page.locator('.slice').first().waitFor();
+  return page;
+}
+
 /** Waits until `look` answers something that is not null, undefined or false, and says it. */
 export async function until(look, what) {
   const end = Date.now() + PATIENCE;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { address, assertShown, closeBrowser, folder, legend, open, readAmount, readNumber, record, recording, screenshot, stretch, table, until, view } from './barograph.mjs';
+import { address, assertShown, closeBrowser, folder, legend, open, readAmount, readNumber, record, recording, screenshot, settled, stretch, table, until, view } from './barograph.mjs';
 
 let home, run, job, server;
 
@@ -23,13 +23,7 @@ after(async () => {
   await server?.stop();
 });
 
-async function show(hash = '', options = {}) {
-  const page = await open(`${server.url}#zone=UTC${hash}`, options);
-  await page.locator('.panel .legend tbody tr').first().waitFor();
-  // Charts lie where they stay once the spans above them are there.
-  await page.locator('.slice').first().waitFor();
-  return page;
-}
+const show = (hash = '', options = {}) => settled(`${server.url}#zone=UTC${hash}`, options);
 
 test('across a change of clocks times are those of the clocks, and each stands where it was', async () => {
   // The hour from 2 to 3 is there twice in Berlin in autumn, and not at all in spring.

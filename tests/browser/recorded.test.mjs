@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { address, assertShown, barograph, closeBrowser, folder, groups, legend, open, readAmount, readNumber, record, screenshot, stretch, table, until, view } from './barograph.mjs';
+import { address, assertShown, barograph, closeBrowser, folder, groups, legend, open, readAmount, readNumber, record, screenshot, settled, stretch, table, until, view } from './barograph.mjs';
 
 let home, run, server, job, processes, identities;
 
@@ -27,13 +27,7 @@ after(async () => {
 });
 
 /** The page of the recording, with its charts drawn. */
-async function show(hash = '', options = {}) {
-  const page = await open(`${server.url}${hash}`, options);
-  await page.locator('.panel .legend tbody tr').first().waitFor();
-  // Charts lie where they stay once the spans above them are there.
-  await page.locator('.slice').first().waitFor();
-  return page;
-}
+const show = (hash = '', options = {}) => settled(`${server.url}${hash}`, options);
 
 const at = (row) => Date.parse(row.time);
 /** A tick at which both processes were there: the child of the job, and the job. */

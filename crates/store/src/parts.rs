@@ -178,11 +178,7 @@ impl Part {
         batch_rows: usize,
         mut take: impl FnMut(RecordBatch) -> ParquetResult<()>,
     ) -> ParquetResult<()> {
-        let groups = Groups { file: self.file.clone(), metadata: self.metadata.metadata().clone(), groups };
-        let batches = |mask: ProjectionMask, rows: Option<RowSelection>| {
-            let levels = parquet_to_arrow_field_levels(self.metadata.parquet_schema(), mask, Some(self.schema().fields()))?;
-            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch_rows, rows)
-        };
+        let batches = |mask: ProjectionMask, rows: Option<RowSelection>| self.batches(mask, groups.clone(), rows, batch_rows);
         let mut rows = None;
         if query.restricts_rows() {
             let columns = [TIME, MONOTONIC].into_iter().chain(query.filtered_columns());
@@ -206,6 +202,45 @@ impl Part {
             take(batch)?;
         }
         Ok(())
+    }
+
+    /// Columns of some row groups, by our own reader of pages.
+    pub(crate) fn batches(
+        &self,
+        mask: ProjectionMask,
+        groups: Vec<usize>,
+        rows: Option<RowSelection>,
+        batch_rows: usize,
+    ) -> ParquetResult<ParquetRecordBatchReader> {
+        let groups = Groups { file: self.file.clone(), metadata: self.metadata.metadata().clone(), groups };
+        let levels = parquet_to_arrow_field_levels(self.metadata.parquet_schema(), mask, Some(self.schema().fields()))?;
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch_rows, rows)
+    }
+
+    /// The same by that of the parquet crate.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn batches_by_the_crate(
+        &self,
+        mask: ProjectionMask,
+        groups: Vec<usize>,
+        rows: Option<RowSelection>,
+        batch_rows: usize,
+    ) -> ParquetResult<ParquetRecordBatchReader> {
+        use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+        let file = crate::guard::Finite(self.file.try_clone()?);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let builder = builder.with_projection(mask).with_row_groups(groups).with_batch_size(batch_rows);
+        rows.into_iter().fold(builder, ParquetRecordBatchReaderBuilder::with_row_selection).build()
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn parquet_schema(&self) -> &parquet::schema::types::SchemaDescriptor {
+        self.metadata.parquet_schema()
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn row_groups(&self) -> usize {
+        self.groups().count()
     }
 
     fn groups(&self) -> impl Iterator<Item = &RowGroupMetaData> {

@@ -30,6 +30,9 @@ pub(crate) const MOST_SORTED: usize = 4096;
 /// A peak must be so much higher than the one before, relatively: differences of sums that end in other bits are none.
 pub(crate) const SAME: f64 = 1e-9;
 
+/// A table of so many rows takes seconds to be read.
+pub(crate) const LONG_TABLE: u64 = 2_000_000;
+
 /// Threads that read at once: one or two decode beside each.
 const MOST_WORKERS: usize = 2;
 
@@ -85,6 +88,7 @@ impl View {
         specs: &[Spec],
         window: Window,
     ) -> Result<Placed, Error> {
+        let _turn = (table.rows < LONG_TABLE).then(|| known.turns.short());
         let mut lines = Placed::new();
         let mut places: Vec<usize> = places.iter().copied().filter(|&place| check(&specs[place], table).is_ok()).collect();
         if !places.is_empty() && known.is_wide(table, window)? {

@@ -5,18 +5,22 @@ use std::ops::Range;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use barograph_store::{Frame, Query, State, TableInfo};
+use barograph_store::{Frame, Piece, Query, State, TableInfo};
 
 use crate::clock::millis;
 use crate::columns::{is_counter, is_said, shares_of};
 use crate::fine::Fine;
 use crate::grid::Grid;
-use crate::lines::{Labels, MOST_SORTED, Thinner, is_away, or_nothing, quantile, time_of, within};
+use crate::lines::{LONG_TABLE, Labels, MOST_SORTED, Thinner, is_away, or_nothing, quantile, time_of, within};
 use crate::pyramid::{Part, Pyramid, Track};
 use crate::rows::Tick;
 use crate::view::Known;
 use crate::{Error, Key, Kind, Line, Points, Spec, Summary, Unit, Window};
+
+/// So long the reading of a long table waits for short ones, all in all.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Stretches of all subjects of a table together, about: more would take too much memory.
 const MOST_STRETCHES: f64 = 2_000_000.0;
@@ -290,9 +294,11 @@ impl Known {
             return Ok(pieces.iter().filter_map(|piece| piece.frames(query).ok()).flatten().all(|frame| take(&frame)));
         }
         let (sender, receiver) = sync_channel::<Vec<Frame>>(2);
+        let mut patience = if pieces.iter().map(Piece::rows).sum::<u64>() < LONG_TABLE { Duration::ZERO } else { PATIENCE };
         Ok(thread::scope(|scope| {
             scope.spawn(move || {
                 for piece in pieces {
+                    patience = self.turns.give_way(patience);
                     if sender.send(piece.frames(query).unwrap_or_default()).is_err() {
                         return;
                     }

@@ -14,6 +14,9 @@ use zstd::bulk::compress;
 use super::{Bytes, decompressed};
 use crate::fuzzing::pages;
 
+/// A whole number, a float, a text and a truth.
+type Row = (Option<i64>, Option<f64>, Option<String>, Option<bool>);
+
 /// How a file is written.
 #[derive(Clone, Debug)]
 struct Way {
@@ -39,13 +42,13 @@ fn way() -> impl Strategy<Value = Way> {
 }
 
 /// Rows of four columns: few different values, many, none.
-fn rows() -> impl Strategy<Value = Vec<(Option<i64>, Option<f64>, Option<String>, Option<bool>)>> {
+fn rows() -> impl Strategy<Value = Vec<Row>> {
     let whole = prop_oneof![Just(None), (0..4_i64).prop_map(Some), any::<i64>().prop_map(Some)];
     let text = prop_oneof![Just(None), "[a-c]{0,2}".prop_map(Some), "\\PC{0,20}".prop_map(Some)];
     prop::collection::vec((whole, any::<Option<f64>>(), text, any::<Option<bool>>()), 0..900)
 }
 
-fn file(rows: &[(Option<i64>, Option<f64>, Option<String>, Option<bool>)], way: &Way) -> Vec<u8> {
+fn file(rows: &[Row], way: &Way) -> Vec<u8> {
     let columns: [(&str, ArrayRef); 4] = [
         ("whole", Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>())),
         ("float", Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>())),

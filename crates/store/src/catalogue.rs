@@ -15,7 +15,7 @@ use crate::schema::{MONOTONIC, TIME};
 use crate::{Error, Frame, Query};
 
 /// Memory for indexes of parts, about: those of a recording that grows are asked for again and again.
-const MOST_BYTES: usize = 4 << 20;
+const MOST_BYTES: usize = 2 << 20;
 
 /// What a part tells without its rows.
 #[derive(Debug)]

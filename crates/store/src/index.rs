@@ -19,9 +19,6 @@ const DEEPEST: usize = 32;
 /// An index of ours is hundreds of times shorter.
 const LONGEST: u64 = 16 << 20;
 
-/// So much is read of the end of a file to find its index there.
-const AT_ONCE: u64 = 64 << 10;
-
 /// What a Parquet file ends with: the length of the index, and a mark.
 const TAIL: u64 = 8;
 
@@ -29,23 +26,14 @@ const TAIL: u64 = 8;
 pub(crate) fn flat_index(file: &File, size: u64) -> Result<Vec<u8>> {
     let refuse = |why: &str| Err(ParquetError::General(why.to_owned()));
     let Some(end) = size.checked_sub(TAIL) else { return refuse("it is too short for a Parquet file") };
-    // Nearly always all of it is there at once.
-    let begin = size.saturating_sub(AT_ONCE);
-    let mut bytes = vec![0; (size - begin) as usize];
-    file.read_exact_at(&mut bytes, begin)?;
-    let tail = bytes.split_off(bytes.len() - TAIL as usize);
+    let mut tail = [0; TAIL as usize];
+    file.read_exact_at(&mut tail, end)?;
     let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
     if tail[4..] != *b"PAR1" || length > end.min(LONGEST) {
         return refuse("it does not end as a Parquet file does");
     }
-    let index = match bytes.len().checked_sub(length as usize) {
-        Some(before) => bytes.split_off(before),
-        None => {
-            let mut index = vec![0; length as usize];
-            file.read_exact_at(&mut index, end - length)?;
-            index
-        }
-    };
+    let mut index = vec![0; length as usize];
+    file.read_exact_at(&mut index, end - length)?;
     match Walk(&index).file() {
         Some(()) => Ok(index),
         None => refuse("its index is torn, or has columns within columns"),

@@ -9,6 +9,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use zstd::bulk::compress;
 
 use super::{Bytes, decompressed};
@@ -74,7 +75,8 @@ fn file(rows: &[Row], way: &Way) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    // The same cases each time: what else there is, the fuzzer finds.
+    #![proptest_config(ProptestConfig { cases: 100, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn what_the_crate_reads_we_read(rows in rows(), way in way()) {

@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._native import BarographError as Error
-from ._native import current_span, flush, gauge, is_on
+from ._native import __version__, current_span, flush, gauge, is_on
 from ._logging import LogHandler
 from ._look import Process, snapshot, tree
 from ._profile import profile
@@ -48,6 +48,7 @@ __all__ = [
     "Recording",
     "Span",
     "Table",
+    "__version__",
     "attach",
     "current_span",
     "flush",

@@ -266,6 +266,14 @@ fn runs_python(machine: &Machine, pid: u32, buffer: &mut Vec<u8>) -> bool {
     machine.read(Root::Proc, &format!("{pid}/maps"), buffer).is_ok() && memchr::memmem::find(buffer, b"/libpython").is_some()
 }
 
+/// Why the memory of a process may not be read. Where the kernel keeps even its owner from it, it says so nowhere else.
+fn why_denied(machine: &Machine, error: &std::io::Error) -> String {
+    match machine.text(Root::Proc, "sys/kernel/yama/ptrace_scope").as_deref().map(str::trim) {
+        None | Some("0") => error.to_string(),
+        Some(scope) => format!("{error}; kernel.yama.ptrace_scope is {scope}"),
+    }
+}
+
 /// A process whose stacks are read.
 struct PythonProcess {
     pid: u32,
@@ -303,7 +311,7 @@ impl PythonProcess {
             && let Err(remoteprocess::Error::IOError(error)) = (remoteprocess::Process { pid: number }).read(address, &mut [0; 8])
             && error.kind() == std::io::ErrorKind::PermissionDenied
         {
-            return Err(Fault { kind: FaultKind::Denied, what: name().into(), why: error.to_string().into() });
+            return Err(Fault { kind: FaultKind::Denied, what: name().into(), why: why_denied(machine, &error).into() });
         }
         let config = Config { blocking: LockingStrategy::NonBlocking, full_filenames: true, ..Config::default() };
         let failed = |error| Fault { kind: FaultKind::Other, what: name().into(), why: format!("{error:#}").into() };
@@ -493,5 +501,28 @@ impl ThreadNumbers {
         }
         self.known.insert(thread, number);
         Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+    use crate::Roots;
+
+    #[test]
+    fn who_is_kept_from_its_own_processes_hears_by_what() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::open(Roots { proc: folder.path().into(), ..Roots::default() }).unwrap();
+        let why = || why_denied(&machine, &Error::from(ErrorKind::PermissionDenied));
+        assert_eq!(why(), "permission denied", "a kernel without Yama");
+        fs::create_dir_all(folder.path().join("sys/kernel/yama")).unwrap();
+        let scope = folder.path().join("sys/kernel/yama/ptrace_scope");
+        fs::write(&scope, "0\n").unwrap();
+        assert_eq!(why(), "permission denied");
+        fs::write(&scope, "1\n").unwrap();
+        assert_eq!(why(), "permission denied; kernel.yama.ptrace_scope is 1");
     }
 }

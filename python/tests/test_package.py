@@ -25,3 +25,9 @@ def test_a_source_distribution_is_refused_in_a_sentence(tmp_path):
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 1 and "has no source distribution" in ended.stderr, ended
     assert not list(tmp_path.iterdir())
+
+
+def test_a_free_threaded_python_is_refused_in_a_sentence():
+    code = "import sys; sys.abiflags = 't'; import barograph"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 1 and "ImportError: barograph has no build for free-threaded" in ended.stderr, ended

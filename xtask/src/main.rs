@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn spans_in_the_readme_are_those_of_the_report() {
         let readme = "before\n```\nother\n```\nthen\n```\nold bars\n\n  SPANS old\n  old\n```\nafter\n```\nlast\n```\n";
-        let report = "  TITLE ───\n\n  OVER TIME\n  CPU  ▁▂\n          07:38 ─── 2 s ───\n  load ━━\n\n  PID\n\n  SPANS COUNT\n  load      1\n\n  MARKS\n";
+        let report =
+            "  TITLE ───\n\n  OVER TIME\n  CPU  ▁▂\n          07:38 ─── 2 s ───\n  load ━━\n\n  PID\n\n  SPANS COUNT\n  load      1\n\n  MARKS\n";
         let expected = "          07:38 ─── 2 s ───\n  load ━━\n\n  SPANS COUNT\n  load      1\n";
         let told = super::with_spans(readme, report).unwrap();
         assert_eq!(told, readme.replace("old bars\n\n  SPANS old\n  old\n", expected));

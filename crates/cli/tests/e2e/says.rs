@@ -447,7 +447,8 @@ fn a_language_without_such_sockets_speaks_through_a_pipe() {
         return;
     }
     let place = Place::new();
-    let script = r#"i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo '{"mark": "'$i' é", "pid": '$$'}'; done | socat -u - UNIX-SENDTO:$BAROGRAPH_BEACON"#;
+    let script =
+        r#"i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo '{"mark": "'$i' é", "pid": '$$'}'; done | socat -u - UNIX-SENDTO:$BAROGRAPH_BEACON"#;
     let timeline = run_script(&place, script).timeline();
     let names: Vec<String> = said(&timeline, "events", &["name"]).concat();
     assert_eq!(names, (1..=3000).map(|number| format!("{number} é")).collect::<Vec<_>>());

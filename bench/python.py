@@ -79,7 +79,8 @@ def ways(folder, interval):
     yield "barograph run", [program, "run", "-q", "-i", f"{interval}s", "-o", folder + "/out", "--", *script(f"{job}\njob()")], None
     log = f"import logging\nlogging.basicConfig(filename={folder + '/log'!r}, level=logging.INFO)\nfrom pymemtrace import process\n"
     yield "pymemtrace.process", script(f"{log}{inside}".format(f"process.log_process(interval={interval}, log_level=logging.INFO)")), None
-    usage = f"memory_usage(job, interval={interval}, multiprocess=True, include_children=True)"
+    # Else it runs the job again, more often looked at, if it was looked at less than five times.
+    usage = f"memory_usage(job, interval={interval}, multiprocess=True, include_children=True, max_iterations=1)"
     yield "memory_profiler", script(f"from memory_profiler import memory_usage\n{job}\n{usage}"), None
     psrecord = [os.path.join(sys.prefix, "bin", "psrecord"), "--interval", str(interval), "--log", folder + "/psrecord", "--include-children"]
     yield "psrecord", script(f"{job}\njob()"), lambda pid: [*psrecord, str(pid)]

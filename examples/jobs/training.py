@@ -42,11 +42,15 @@ class Words:
         parent = {"parent": self.open[-1]} if self.open else {}
         self.say(begin=name, span=span, attributes=attributes, cpu=time.thread_time_ns(), process_cpu=time.process_time_ns(), **parent)
         self.open.append(span)
+        how = {}
         try:
             yield
+        except Exception as error:
+            how = {"status": "error", "detail": str(error)}
+            raise
         finally:
             self.open.pop()
-            self.say(end=span, cpu=time.thread_time_ns(), process_cpu=time.process_time_ns())
+            self.say(end=span, cpu=time.thread_time_ns(), process_cpu=time.process_time_ns(), **how)
 
 
 def work(seconds):
@@ -79,7 +83,7 @@ def main():
     with multiprocessing.Pool(2) as loader, tempfile.TemporaryDirectory(prefix="training-", dir=os.environ.get("TMPDIR")) as folder:
         for epoch in range(1, 4):
             print(f"epoch {epoch}", flush=True)
-            with words.span(f"epoch {epoch}", number=epoch):
+            with words.span("epoch", number=epoch):
                 with words.span("load"):
                     loader.map(load, [(0.8, 40)] * 4)
                     weights.append(bytearray(b"\1") * (60 * MIB))
@@ -91,8 +95,9 @@ def main():
                     words.say(gauge="loss", value=2.3 * math.exp(-step / 6) + random.uniform(0, 0.1))
                     if epoch == 2 and step == 9:
                         words.say(mark="loader stalls", detail="the shard is on a slow disk")
-                        with words.span("wait for data"):
+                        with contextlib.suppress(TimeoutError), words.span("wait for data"):
                             time.sleep(2.5)
+                            raise TimeoutError("no batch within 2.5 s")
                     ahead.wait()
                 with words.span("eval"):
                     work(1.2)

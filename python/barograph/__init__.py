@@ -22,10 +22,14 @@ Read what was recorded, as Arrow that pyarrow, polars, pandas and DuckDB take wi
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+if "t" in sys.abiflags:
+    raise ImportError("barograph has no build for free-threaded Pythons: `barograph run -- python3t …` records them from outside")
+
 from ._native import BarographError as Error
-from ._native import current_span, flush, gauge, is_on
+from ._native import __version__, current_span, flush, gauge, is_on
 from ._logging import LogHandler
 from ._look import Process, snapshot, tree
 from ._profile import profile
@@ -48,6 +52,7 @@ __all__ = [
     "Recording",
     "Span",
     "Table",
+    "__version__",
     "attach",
     "current_span",
     "flush",

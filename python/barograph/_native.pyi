@@ -2,6 +2,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, SupportsFloat, final
 
+__version__: str
+
 class BarographError(Exception):
     """What Barograph could not do, and why."""
 

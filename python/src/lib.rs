@@ -25,4 +25,9 @@ mod _native {
     use crate::steps::Steps;
     #[pymodule_export]
     use crate::table::Rows;
+
+    /// The version of the package, and of the program in its wheel.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python has it by this name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }

@@ -96,6 +96,27 @@ def test_workers_that_feed_a_queue(recorded):
     assert len(spans["load"]) == 15 and {span["pid"] for span in spans["load"]} == {worker.pid for worker in workers}
 
 
+class Numbers:
+    """A data set of PyTorch."""
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, number):
+        return number, work(number)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_data_loader(recorded, method):
+    loader = pytest.importorskip("torch.utils.data", reason="too large to be installed for this").DataLoader
+    with recorded() as told:
+        batches = list(loader(Numbers(), batch_size=4, num_workers=2, multiprocessing_context=method))
+    assert sorted(int(number) for numbers, _ in batches for number in numbers) == list(range(40))
+    pids = {int(pid) for _, pids in batches for pid in pids}
+    assert len(pids) == 2 and os.getpid() not in pids
+    seen(told, pids, 40)
+
+
 def bursts(many):
     for _ in range(many):
         barograph.mark("burst")

@@ -1,7 +1,7 @@
 //! Chores of the project, run as `cargo xtask CHORE`.
 //!
 //! `bless` writes the files that follow from the declarations in the source; `bless --check` says whether they still do. `pictures` makes those of the
-//! README: it records an example and has the program draw it.
+//! README, and the spans in its text: it records an example and has the program draw it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,8 +46,28 @@ fn pictures() -> anyhow::Result<ExitCode> {
         .arg(root.join("tests/browser/pictures.mjs"))
         .args([&folder.join("training.baro"), &pictures])
         .env("BAROGRAPH", &program))?;
+    let report = Command::new(&program).args(["report", "training.baro"]).current_dir(&folder).output()?;
+    let readme = root.join("README.md");
+    let text = fs::read_to_string(&readme).with_context(|| readme.display().to_string())?;
+    fs::write(&readme, with_spans(&text, &String::from_utf8(report.stdout)?)?)?;
     fs::remove_dir_all(&folder)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The README with the bars and the table of spans as this report has them.
+fn with_spans(readme: &str, report: &str) -> anyhow::Result<String> {
+    let lines: Vec<&str> = report.lines().collect();
+    let part = |begin: &dyn Fn(&str) -> bool| -> anyhow::Result<String> {
+        let first = lines.iter().position(|line| begin(line)).context("a report without spans")?;
+        Ok(lines[first..].iter().take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect())
+    };
+    // The bars stand below the axis of the curves.
+    let bars = part(&|line| line.starts_with("      ") && line.contains(" ───"))?;
+    let table = part(&|line| line.starts_with("  SPANS "))?;
+    let inside = readme.find("\n  SPANS ").context("a README without spans")?;
+    let begin = readme[..inside].rfind("```\n").context("spans outside of a block")? + 4;
+    let end = inside + readme[inside..].find("\n```").context("a block without an end")? + 1;
+    Ok(format!("{}{bars}\n{table}{}", &readme[..begin], &readme[end..]))
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
@@ -73,4 +93,19 @@ fn check() -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn spans_in_the_readme_are_those_of_the_report() {
+        let readme = "before\n```\nother\n```\nthen\n```\nold bars\n\n  SPANS old\n  old\n```\nafter\n```\nlast\n```\n";
+        let report =
+            "  TITLE ───\n\n  OVER TIME\n  CPU  ▁▂\n          07:38 ─── 2 s ───\n  load ━━\n\n  PID\n\n  SPANS COUNT\n  load      1\n\n  MARKS\n";
+        let expected = "          07:38 ─── 2 s ───\n  load ━━\n\n  SPANS COUNT\n  load      1\n";
+        let told = super::with_spans(readme, report).unwrap();
+        assert_eq!(told, readme.replace("old bars\n\n  SPANS old\n  old\n", expected));
+        assert_eq!(super::with_spans(&told, report).unwrap(), told);
+        assert!(super::with_spans(readme, "  TITLE\n").is_err() && super::with_spans("nothing", report).is_err());
+    }
 }

@@ -440,3 +440,36 @@ fn a_socket_that_vanishes_hurts_nobody() {
     assert!(output.status.code().is_none(), "{output:?}");
     eventually("the job's end", || place.path("done").exists().then_some(()));
 }
+
+#[test]
+fn a_language_without_such_sockets_speaks_through_a_pipe() {
+    if !is_there("socat") {
+        return;
+    }
+    let place = Place::new();
+    let script =
+        r#"i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo '{"mark": "'$i' é", "pid": '$$'}'; done | socat -u - UNIX-SENDTO:$BAROGRAPH_BEACON"#;
+    let timeline = run_script(&place, script).timeline();
+    let names: Vec<String> = said(&timeline, "events", &["name"]).concat();
+    assert_eq!(names, (1..=3000).map(|number| format!("{number} é")).collect::<Vec<_>>());
+    assert!(!timeline.facts().notices.iter().any(|notice| notice.name.starts_with("beacon")), "{:?}", timeline.facts().notices);
+}
+
+#[test]
+fn the_program_that_the_guide_has_for_node_is_heard() {
+    if !is_there("socat") || !is_there("node") {
+        return;
+    }
+    let guide = include_str!("../../../../docs/beacon.md");
+    let code = guide.split("```js\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let (place, elsewhere) = (Place::new(), Place::new());
+    fs::write(place.path("say.js"), code).unwrap();
+    let timeline = run_script(&place, "echo $$ > pid; exec node say.js").timeline();
+    let pid = fs::read_to_string(place.path("pid")).unwrap().trim().to_owned();
+    let edges = said(&timeline, "span_edges", &["edge", "name", "span", "pid"]);
+    assert_eq!(edges, [["begin", "load", "1", &pid], ["end", "", "1", &pid]]);
+    let mut nobody = Command::new("node");
+    nobody.arg(place.path("say.js")).env("BAROGRAPH_BEACON", elsewhere.path("gone"));
+    let output = finish(nobody);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}

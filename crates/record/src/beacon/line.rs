@@ -68,7 +68,12 @@ impl Whole {
 
 /// Why a line was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(super) enum Refused {
+    /// It makes no sense.
+    Malformed,
+    /// It ends before it makes sense.
+    Cut,
+}
 
 /// When something happened, as a line tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +119,8 @@ impl Said {
     }
 
     /// Takes a line that this process sent. `moment_of` places a time in the recording; without one it is now. Says what it was.
-    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Told) -> Moment) -> Result<Taken, Malformed> {
-        let line: Line<'_> = serde_json::from_slice(line).map_err(|_| Malformed)?;
+    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Told) -> Moment) -> Result<Taken, Refused> {
+        let line: Line<'_> = serde_json::from_slice(line).map_err(|error| if error.is_eof() { Refused::Cut } else { Refused::Malformed })?;
         if line.order.is_some() {
             return Ok(Taken::Order);
         }
@@ -124,7 +129,7 @@ impl Said {
             None | Some("program") => "program",
             Some("person") => "person",
             Some("rule") => "rule",
-            Some(_) => return Err(Malformed),
+            Some(_) => return Err(Refused::Malformed),
         };
         let short = |text: &'_ Option<Cow<'_, str>>| text.as_deref().map(|text| cut(text, NAME_BYTES).into_owned());
         let attributes = line.attributes.map(RawValue::get).filter(|text| text.starts_with('{') && text.len() <= ATTRIBUTES_BYTES);
@@ -139,7 +144,7 @@ impl Said {
         let key = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= KEY_BYTES);
         if let (Some(deleted), None, None, None, None) = (&line.delete, &line.mark, &line.begin, &line.end, &line.gauge) {
             if !key(&line.delete) {
-                return Err(Malformed);
+                return Err(Refused::Malformed);
             }
             self.revisions += 1;
             let revision = Some(self.revisions);
@@ -151,7 +156,7 @@ impl Said {
                 let (name, revises) = (cut(name, NAME_BYTES), line.revises.as_deref());
                 // Whoever edits says all that the event is to be from now on.
                 if !key(&line.revises) || revises.is_some() && !matches!(told, Told::Moment(_)) {
-                    return Err(Malformed);
+                    return Err(Refused::Malformed);
                 }
                 self.revisions += u64::from(revises.is_some());
                 let (at, duration_seconds) = (moment_of(told), line.duration.filter(|seconds| *seconds >= 0.0));
@@ -168,14 +173,14 @@ impl Said {
             (None, None, None, None, Some(dropped)) => return Ok(Taken::Dropped(dropped)),
             (None, Some(_), None, None, None) if line.span.is_some() && id(&line.span) && id(&line.parent) => "begin",
             (None, None, Some(_), None, None) if id(&line.end) => "end",
-            _ => return Err(Malformed),
+            _ => return Err(Refused::Malformed),
         };
         let is_end = edge == "end";
         let status = match line.status.as_deref() {
             _ if !is_end => None,
             None | Some("ok") => Some("ok"),
             Some("error") => Some("error"),
-            Some(_) => return Err(Malformed),
+            Some(_) => return Err(Refused::Malformed),
         };
         let name = short(&line.begin);
         self.edges
@@ -229,7 +234,7 @@ mod tests {
 
     use super::*;
 
-    fn take(line: &str) -> Result<(Said, Taken), Malformed> {
+    fn take(line: &str) -> Result<(Said, Taken), Refused> {
         let mut said = Said::default();
         let taken = said.take(line.as_bytes(), Some(42), |told| match told {
             Told::Nothing => Moment { utc_nanos: -1, monotonic_nanos: 0 },

@@ -5,6 +5,7 @@
 
 mod line;
 mod orders;
+mod pieces;
 
 use std::fs;
 use std::io::{self, IoSliceMut};
@@ -23,8 +24,9 @@ use crate::order::Ordered;
 pub(crate) use line::Said;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use line::take_any;
-use line::{Malformed, Taken, Told};
+use line::{Refused, Taken, Told};
 use orders::Orders;
+use pieces::Pieces;
 
 /// What reading may take of a second, in nanoseconds.
 const SHARE: i64 = 200_000_000;
@@ -72,6 +74,7 @@ pub struct Beacon {
     /// Since when we have been reading, on the clock of the deadlines, and how much CPU time it took.
     second: (i64, i64),
     orders: Orders,
+    pieces: Pieces,
 }
 
 impl Beacon {
@@ -91,7 +94,8 @@ impl Beacon {
     }
 
     fn at(socket: UnixDatagram, address: Address, recording: String, began: Moment) -> Beacon {
-        Beacon { socket, address, recording, began, buffer: Vec::new(), heard: Heard::default(), second: (0, 0), orders: Orders::default() }
+        let (buffer, heard, orders, pieces) = (Vec::new(), Heard::default(), Orders::default(), Pieces::default());
+        Beacon { socket, address, recording, began, buffer, heard, second: (0, 0), orders, pieces }
     }
 
     /// Where.
@@ -175,14 +179,43 @@ impl Beacon {
             let pid = sender.map(|sender| sender.pid.as_raw_pid()).filter(|pid| *pid > 0).map(|pid| u64::from(pid.cast_unsigned()));
             let (asleep, began) = (suspended().as_nanos() as i64, self.began);
             let may_order = sender.is_some_and(|sender| !is_foreign(sender));
-            let Beacon { buffer, heard, orders, socket, .. } = self;
-            for line in buffer[..received.bytes].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-                match said.take(line, pid, |told| moment(told, asleep, began)) {
-                    Ok(Taken::Message) => heard.taken += 1,
-                    Ok(Taken::Dropped(dropped)) => heard.dropped = heard.dropped.saturating_add(dropped),
-                    Ok(Taken::Order) if may_order => orders.take(line, received.address.clone(), socket, deadline_nanos(), heard),
-                    Ok(Taken::Order) => heard.refused += 1,
-                    Err(Malformed) => heard.malformed += 1,
+            let Beacon { buffer, heard, orders, pieces, socket, .. } = self;
+            let datagram = &buffer[..received.bytes];
+            let is_open = !datagram.ends_with(b"\n");
+            let mut lines = datagram.split(|byte| *byte == b'\n').peekable();
+            let mut begun = lines.peek().and_then(|first| pieces.join(pid, first));
+            while let Some(line) = lines.next() {
+                let mut take = |line: &[u8]| {
+                    match said.take(line, pid, |told| moment(told, asleep, began))? {
+                        Taken::Message => heard.taken += 1,
+                        Taken::Dropped(dropped) => heard.dropped = heard.dropped.saturating_add(dropped),
+                        Taken::Order if may_order => orders.take(line, received.address.clone(), socket, deadline_nanos(), heard),
+                        Taken::Order => heard.refused += 1,
+                    }
+                    Ok(())
+                };
+                let may_go_on = is_open && lines.peek().is_none();
+                let joined = begun.take();
+                let of_joined = joined.as_deref().map(&mut take);
+                if of_joined == Some(Ok(())) {
+                    // It was counted when its beginning alone was there.
+                    heard.malformed -= 1;
+                    continue;
+                }
+                let is_blank = line.trim_ascii().is_empty();
+                let refused = match take(line) {
+                    Ok(()) => continue,
+                    Err(refused) => refused,
+                };
+                match joined {
+                    Some(joined) if may_go_on && of_joined == Some(Err(Refused::Cut)) => pieces.keep(pid, &joined),
+                    _ if is_blank => {}
+                    _ => {
+                        heard.malformed += 1;
+                        if may_go_on && refused == Refused::Cut {
+                            pieces.keep(pid, line);
+                        }
+                    }
                 }
             }
         }
@@ -297,6 +330,53 @@ mod tests {
         let heard = beacon.heard();
         assert!(heard.dropped > 0);
         assert_eq!((heard.taken + heard.dropped, heard.lost()), (100_000, heard.dropped));
+    }
+
+    /// A beacon that heard these datagrams from this process, and the names of the marks that it took.
+    fn heard_of(name: &str, datagrams: &[&[u8]]) -> (Heard, Vec<String>) {
+        let address = Address::Abstract(format!("barograph-test/{name}/{}", std::process::id()).into_bytes());
+        let socket = bind(&address).unwrap();
+        let mut beacon = Beacon::at(socket, address.clone(), String::new(), now());
+        let (mut said, sender) = (Said::default(), UnixDatagram::unbound().unwrap());
+        for datagram in datagrams {
+            sender.send_to_addr(datagram, &address.to_socket().unwrap()).unwrap();
+            beacon.hear_rest(&mut said);
+        }
+        let mut names = Vec::new();
+        said.each_batch(&mut |batch| names.extend((0..batch.len()).filter_map(|row| batch.column("name")?.text(row).map(str::to_owned))));
+        (beacon.heard(), names)
+    }
+
+    #[test]
+    fn lines_are_whole_wherever_datagrams_end() {
+        let names: Vec<String> = (0..60).map(|number| format!("{number} \u{1f3bb}")).collect();
+        let lines: Vec<u8> = names.iter().flat_map(|name| format!("{{\"mark\": \"{name}\"}}\n").into_bytes()).collect();
+        for size in [1, 7, 20, 21, 64, 1000] {
+            let (heard, came) = heard_of(&format!("pieces/{size}"), &lines.chunks(size).collect::<Vec<_>>());
+            assert_eq!((heard, came), (Heard { taken: 60, ..Heard::default() }, names.clone()), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_never_goes_on_spoils_no_other() {
+        let large = [&b"{\"mark\": \""[..], &[b'x'; 40_000]].concat();
+        for (number, datagrams, malformed, expected) in [
+            (0, &[&b"{\"mark\": \"a"[..], b"{\"mark\": \"b\"}"][..], 1, &["b"][..]),
+            (1, &[b"{\"mark\": \"a", b"{\"mark\": \"b", b"\"}", b"{\"mark\": \"c\"}"], 1, &["b", "c"]),
+            // A newline ends a line.
+            (2, &[b"{\"mark\": \"a\n", b"\"}", b"{\"mark\": \"c\"}"], 2, &["c"]),
+            // Longer than a datagram can be.
+            (3, &[&large, &large[12..], b"\"}\n{\"mark\": \"c\"}"], 3, &["c"]),
+            // What it made no sense without is no sense with it.
+            (4, &[b"{\"mark\": 1", b"}\n{\"mark\": \"c\"}"], 2, &["c"]),
+        ] {
+            let (heard, came) = heard_of(&format!("spoilt/{number}"), datagrams);
+            assert_eq!(
+                (heard.malformed, heard.taken, came),
+                (malformed, expected.len() as u64, expected.iter().map(|name| (*name).to_owned()).collect()),
+                "{number}"
+            );
+        }
     }
 
     #[test]

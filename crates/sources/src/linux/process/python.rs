@@ -266,6 +266,25 @@ fn runs_python(machine: &Machine, pid: u32, buffer: &mut Vec<u8>) -> bool {
     machine.read(Root::Proc, &format!("{pid}/maps"), buffer).is_ok() && memchr::memmem::find(buffer, b"/libpython").is_some()
 }
 
+/// Why the memory of a process may not be read. Where the kernel keeps even its owner from it, it says so nowhere else.
+fn why_denied(machine: &Machine, error: &std::io::Error) -> String {
+    match machine.text(Root::Proc, "sys/kernel/yama/ptrace_scope").as_deref().map(str::trim) {
+        None | Some("0") => error.to_string(),
+        Some(scope) => format!("{error}; kernel.yama.ptrace_scope is {scope}"),
+    }
+}
+
+/// Whether a process has loaded the interpreter or a module of a Python without its lock, by their names: `python3.14t`, `cpython-314t-…`.
+fn is_free_threaded(maps: &[u8]) -> bool {
+    [&b"python3."[..], b"cpython-3"].iter().any(|begin| {
+        memchr::memmem::find_iter(maps, begin).any(|place| {
+            let rest = &maps[place + begin.len()..];
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            digits > 0 && rest.get(digits) == Some(&b't') && rest.get(digits + 1).is_none_or(|byte| !byte.is_ascii_alphanumeric())
+        })
+    })
+}
+
 /// A process whose stacks are read.
 struct PythonProcess {
     pid: u32,
@@ -303,10 +322,14 @@ impl PythonProcess {
             && let Err(remoteprocess::Error::IOError(error)) = (remoteprocess::Process { pid: number }).read(address, &mut [0; 8])
             && error.kind() == std::io::ErrorKind::PermissionDenied
         {
-            return Err(Fault { kind: FaultKind::Denied, what: name().into(), why: error.to_string().into() });
+            return Err(Fault { kind: FaultKind::Denied, what: name().into(), why: why_denied(machine, &error).into() });
         }
         let config = Config { blocking: LockingStrategy::NonBlocking, full_filenames: true, ..Config::default() };
-        let failed = |error| Fault { kind: FaultKind::Other, what: name().into(), why: format!("{error:#}").into() };
+        let is_free_threaded = is_free_threaded(&buffer);
+        let failed = |error| {
+            let why = if is_free_threaded { "stacks of free-threaded builds of Python can't be read".into() } else { format!("{error:#}").into() };
+            Fault { kind: FaultKind::Other, what: name().into(), why }
+        };
         let mut spy = PythonSpy::new(number, &config).map_err(failed)?;
         spy.get_stack_traces().map_err(failed)?;
         Ok(PythonProcess { pid, start_ticks, spy, threads: HashMap::new(), numbers: ThreadNumbers::default(), buffer, failures: 0 })
@@ -493,5 +516,41 @@ impl ThreadNumbers {
         }
         self.known.insert(thread, number);
         Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+    use crate::Roots;
+
+    #[test]
+    fn a_python_without_its_lock_is_known_by_its_files() {
+        let maps = |path: &str| format!("55d0-55d1 r-xp 00000000 08:01 42   {path}\n7f00-7f01 rw-p 00000000 00:00 0   [heap]\n").into_bytes();
+        for path in ["/opt/bin/python3.14t", "/lib/libpython3.13t.so.1.0", "/lib/math.cpython-314t-x86_64-linux-gnu.so"] {
+            assert!(is_free_threaded(&maps(path)), "{path}");
+        }
+        for path in
+            ["/usr/bin/python3.14", "/usr/lib/python3.12/test.so", "/lib/python3.14tools/x", "/lib/math.cpython-314-x86_64.so", "/bin/python3t"]
+        {
+            assert!(!is_free_threaded(&maps(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn who_is_kept_from_its_own_processes_hears_by_what() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::open(Roots { proc: folder.path().into(), ..Roots::default() }).unwrap();
+        let why = || why_denied(&machine, &Error::from(ErrorKind::PermissionDenied));
+        assert_eq!(why(), "permission denied", "a kernel without Yama");
+        fs::create_dir_all(folder.path().join("sys/kernel/yama")).unwrap();
+        let scope = folder.path().join("sys/kernel/yama/ptrace_scope");
+        fs::write(&scope, "0\n").unwrap();
+        assert_eq!(why(), "permission denied");
+        fs::write(&scope, "1\n").unwrap();
+        assert_eq!(why(), "permission denied; kernel.yama.ptrace_scope is 1");
     }
 }

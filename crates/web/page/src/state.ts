@@ -114,6 +114,11 @@ const heldWhole = signal<Stretch>({ from: 0, to: SECOND });
 
 /** What is looked at: the horizontal axis of everything. */
 export const view = computed<Stretch>(() => resolve(activeRange.value, heldWhole.value));
+/** Whether what is looked at is being moved along, from frame to frame. */
+export const panning = signal(false);
+let rested: Stretch = { from: 0, to: SECOND };
+/** What is looked at, for what takes longer than a frame: it stays as it is until that holds still. */
+export const restedView = computed<Stretch>(() => (panning.value ? rested : (rested = view.value)));
 /** The instant whose numbers stand in legends: under the cursor, else the moment. */
 export const focus = computed<number | null>(() => cursor.value ?? moment.value);
 export const panels = computed<Panel[]>(() => chosen(usual(run.value?.panels ?? []), panelChoice.value));
@@ -284,12 +289,16 @@ function takeAddress(): void {
 function keepAddress(): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let latest = '';
+  const kept = new Map<string, string | null>();
   effect(() => {
     const parts: [string, string][] = [];
     for (const { name, remember, text } of addressed) {
       const said = text();
       if (said !== null) parts.push([name, said]);
-      if (remember) stored.write(name, said);
+      if (remember && kept.get(name) !== said) {
+        kept.set(name, said);
+        stored.write(name, said);
+      }
     }
     latest = writeAddress(parts);
     // Browsers count changes of the address, and refuse too many: it is written once what is looked at holds still.

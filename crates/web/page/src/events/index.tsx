@@ -1,12 +1,12 @@
 // Spans as slices and events as flags, above the charts and on their axis.
 import './events.css';
 import { computed, signal } from '@preact/signals';
-import { useContext, useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Event, Span } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { Columns } from '../charts/columns.tsx';
-import { Width } from '../charts/surface.tsx';
+import { sheet, useSheet } from '../charts/sheet.ts';
 import { introduce } from '../colours.ts';
 import { bind } from '../keys.ts';
 import { colour, cursor, focus, following, grown, letter, live, moment, run, runId, selection, setView, shownRuns, sideBySide, source, view, whole } from '../state.ts';
@@ -44,11 +44,11 @@ export function Lanes(): ComponentChildren {
 function LanesOf(): ComponentChildren {
   const spans = useFetched(() => {
     const id = runId.value;
-    const { from, to } = view.value;
+    const { from, to, over } = sheet.value;
     if (following.value) void grown.value;
     if (id === null || run.value === null || !showSpans.value) return null;
     // A little more than what is seen, so that a small move shows no emptiness.
-    const more = (to - from) / 2;
+    const more = over > 0 ? 0 : (to - from) / 2;
     return (abort) => source.peek().spans(id, from - more, to + more, MOST, abort);
   });
   const asked = useFetched(() => {
@@ -142,10 +142,10 @@ function Drawn({ events: all, lanes, letter: of = '' }: { events: readonly Event
 function Others({ shown, letter: of = '' }: { shown: Shown; letter?: string }): ComponentChildren {
   const { id, offset } = shown;
   const spans = useFetched(() => {
-    const { from, to } = view.value;
+    const { from, to, over } = sheet.value;
     void shownRuns.value;
     if (!showSpans.value) return null;
-    const more = (to - from) / 2;
+    const more = over > 0 ? 0 : (to - from) / 2;
     return async (abort) => (await source.peek().spans(id, from - more - offset, to + more - offset, MOST, abort)).spans.map((span) => ({ ...span, from: span.from + offset, to: span.to === null ? null : span.to + offset }));
   }, [id, offset]);
   const asked = useFetched(() => {
@@ -209,10 +209,9 @@ function download(): void {
 }
 
 function Flags({ all }: { all: readonly Event[] }): ComponentChildren {
-  const { from, to } = view.value;
-  const width = useContext(Width);
-  const drawn = flags(all, from, to, width.value);
-  return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? width.value) - flag.x} wide={width.value} scale={width.value / (to - from)} />);
+  const { on: { from, to }, wide } = useSheet();
+  const drawn = flags(all, from, to, wide);
+  return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? wide) - flag.x} wide={wide} scale={wide / (to - from)} />);
 }
 
 function FlagOf({ flag, room, wide, scale }: { flag: Flag<Event>; room: number; wide: number; scale: number }): ComponentChildren {
@@ -247,14 +246,17 @@ function FlagOf({ flag, room, wide, scale }: { flag: Flag<Event>; room: number; 
 }
 
 function LaneOf({ lane, lanes, letter: of }: { lane: Lane; lanes: readonly Lane[]; letter: string }): ComponentChildren {
-  const width = useContext(Width);
   const { brief, full } = laneTitle(lane, lanes);
-  const { from, to } = view.value;
   return (
     <TimeRow gutter={<span class="lane-title" title={of ? `Run ${of}, ${full}` : full}>{of ? <b class="run-letter">{of}</b> : brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
-      {lane.rows.map((row, depth) => slices(row, from, to, width.value).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} wide={width.value} />))}
+      <Slices lane={lane} />
     </TimeRow>
   );
+}
+
+function Slices({ lane }: { lane: Lane }): ComponentChildren {
+  const { on: { from, to }, wide } = useSheet();
+  return lane.rows.map((row, depth) => slices(row, from, to, wide).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} wide={wide} />));
 }
 
 function SliceOf({ slice, depth, wide }: { slice: Slice; depth: number; wide: number }): ComponentChildren {

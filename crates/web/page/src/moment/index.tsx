@@ -8,7 +8,7 @@ import { flag, oneOf } from '../address.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { bind } from '../keys.ts';
 import { amount } from '../numbers.ts';
-import { comparedWith, following, grown, inAddress, live, moment, process, run, runId, source, view, whole, zoneName } from '../state.ts';
+import { comparedWith, following, grown, inAddress, live, moment, process, restedView, run, runId, source, whole, zoneName } from '../state.ts';
 import { Icon } from '../ui/ui.tsx';
 import { clock, dateAndClock, date, parseTime } from '../time.ts';
 import { Differences } from './differences.tsx';
@@ -28,7 +28,7 @@ const find = signal('');
 const everywhere = signal(false);
 
 /** When the table is of: the moment that was clicked, else the latest that is looked at. */
-const at = computed(() => moment.value ?? Math.min(view.value.to, whole.value.to));
+const at = computed(() => moment.value ?? Math.min(restedView.value.to, whole.value.to));
 
 const NOBODY: ProcessRow[] = [];
 

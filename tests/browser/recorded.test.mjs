@@ -98,7 +98,7 @@ test('a click takes the moment: the process table is that of the tick, offline',
   await grid.locator('[data-row]').first().waitFor();
   const shown = await grid.locator('.grid-body [role=row]').evaluateAll((all) => all.map((row) => Object.fromEntries([...row.children].map((cell) => [cell.dataset.column, cell.textContent]))));
   assert.deepEqual(shown.map((row) => Number(row.pid)).sort((a, b) => a - b), rows.map((row) => row.pid).sort((a, b) => a - b));
-  const unit = (await grid.locator('[role=columnheader]:has-text("memory") .unit').innerText()).trim();
+  const unit = (await grid.locator('[role=columnheader]:has-text("memory") .unit').textContent()).trim();
   for (const row of rows) {
     const cells = shown.find((each) => Number(each.pid) === row.pid);
     assertShown(readAmount(cells.resident, unit), row.resident_bytes, `memory of ${row.pid}`);
@@ -118,7 +118,7 @@ test('the table is sorted, found in, drawn as a tree and as a graph, and walked 
   const [time, rows] = tickWithChild();
   const page = await show(`#at=${Date.parse(time)}&look=table`);
   const grid = page.locator('.instant .treegrid').first();
-  const pids = () => grid.locator('.grid-body [data-column=pid]').allInnerTexts().then((all) => all.map(Number));
+  const pids = () => grid.locator('.grid-body [data-column=pid]').allTextContents().then((all) => all.map(Number));
   await grid.locator('[data-row]').first().waitFor();
   await grid.locator('[role=columnheader] button:has-text("memory")').click();
   const byMemory = [...rows].sort((a, b) => b.resident_bytes - a.resident_bytes).map((row) => row.pid);
@@ -184,8 +184,8 @@ test('two moments are compared: who came is told', async () => {
   const page = await show(`#at=${Date.parse(time)}&compare=${Date.parse(first.time) + 300}`);
   const added = page.locator('.differences .grid-row.added');
   await added.first().waitFor();
-  assert.ok((await added.locator('[data-column=pid]').allInnerTexts()).includes(String(child.pid)));
-  const memory = readAmount((await added.filter({ hasText: String(child.pid) }).locator('[data-column=resident]').innerText()).replace('+', ''), (await page.locator('.differences [role=columnheader]:has-text("memory") .unit').innerText()).trim());
+  assert.ok((await added.locator('[data-column=pid]').allTextContents()).includes(String(child.pid)));
+  const memory = readAmount((await added.filter({ hasText: String(child.pid) }).locator('[data-column=resident]').textContent()).replace('+', ''), (await page.locator('.differences [role=columnheader]:has-text("memory") .unit').textContent()).trim());
   assertShown(memory, child.resident_bytes, 'memory that came with it');
   await page.getByLabel('Swap the two moments').click();
   await page.getByLabel('End the comparison').click();

@@ -170,7 +170,7 @@ test('another run is made the first: head and processes are of it', async () => 
   await until(async () => /job\.py"? 2/.test(await page.locator('.header .run-name').innerText()), 'its command at the head');
   const pids = new Set((await table(two, 'processes')).map((row) => row.pid));
   const shown = await until(async () => {
-    const all = (await page.locator('.instant [data-row] [data-column=pid]').allInnerTexts()).map(Number);
+    const all = (await page.locator('.instant [data-row] [data-column=pid]').allTextContents()).map(Number);
     return all.length > 0 && all.every((pid) => pids.has(pid)) && all;
   }, 'its processes');
   assert.ok(shown.length > 0);

@@ -127,7 +127,9 @@ export const panels = computed<Panel[]>(() => chosen(usual(run.value?.panels ?? 
 export const zoneName = computed(() => (zone.value === 'local' ? localZone() : zone.value === 'data' ? (run.value?.zone && isZone(run.value.zone) ? run.value.zone : 'UTC') : zone.value));
 
 const systemIsDark = signal(false);
-export const dark = computed(() => theme.value === 'dark' || (theme.value === 'system' && systemIsDark.value));
+/** Whether the page is on its way to paper, which is white. */
+export const printing = signal(false);
+export const dark = computed(() => !printing.value && (theme.value === 'dark' || (theme.value === 'system' && systemIsDark.value)));
 /** The colour of an identity in the theme. */
 export const colour = (identity: string): string => colourOf(identity, dark.value);
 
@@ -310,6 +312,11 @@ function keepAddress(): void {
 }
 
 function keepTheme(): void {
+  const paper = matchMedia('print');
+  printing.value = paper.matches;
+  paper.addEventListener('change', () => (printing.value = paper.matches));
+  addEventListener('beforeprint', () => (printing.value = true));
+  addEventListener('afterprint', () => (printing.value = false));
   const query = matchMedia('(prefers-color-scheme: dark)');
   systemIsDark.value = query.matches;
   query.addEventListener('change', () => (systemIsDark.value = query.matches));

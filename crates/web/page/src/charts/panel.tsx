@@ -56,9 +56,11 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
   const near = useSignal(false);
   const seen = useSignal(false);
   useEffect(() => {
-    // What is far from the screen asks for nothing; what is not on it is not drawn.
+    // What is far from the screen asks for nothing; what is not on it is not drawn. A report has all in itself: once its first screen is there each chart is, for whoever prints it.
+    const isOwn = source.peek().embedded;
+    const timer = isOwn ? setTimeout(() => (near.value = true), 500) : undefined;
     const watch = (into: Signal<boolean>, margin: string): IntersectionObserver => {
-      const observer = new IntersectionObserver((entries) => (into.value = entries.at(-1)!.isIntersecting), { rootMargin: margin });
+      const observer = new IntersectionObserver((entries) => (into.value = entries.at(-1)!.isIntersecting || (into === near && isOwn && near.peek())), { rootMargin: margin });
       observer.observe(element.current!);
       return observer;
     };
@@ -74,6 +76,7 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
     addEventListener('beforeprint', all);
     addEventListener('afterprint', begin);
     return () => {
+      clearTimeout(timer);
       end();
       removeEventListener('beforeprint', all);
       removeEventListener('afterprint', begin);

@@ -65,7 +65,8 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
         select: { show: false, left: 0, top: 0, width: 0, height: 0 },
         scales: {
           x: { time: false, auto: false, range: () => [stretch.current.from, stretch.current.to] },
-          y: { auto: false, range: () => [now.current.low, now.current.high] },
+          // A pixel of room below, so that zero is a line that is seen, and not only none.
+          y: { auto: false, range: () => [now.current.low - (now.current.high - now.current.low) / height, now.current.high] },
         },
         axes: [{ show: false }, { show: false }],
         series: [
@@ -110,7 +111,7 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
   useLayoutEffect(() => {
     if (visible) draw();
   }, [on.from, on.to, wide, visible]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (visible) pace(element, () => drawn.current !== now.current && draw());
   }, [picture, visible]);
   useEffect(() => () => forget(element), []);

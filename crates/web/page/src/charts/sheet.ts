@@ -3,8 +3,8 @@
 import { computed, effect, signal } from '@preact/signals';
 import type { ReadonlySignal, Signal } from '@preact/signals';
 import { createContext } from 'preact';
-import { useContext, useEffect, useMemo } from 'preact/hooks';
-import { panBy, panning, setView, view, zoneName } from '../state.ts';
+import { useContext, useLayoutEffect, useMemo } from 'preact/hooks';
+import { panBy, panning, printing, setView, view, zoneName } from '../state.ts';
 import { ticks } from '../time.ts';
 import type { Stretch, Tick } from '../time.ts';
 import { forget, pace } from './pace.ts';
@@ -85,7 +85,7 @@ export function keepPanning(): void {
 /** What a surface is laid out for. It is laid out anew when its turn comes, and not at all while nobody sees it; charts are heavy, and wait for each other. */
 export function useLaid(isSeen = true, isHeavy = false): Signal<Sheet> {
   const laid = useMemo(() => signal(sheet.peek()), []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isSeen) return undefined;
     const stop = effect(() => {
       if (sheet.value !== laid.peek()) pace(laid, () => (laid.value = sheet.peek()), isHeavy);
@@ -125,9 +125,19 @@ export function carried(laid: Sheet, now: Stretch): { by: number; scale: number 
 /** Round times that were worked out lately: many sheets have the same. */
 const known = new Map<string, Tick[]>();
 
+/** How wide surfaces are at least on an upright page; the browser says how wide only when it is too late. */
+const PAPER = 400;
+
+/** How wide labels should think that the sheet is. */
+export function useLabelWidth(): number {
+  const { wide } = useSheet();
+  return printing.value ? Math.min(PAPER, wide) : wide;
+}
+
 /** Round times on the sheet. */
 export function useTicks(): Tick[] {
-  const { on, wide } = useSheet();
+  const { on } = useSheet();
+  const wide = useLabelWidth();
   const zone = zoneName.value;
   const key = `${on.from} ${on.to} ${wide} ${zone}`;
   let found = known.get(key);

@@ -1,7 +1,7 @@
 // The time axis of everything below it. It stays in sight.
 import { useComputed } from '@preact/signals';
 import { Columns, columnName } from '../charts/columns.tsx';
-import { calmView, fraction, useSheet, useTicks } from '../charts/sheet.ts';
+import { calmView, fraction, useLabelWidth, useSheet, useTicks } from '../charts/sheet.ts';
 import { duration } from '../numbers.ts';
 import { comparedWith, cursor, follow, following, hovering, live, moment, range, resetView, sideBySide, smoothing, view, whole, zoneName } from '../state.ts';
 import { clock, date, offsetName } from '../time.ts';
@@ -45,7 +45,8 @@ const LABEL = 52;
 const DAY = 36;
 
 function Scale() {
-  const { on, wide: width } = useSheet();
+  const { on } = useSheet();
+  const width = useLabelWidth();
   let free = -Infinity;
   return (
     <>

@@ -40,6 +40,9 @@ test('across a change of clocks times are those of the clocks, and each stands w
     await page.locator('.panel .legend tbody tr').first().waitFor();
     assert.deepEqual((await page.locator('.ruler-tick').allInnerTexts()).map((label) => label.trim()), labels, name);
     assert.equal(await page.locator('.ruler-zone').innerText(), offsets[0]);
+    // Nothing would have recorded its processes, and nobody is told to.
+    assert.match(await page.locator('.instant').innerText(), /This file says nothing of processes/);
+    assert.equal(await page.locator('.instant').getByText('--processes').count() + await page.locator('.instant [role=radio]').count(), 0);
     // Two instants of an hour apart, of one name in autumn: each has the value of its own row.
     for (const row of [6, 12]) {
       await page.goto(`${own.url}#at=${times[row]}`);

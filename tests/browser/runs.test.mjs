@@ -177,6 +177,27 @@ test('another run is made the first: head and processes are of it', async () => 
   await page.done();
 });
 
+test('an event of another run than the first says why it is not changed there, and is changed once its run is the first', async () => {
+  const page = await show();
+  await page.getByLabel('Show only spans and events whose name has this').fill('loaded');
+  const lane = (of) => page.locator('.lanes .time-row', { has: page.locator('.gutter .run-letter', { hasText: of }) });
+  await lane('B').locator('.flag[aria-label="Event loaded"]').click();
+  const detail = page.locator('[data-detail=event]');
+  for (const name of ['Edit…', 'Delete']) assert.ok(await detail.getByRole('button', { name }).isDisabled(), `${name} can’t be pressed`);
+  assert.match(await detail.innerText(), /It is of run B\. Events are changed in the run that is first/);
+  await detail.getByRole('button', { name: 'make B the first' }).click();
+  await until(() => address(page).get('run') === ids().toReversed().join(), 'its place in the address');
+  await lane('A').locator('.flag[aria-label="Event loaded"]').click();
+  await detail.getByRole('button', { name: 'Edit…' }).click();
+  await page.locator('dialog[open]').getByLabel('Name').fill('loaded at last');
+  await page.locator('dialog[open]').getByRole('button', { name: 'Save' }).click();
+  await lane('A').locator('.flag[aria-label="Event loaded at last"]').waitFor();
+  // The other run's is still what it was, and now that one is not changed here.
+  await lane('B').locator('.flag[aria-label="Event loaded"]').click();
+  assert.ok(await detail.getByRole('button', { name: 'Edit…' }).isDisabled());
+  await page.done();
+});
+
 test('several runs in progress are listed, and each is shown as it goes on', async () => {
   const job = ['sh', '-c', 'while :; do sleep 0.2; done'];
   const all = ['first', 'second', 'third'].map((name) => ({ name, path: join(home, `${name}.baro`) }));

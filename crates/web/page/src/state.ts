@@ -193,6 +193,14 @@ export function openRuns(ids: string[]): void {
   });
 }
 
+/** Makes one of the runs that are shown the first: what is looked at closely, and changed, is of it. */
+export function makeFirst(id: string): void {
+  batch(() => {
+    runIds.value = [id, ...runIds.peek().filter((each) => each !== id)];
+    for (const at of [range, moment, comparedWith, selection, process]) at.value = null;
+  });
+}
+
 // — How it is kept up to date —
 
 /** Asks for the session again. */

@@ -153,7 +153,7 @@ function Others({ shown, letter: of = '' }: { shown: Shown; letter?: string }): 
     void grown.value;
     return async (abort) => (await source.peek().events(id, from - offset - 60_000, to - offset + 60_000, abort)).events.map((event) => {
       const moved = { ...event, at: event.at + offset };
-      foreign.add(moved);
+      foreign.set(moved, id);
       return moved;
     });
   }, [id, offset], 100);
@@ -170,7 +170,7 @@ function Others({ shown, letter: of = '' }: { shown: Shown; letter?: string }): 
 function Tools(): ComponentChildren {
   return (
     <>
-      <button type="button" title="Name a moment (m)" onClick={mark}><Icon name="flag" /> Mark…</button>
+      <button type="button" title={shownRuns.value.length > 1 ? 'Name a moment of the first run (m)' : 'Name a moment (m)'} onClick={mark}><Icon name="flag" /> Mark…</button>
       <Menu label="Events ▾" title="Events: list, import, export, watch points">
         {(close) => (
           <>

@@ -77,6 +77,16 @@ function MomentOf(): ComponentChildren {
     process.value = selected === identity(row) ? null : { pid: row.pid, startTicks: row.startTicks };
   };
   const comparing = comparedWith.value !== null;
+  // A file of other things has none, and nothing would have recorded them: there is no moment to show.
+  if (!has && Object.keys(known.sources).length === 0) {
+    return (
+      <section class="instant" aria-label="The moment">
+        <header class="section-head"><h2>Processes</h2></header>
+        <p class="empty">This file says nothing of processes: what it has is in the charts above. A recording that <code>barograph run -- COMMAND</code> makes has them, at each moment.</p>
+        {source.value.embedded ? null : <Inspect />}
+      </section>
+    );
+  }
   return (
     <section class="instant" aria-label="The moment">
       <header class="section-head">

@@ -1,12 +1,12 @@
 // Spans as slices and events as flags, above the charts and on their axis.
 import './events.css';
-import { computed, signal } from '@preact/signals';
+import { computed, signal, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Event, Span } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { Columns } from '../charts/columns.tsx';
-import { sheet, useSheet } from '../charts/sheet.ts';
+import { sheet, useSheet, width } from '../charts/sheet.ts';
 import { introduce } from '../colours.ts';
 import { bind } from '../keys.ts';
 import { colour, cursor, focus, following, grown, letter, live, moment, run, runId, selection, setView, shownRuns, sideBySide, source, view, whole } from '../state.ts';
@@ -15,7 +15,7 @@ import { Icon, Menu, TimeRow } from '../ui/ui.tsx';
 import { EventDetail, foreign, hue, MergedDetail, SpanDetail } from './detail.tsx';
 import { All, Edit, Import, type Editing } from './editor.tsx';
 import { events, exportAddress, keptCount, leftOut, only, recorded, revision, showEvents, showSpans, whyKept, rules } from './store.ts';
-import { flags, laneTitle, neighbour, slices, stack, type Flag, type Lane, type Slice } from './stack.ts';
+import { due, flags, laneTitle, neighbour, slices, stack, type Flag, type Lane, type Slice } from './stack.ts';
 import { Watch, WatchPoints } from './watching.tsx';
 
 /** No more spans than this are asked for: about what can be told apart. */
@@ -42,10 +42,11 @@ export function Lanes(): ComponentChildren {
 }
 
 function LanesOf(): ComponentChildren {
+  const count = useSignal(0);
+  const step = useComputed(() => (following.value ? due(view.value, width.value, count.value) : null));
   const spans = useFetched(() => {
     const id = runId.value;
-    const { from, to, over } = sheet.value;
-    if (following.value) void grown.value;
+    const { from, to, over } = step.value === null ? sheet.value : sheet.peek();
     if (id === null || run.value === null || !showSpans.value) return null;
     // A little more than what is seen, so that a small move shows no emptiness.
     const more = over > 0 ? 0 : (to - from) / 2;
@@ -81,6 +82,9 @@ function LanesOf(): ComponentChildren {
   }, []);
 
   const found = spans.value.value;
+  useEffect(() => {
+    count.value = found?.spans.length ?? 0;
+  }, [found]);
   const end = whole.value.to;
   const seen = wanted.value;
   const lanes = useMemo(() => {

@@ -74,11 +74,14 @@ export function cut(line: Line, from: number, to: number, buckets: number): Line
   return thin;
 }
 
+/** Times in a report are whole milliseconds, so the last may lie a little after the end of what was recorded. */
+const ROUNDED = 0.501;
+
 /** What a line comes to within a window. All of it is what its rows came to, when the report was made. */
 function sum(line: Line, from: number, to: number): Summary {
   const { x, mean, max } = line;
-  const first = lastAtOrBefore(x, from - 0.001) + 1;
-  const last = lastAtOrBefore(x, to);
+  const first = lastAtOrBefore(x, from - ROUNDED) + 1;
+  const last = lastAtOrBefore(x, to + ROUNDED);
   // What was added up here has none yet.
   if (first === 0 && last === x.length - 1 && line.summary.last !== null) return line.summary;
   const known: number[] = [];

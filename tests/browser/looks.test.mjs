@@ -268,7 +268,7 @@ test('what is dark on the screen is light on paper, times stand below each other
     assert.deepEqual(dark.canvases.map((each, at) => each === light.canvases[at]), dark.canvases.map(() => true), 'each picture is the light one');
     assert.deepEqual(dark.blank, [], 'each chart is drawn');
     // 718 pixels of an upright page, less the axis' labels and the legends beside.
-    const edges = dark.ticks.map(({ left, wide, place }) => left * 398 - (place === 'first' ? 0 : place === 'last' ? wide : wide / 2));
+    const edges = dark.ticks.map(({ left, wide, place }) => left * 370 - (place === 'first' ? 0 : place === 'last' ? wide : wide / 2));
     assert.ok(dark.ticks.length > 1);
     edges.slice(1).forEach((edge, at) => assert.ok(edge >= edges[at] + dark.ticks[at].wide, `labels of times are apart: ${JSON.stringify(dark.ticks)}`));
   }

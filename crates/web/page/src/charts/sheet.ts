@@ -126,7 +126,7 @@ export function carried(laid: Sheet, now: Stretch): { by: number; scale: number 
 const known = new Map<string, Tick[]>();
 
 /** How wide surfaces are at least on an upright page; the browser says how wide only when it is too late. */
-const PAPER = 400;
+const PAPER = 370;
 
 /** How wide labels should think that the sheet is. */
 export function useLabelWidth(): number {

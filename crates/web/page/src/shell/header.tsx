@@ -129,7 +129,8 @@ function Facts({ run: now }: { run: Run }) {
   if (limit) facts.push({ text: `limit ${limit}`, title: limits.origin ?? undefined });
   if (now.directory) facts.push({ text: now.directory, title: `directory${now.user ? ` of ${now.user}` : ''}`, mono: true });
   facts.push({ text: `${dateAndClock(now.from, zoneIs)}${now.state === 'live' ? '' : ` – ${clock(now.to, zoneIs)}`}`, title: `every ${duration(now.intervalSeconds)}; made in the zone ${now.zone ?? 'that the file does not tell'}` });
-  if (end) facts.push({ text: exitWords(end.exitCode, end.signal), title: end.reason, bad: end.signal !== null || (end.exitCode ?? 0) !== 0 });
+  // That it ended stands above; here stands how, where that is known.
+  if (end && (end.exitCode !== null || end.signal !== null)) facts.push({ text: exitWords(end.exitCode, end.signal), title: end.reason, bad: end.signal !== null || (end.exitCode ?? 0) !== 0 });
   if (totals.userSeconds !== null) facts.push({ text: `CPU ${duration(totals.userSeconds + (totals.systemSeconds ?? 0))}`, title: `${duration(totals.userSeconds)} in programs, ${duration(totals.systemSeconds ?? 0)} in the kernel` });
   if (totals.peakBytes !== null) facts.push({ text: `peak memory ${amount(totals.peakBytes, 'bytes')}`, bad: limits.memoryBytes !== null && totals.peakBytes > limits.memoryBytes * 0.98 });
   if (totals.readBytes !== null) facts.push({ text: `read ${amount(totals.readBytes, 'bytes')}` });

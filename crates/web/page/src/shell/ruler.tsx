@@ -40,8 +40,8 @@ export function Ruler() {
   return <div class="ruler"><TimeRow gutter={offset} side={side} height={28}><Scale /></TimeRow></div>;
 }
 
-/** How wide a label of a time is, and one with its day. */
-const LABEL = 52;
+/** How wide a letter of a label is, and a day before it. */
+const LETTER = 7;
 const DAY = 36;
 
 function Scale() {
@@ -53,7 +53,7 @@ function Scale() {
       {useTicks().map(({ at, label, day }) => {
         const part = fraction(at, on);
         const says = day && day !== label ? `${day.slice(5)} ` : '';
-        const wide = (label.length > 8 ? LABEL + 16 : LABEL) + (says ? DAY : 0);
+        const wide = label.length * LETTER + (says ? DAY : 0);
         // At the edges labels stand beside their time, so that the whole of them is seen; one that would touch the one before is left out.
         const place = part > 1 - wide / 2 / width ? 'last' : part < wide / 2 / width ? 'first' : '';
         const left = part * width - (place === 'last' ? wide : place === 'first' ? 0 : wide / 2);

@@ -66,12 +66,20 @@ test('W A S D zoom and move, and the ruler goes along', async () => {
   const all = await labels();
   const seconds = (label) => label.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
   const step = (said) => seconds(said[1]) - seconds(said[0]);
-  for (const _ of [1, 2, 3, 4]) await page.keyboard.press('w');
+  // The address follows once the view holds still: each zoom is waited for, so that the last is known.
+  let was = null;
+  for (const _ of [1, 2, 3, 4]) {
+    const before_ = was;
+    await page.keyboard.press('w');
+    was = await until(() => {
+      const now = stretch(page);
+      return now !== null && (before_ === null || now.length < before_.length * 0.75) && now;
+    }, 'a shorter stretch');
+  }
   const near = await until(async () => {
     const said = await labels();
     return said.length > 1 && step(said) < step(all) && said;
   }, 'finer ticks');
-  const was = await until(() => stretch(page), 'a stretch');
   await page.keyboard.press('d');
   await until(() => stretch(page).from > was.from, 'later');
   await until(async () => seconds((await labels())[0]) > seconds(near[0]), 'later ticks');

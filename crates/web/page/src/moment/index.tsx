@@ -194,7 +194,7 @@ function Totals({ rows }: { rows: readonly ProcessRow[] }): ComponentChildren {
   const all = total(rows);
   return (
     <p class="totals">
-      <b>{rows.length}</b> {rows.length === 1 ? 'process' : 'processes'} · <b>{amount(all.threads, 'count')}</b> threads · <b>{amount(all.cores, 'cores')}</b> · <b>{amount(all.resident, 'bytes')}</b>
+      <b>{rows.length}</b> {rows.length === 1 ? 'process' : 'processes'} · <b>{amount(all.threads, 'count')}</b> {all.threads === 1 ? 'thread' : 'threads'} · <b>{amount(all.cores, 'cores')}</b> · <b>{amount(all.resident, 'bytes')}</b>
       {all.read !== null || all.written !== null ? <> · read <b>{amount(all.read, 'bytes_per_second')}</b>, written <b>{amount(all.written, 'bytes_per_second')}</b></> : null}
     </p>
   );

@@ -89,7 +89,7 @@ test('side by side each run has a column, by one scale, with its own numbers; cu
 test('cards, the curve of all, and a selection tell of each run', async () => {
   const page = await show();
   const card = page.locator('.card', { has: page.getByText('Memory', { exact: true }) });
-  await until(async () => /peak/.test((await card.getAttribute('title')) ?? ''), 'figures of both');
+  await until(async () => /A: peak.*B: peak/.test((await card.getAttribute('title')) ?? ''), 'figures of both');
   const said = (await card.getAttribute('title')).split(';').slice(0, 2);
   ids().forEach((id, at) => {
     const [, letter, shown] = /^\s*([AB]): peak ([\d.\s\u202f]+ \w+)/.exec(said[at]);

@@ -176,7 +176,10 @@ export class EmbeddedSource implements Source {
     if (rest.length === 0) return shown;
     if (rest.length === 1 && rest[0]!.line.kind === 'others') return [...shown, rest[0]!.kept];
     const others = added(rest.map(({ line }) => line), { ...rest[0]!.line, kind: 'others', label: spec.label ? `others ${spec.label}` : 'others', key: [], summary: { mean: null, p95: null, peak: null, peakAt: null, total: null, last: null } });
-    return [...shown, cut(others, from, to, buckets)];
+    const kept = cut(others, from, to, buckets);
+    // Means add up, as who is not there has nothing then.
+    const mean = rest.reduce((sum, each) => sum + (each.kept.summary.mean ?? 0), 0);
+    return [...shown, { ...kept, summary: { ...kept.summary, mean: kept.summary.mean === null ? null : mean } }];
   }
 
   /** Columns of one process are among those of all. */

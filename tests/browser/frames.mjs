@@ -1,4 +1,4 @@
-// What a frame costs while one looks: `node tests/browser/frames.mjs BAROGRAPH DAY.baro [--dash ADDRESS]`. The same actions, by the pointer, in the page of `barograph view` and, if its
+// What a frame costs while one looks: `node tests/browser/frames.mjs BAROGRAPH DAY.baro [--size 1920x1080] [--dash ADDRESS]`. The same actions, by the pointer, in the page of `barograph view` and, if its
 // address is given, in that of bench/dash_page.py: the time to the first chart, to a zoom's end, and how long frames and the main thread's tasks take while a person pans.
 // Chromium has no GPU here: the raster is done by the processor, in other threads than the page's own.
 import { spawn } from 'node:child_process';
@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 const { chromium } = createRequire(new URL('../../crates/web/page/package.json', import.meta.url))('playwright-core');
 
 const [program, day, ...options] = process.argv.slice(2);
+const [width, height] = (options.includes('--size') ? options[options.indexOf('--size') + 1] : '1280x720').split('x').map(Number);
 const dash = options.includes('--dash') ? options[options.indexOf('--dash') + 1] : null;
 /** A page built by crates/web/page/build.mjs, in place of that in the program. */
 const built = process.env.PAGE;
@@ -83,7 +84,7 @@ async function traced(page, act) {
 
 async function measured(name, address, { first, surface, zoom, keys, settled }) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
-  const page = await browser.newPage({ viewport: { width: 1280, height: 720 } });
+  const page = await browser.newPage({ viewport: { width, height } });
   page.setDefaultTimeout(300_000);
   if (built && name === 'barograph') for (const file of ['page.js', 'page.css']) await page.route(`**/assets/${file}`, (route) => route.fulfill({ body: readFileSync(`${built}/${file}`), contentType: file.endsWith('js') ? 'text/javascript' : 'text/css' }));
   let begin = performance.now();

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { address, assertShown, closeBrowser, folder, legend, open, readAmount, readNumber, record, recording, screenshot, settled, stretch, table, until, view } from './barograph.mjs';
+import { pathToFileURL } from 'node:url';
+import { address, assertShown, barograph, closeBrowser, folder, legend, open, readAmount, readNumber, record, recording, screenshot, settled, stretch, table, until, view } from './barograph.mjs';
 
 let home, run, job, server;
 
@@ -39,6 +40,9 @@ test('across a change of clocks times are those of the clocks, and each stands w
     await page.locator('.panel .legend tbody tr').first().waitFor();
     assert.deepEqual((await page.locator('.ruler-tick').allInnerTexts()).map((label) => label.trim()), labels, name);
     assert.equal(await page.locator('.ruler-zone').innerText(), offsets[0]);
+    // Nothing would have recorded its processes, and nobody is told to.
+    assert.match(await page.locator('.instant').innerText(), /This file says nothing of processes/);
+    assert.equal(await page.locator('.instant').getByText('--processes').count() + await page.locator('.instant [role=radio]').count(), 0);
     // Two instants of an hour apart, of one name in autumn: each has the value of its own row.
     for (const row of [6, 12]) {
       await page.goto(`${own.url}#at=${times[row]}`);
@@ -108,6 +112,66 @@ test('one moves by Shift and drag, by the sideways wheel and by the brush; a dou
   await page.done();
 });
 
+test('a pan moves what is there, and makes nothing anew; once it holds still all of it lies where it belongs', async () => {
+  const page = await show();
+  await page.keyboard.press('w');
+  await until(() => stretch(page), 'a stretch');
+  const spans = (await table(run, 'spans')).filter(({ name }) => name === 'wait');
+  const seen = await page.evaluate(async () => {
+    const surface = document.querySelector('[data-panel] .surface');
+    const box = surface.getBoundingClientRect();
+    const y = box.top + box.height / 2;
+    let x = box.left + box.width / 2;
+    surface.setPointerCapture = () => undefined;
+    const say = (name) => surface.dispatchEvent(new PointerEvent(name, { clientX: x, clientY: y, bubbles: true, cancelable: true, pointerId: 1, pointerType: 'mouse', button: 0, buttons: 1, shiftKey: true, isPrimary: true }));
+    const sheets = () => [...document.querySelectorAll('.ruler, .lanes, [data-panel]')].filter((each) => each.getBoundingClientRect().top < innerHeight - 80).flatMap((each) => [...each.querySelectorAll('.sheet')]);
+    const frame = () => new Promise(requestAnimationFrame);
+    say('pointerdown');
+    // Until sheets are laid out that are wider than what is looked at.
+    for (let move = 0; move < 6000; move += 1) {
+      x += move % 2 ? -8 : 8;
+      say('pointermove');
+      await frame();
+      if (document.documentElement.matches('.panning') && sheets().every(({ style }) => style.width === '200%')) break;
+    }
+    const wide = sheets().map(({ style }) => style.width);
+    const canvas = document.querySelector('[data-panel="cpu"] canvas, [data-panel] canvas');
+    const left = () => [...document.querySelectorAll('.ruler-tick, .pill.cursor, .slice, .flag')].map((each) => each.getBoundingClientRect().left);
+    const before = left();
+    const records = [];
+    const take = (all) => records.push(...all.map(({ type, attributeName, target }) => `${type} ${attributeName} ${target.className}`));
+    const observer = new MutationObserver(take);
+    observer.observe(document.querySelector('.timed'), { subtree: true, childList: true, attributes: true, characterData: true });
+    const from = x;
+    // No timer can come in between: what follows from these moves comes within them, or in microtasks.
+    for (let move = 0; move < 5; move += 1) {
+      x -= 3;
+      say('pointermove');
+      for (let task = 0; task < 20; task += 1) await Promise.resolve();
+    }
+    take(observer.takeRecords());
+    const moved = left().map((each, at) => each - before[at]);
+    say('pointerup');
+    return { wide, records: [...new Set(records)], moved, by: x - from, hasCanvas: canvas !== null };
+  });
+  assert.ok(seen.hasCanvas && seen.wide.length > 3 && seen.wide.every((width) => width === '200%'), `all sheets reach beyond what is looked at: ${seen.wide}`);
+  assert.deepEqual(seen.records, ['attributes style sheet'], 'all that changed is where sheets lie');
+  assert.ok(seen.moved.length > 2);
+  for (const moved of seen.moved) assert.ok(Math.abs(moved - seen.by) < 0.6, `${moved} pixels, and the pointer went by ${seen.by}`);
+  await until(() => page.evaluate(() => !document.documentElement.matches('.panning') && [...document.querySelectorAll('.lanes .sheet')].every(({ style }) => style.width === '' && style.transform === '')), 'sheets of just what is looked at');
+  // The address follows once the view holds still.
+  const [span] = spans;
+  await until(async () => {
+    const now = stretch(page);
+    const place = await page.locator('.slice[aria-label="Span wait"]').evaluate((slice) => {
+      const [own, all] = [slice, slice.closest('.surface')].map((each) => each.getBoundingClientRect());
+      return (own.left - all.left) / all.width;
+    });
+    return Math.abs(place - (Date.parse(span.time) - now.from) / now.length) < 0.002;
+  }, 'the slice of a span where its time is');
+  await page.done();
+});
+
 test('a link shows another person the same: range, moment, charts, zone and numbers', async () => {
   const row = job[Math.floor(job.length / 2)];
   const page = await show(`&at=${Date.parse(row.time)}&panels=memory-by-process,cpu,-disk&zone=Asia/Tokyo&smooth=3&theme=dark`);
@@ -159,6 +223,55 @@ test('on paper all charts are drawn, with their numbers and spans, and nothing t
   assert.ok(wide <= 1, `a picture is ${wide} pixels too wide or narrow`);
   assert.ok((await page.pdf({ format: 'A4' })).length > 10_000);
   await page.done();
+});
+
+test('what is dark on the screen is light on paper, times stand below each other, and labels apart', async () => {
+  const report = join(home, 'report.html');
+  await barograph('report', run, '--html', report);
+  for (const own of [false, true]) {
+    const page = own ? await open(`${pathToFileURL(report)}#zone=UTC&theme=light`) : await show('&theme=light');
+    const panels = await page.locator('[data-panel]').count();
+    // A report has each chart ready before anybody prints; a page asks for those that were never seen.
+    if (!own) await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+    await until(async () => (await page.locator('[data-panel] .legend tbody tr:first-child').count()) === panels && (await page.locator('.panel[data-pending]').count()) === 0, 'numbers of each chart');
+    if (!own) await page.evaluate(() => dispatchEvent(new Event('afterprint')));
+    const seen = [];
+    for (const theme of ['light', 'dark']) {
+      if (theme === 'dark') await page.keyboard.press('l');
+      await until(() => page.evaluate((theme) => document.documentElement.dataset.theme === theme, theme), `${theme} on the screen`);
+      // Browsers make the picture of the paper right after this event: no frame comes in between.
+      seen.push(await page.evaluate(async () => {
+        dispatchEvent(new Event('beforeprint'));
+        for (let task = 0; task < 50; task += 1) await Promise.resolve();
+        const canvases = [...document.querySelectorAll('[data-panel] canvas')];
+        return {
+          theme: document.documentElement.dataset.theme,
+          ground: getComputedStyle(document.documentElement).backgroundColor,
+          swatches: [...document.querySelectorAll('.panel .swatch')].map(({ style }) => style.background),
+          canvases: canvases.map((canvas) => canvas.toDataURL()),
+          blank: canvases.filter((canvas) => canvas.toDataURL() === Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height }).toDataURL()).map((canvas) => canvas.closest('[data-panel]').dataset.panel),
+          ticks: [...document.querySelectorAll('.ruler-tick')].map((each) => ({ left: parseFloat(each.style.left) / 100, wide: each.offsetWidth, place: each.className.split(' ')[1] })),
+        };
+      }));
+      await page.evaluate(() => dispatchEvent(new Event('afterprint')));
+    }
+    await page.emulateMedia({ media: 'print' });
+    await page.setViewportSize({ width: 718, height: 1000 });
+    const sides = await page.evaluate(() => [...document.querySelectorAll('.ruler .surface, .lanes .surface, [data-panel] .surface')].map((each) => each.getBoundingClientRect()).filter(({ width }) => width > 0).map(({ left, right }) => `${Math.round(left)} to ${Math.round(right)}`));
+    assert.deepEqual([...new Set(sides)].length, 1, `on an upright page all lie on one axis: ${[...new Set(sides)]}`);
+    assert.ok((await page.locator('.instant [role=row]:visible').count()) > 1, 'processes are on paper');
+    await page.done();
+    const [light, dark] = seen;
+    assert.deepEqual([dark.theme, dark.ground], ['light', 'rgb(255, 255, 255)']);
+    assert.deepEqual(dark.swatches, light.swatches);
+    assert.ok(dark.canvases.length > 5);
+    assert.deepEqual(dark.canvases.map((each, at) => each === light.canvases[at]), dark.canvases.map(() => true), 'each picture is the light one');
+    assert.deepEqual(dark.blank, [], 'each chart is drawn');
+    // 718 pixels of an upright page, less the axis' labels and the legends beside.
+    const edges = dark.ticks.map(({ left, wide, place }) => left * 370 - (place === 'first' ? 0 : place === 'last' ? wide : wide / 2));
+    assert.ok(dark.ticks.length > 1);
+    edges.slice(1).forEach((edge, at) => assert.ok(edge >= edges[at] + dark.ticks[at].wide, `labels of times are apart: ${JSON.stringify(dark.ticks)}`));
+  }
 });
 
 test('a screen reader is told what each thing is', async () => {

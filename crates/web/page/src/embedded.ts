@@ -74,11 +74,14 @@ export function cut(line: Line, from: number, to: number, buckets: number): Line
   return thin;
 }
 
+/** Times in a report are whole milliseconds, so the last may lie a little after the end of what was recorded. */
+const ROUNDED = 0.501;
+
 /** What a line comes to within a window. All of it is what its rows came to, when the report was made. */
 function sum(line: Line, from: number, to: number): Summary {
   const { x, mean, max } = line;
-  const first = lastAtOrBefore(x, from - 0.001) + 1;
-  const last = lastAtOrBefore(x, to);
+  const first = lastAtOrBefore(x, from - ROUNDED) + 1;
+  const last = lastAtOrBefore(x, to + ROUNDED);
   // What was added up here has none yet.
   if (first === 0 && last === x.length - 1 && line.summary.last !== null) return line.summary;
   const known: number[] = [];
@@ -173,7 +176,10 @@ export class EmbeddedSource implements Source {
     if (rest.length === 0) return shown;
     if (rest.length === 1 && rest[0]!.line.kind === 'others') return [...shown, rest[0]!.kept];
     const others = added(rest.map(({ line }) => line), { ...rest[0]!.line, kind: 'others', label: spec.label ? `others ${spec.label}` : 'others', key: [], summary: { mean: null, p95: null, peak: null, peakAt: null, total: null, last: null } });
-    return [...shown, cut(others, from, to, buckets)];
+    const kept = cut(others, from, to, buckets);
+    // Means add up, as who is not there has nothing then.
+    const mean = rest.reduce((sum, each) => sum + (each.kept.summary.mean ?? 0), 0);
+    return [...shown, { ...kept, summary: { ...kept.summary, mean: kept.summary.mean === null ? null : mean } }];
   }
 
   /** Columns of one process are among those of all. */

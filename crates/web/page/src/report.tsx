@@ -4,6 +4,7 @@ import './page.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { EmbeddedSource, unpack } from './embedded.ts';
+import { keepPanning } from './charts/sheet.ts';
 import { hear } from './keys.ts';
 import { start } from './state.ts';
 
@@ -12,6 +13,7 @@ const part = (id: string): string => document.getElementById(id)?.textContent?.t
 unpack({ text: part('text'), frame: part('frame'), processes: part('processes') }).then(
   (pack) => {
     start(new EmbeddedSource(pack));
+    keepPanning();
     hear();
     render(<App />, document.getElementById('page')!);
   },

@@ -114,6 +114,11 @@ const heldWhole = signal<Stretch>({ from: 0, to: SECOND });
 
 /** What is looked at: the horizontal axis of everything. */
 export const view = computed<Stretch>(() => resolve(activeRange.value, heldWhole.value));
+/** Whether what is looked at is being moved along, from frame to frame. */
+export const panning = signal(false);
+let rested: Stretch = { from: 0, to: SECOND };
+/** What is looked at, for what takes longer than a frame: it stays as it is until that holds still. */
+export const restedView = computed<Stretch>(() => (panning.value ? rested : (rested = view.value)));
 /** The instant whose numbers stand in legends: under the cursor, else the moment. */
 export const focus = computed<number | null>(() => cursor.value ?? moment.value);
 export const panels = computed<Panel[]>(() => chosen(usual(run.value?.panels ?? []), panelChoice.value));
@@ -122,7 +127,9 @@ export const panels = computed<Panel[]>(() => chosen(usual(run.value?.panels ?? 
 export const zoneName = computed(() => (zone.value === 'local' ? localZone() : zone.value === 'data' ? (run.value?.zone && isZone(run.value.zone) ? run.value.zone : 'UTC') : zone.value));
 
 const systemIsDark = signal(false);
-export const dark = computed(() => theme.value === 'dark' || (theme.value === 'system' && systemIsDark.value));
+/** Whether the page is on its way to paper, which is white. */
+export const printing = signal(false);
+export const dark = computed(() => !printing.value && (theme.value === 'dark' || (theme.value === 'system' && systemIsDark.value)));
 /** The colour of an identity in the theme. */
 export const colour = (identity: string): string => colourOf(identity, dark.value);
 
@@ -183,6 +190,14 @@ export function openRuns(ids: string[]): void {
     selection.value = null;
     process.value = null;
     offsets.value = new Map();
+  });
+}
+
+/** Makes one of the runs that are shown the first: what is looked at closely, and changed, is of it. */
+export function makeFirst(id: string): void {
+  batch(() => {
+    runIds.value = [id, ...runIds.peek().filter((each) => each !== id)];
+    for (const at of [range, moment, comparedWith, selection, process]) at.value = null;
   });
 }
 
@@ -284,12 +299,16 @@ function takeAddress(): void {
 function keepAddress(): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let latest = '';
+  const kept = new Map<string, string | null>();
   effect(() => {
     const parts: [string, string][] = [];
     for (const { name, remember, text } of addressed) {
       const said = text();
       if (said !== null) parts.push([name, said]);
-      if (remember) stored.write(name, said);
+      if (remember && kept.get(name) !== said) {
+        kept.set(name, said);
+        stored.write(name, said);
+      }
     }
     latest = writeAddress(parts);
     // Browsers count changes of the address, and refuse too many: it is written once what is looked at holds still.
@@ -301,6 +320,11 @@ function keepAddress(): void {
 }
 
 function keepTheme(): void {
+  const paper = matchMedia('print');
+  printing.value = paper.matches;
+  paper.addEventListener('change', () => (printing.value = paper.matches));
+  addEventListener('beforeprint', () => (printing.value = true));
+  addEventListener('afterprint', () => (printing.value = false));
   const query = matchMedia('(prefers-color-scheme: dark)');
   systemIsDark.value = query.matches;
   query.addEventListener('change', () => (systemIsDark.value = query.matches));

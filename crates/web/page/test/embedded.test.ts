@@ -28,6 +28,11 @@ test('a long one is thinned to buckets that keep lows and highs', () => {
   assert.deepEqual(part.summary, line(() => 0).summary);
 });
 
+test('all of it is all of it, also where times were rounded and the ends of the run were not', () => {
+  assert.deepEqual(cut(line((at) => at), 0.4, 98_999.6, 100).summary, line(() => 0).summary);
+  assert.notDeepEqual(cut(line((at) => at), 0, 98_000, 100).summary, line(() => 0).summary);
+});
+
 test('nothing known is nothing, not zero', () => {
   assert.deepEqual(cut(line(() => NaN), 1000, 5000, 100).summary, nothing);
   assert.ok(Number.isNaN(cut(line(() => NaN), 0, 99_000, 10).max![0]!));

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Event, Frame, Span } from '../src/api.ts';
 import { readEvents, readNumber, writeEvents } from '../src/events/csv.ts';
 import { add, apply, load, NOTHING, remove, revise, save } from '../src/events/kept.ts';
-import { flags, laneTitle, neighbour, slices, stack } from '../src/events/stack.ts';
+import { due, flags, laneTitle, neighbour, slices, stack } from '../src/events/stack.ts';
 import { condition, crossings, raise, readLevel, type Rule } from '../src/events/watch.ts';
 
 function span(id: string, from: number, to: number | null, more: Partial<Span> = {}): Span {
@@ -111,6 +111,18 @@ test('a watch point is raised by what lasts long enough, and nothing is known in
   assert.deepEqual(crossings({ x, mean }, { ...rule, above: false, seconds: 0 }), [{ from: 1500, to: 2000, worst: 1 }]);
   const max = Float64Array.from(mean, (value) => value + 4.5);
   assert.equal(crossings({ x, mean, max }, rule)[0]!.to, 2000, 'the highest of a bucket counts');
+});
+
+test('spans of what is followed are asked for when there may be something to see', () => {
+  // Half an hour on 900 pixels: a pixel is two seconds.
+  const half = 1_800_000;
+  const asked = (width: number, count: number, length: number): number => new Set(Array.from({ length: 60 }, (_, second) => due({ from: 1e12 + second * 1000, to: 1e12 + length + second * 1000 }, width, count))).size;
+  assert.ok(asked(900, 10, half) <= 60 / 4 * 2 + 1, 'both ends move');
+  assert.ok(asked(900, 2500, 60_000) <= 60 / 5 * 2 + 1, 'answers are long');
+  assert.equal(asked(900, 10, 60_000), 60);
+  // Of a run that is seen from its begin to its end steps don't change with each second.
+  const grown = new Set(Array.from({ length: 600 }, (_, second) => due({ from: 1e12, to: 1e12 + half + second * 1000 }, 900, 10)));
+  assert.ok(grown.size <= 600 / 4 + 2, `${grown.size} times in ten minutes`);
 });
 
 test('its events say what and how much', () => {

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { align, axis, extent, smooth, smoothingPoints, stacked, steady } from '../src/charts/series.ts';
-import { carried } from '../src/charts/pace.ts';
+import { carried, sheetFor } from '../src/charts/sheet.ts';
+import type { Sheet } from '../src/charts/sheet.ts';
 import { scaleFor } from '../src/numbers.ts';
+import type { Stretch } from '../src/time.ts';
 
 test('smoothing goes over samples that are known, and not over gaps', () => {
   assert.deepEqual([...smooth(Float64Array.of(1, 2, 3, NaN, 10, 20), 3)], [1.5, 2, 2.5, NaN, 15, 15]);
@@ -47,10 +49,25 @@ test('a live axis is steady', () => {
   assert.deepEqual([steady(null, 3, true), steady(4, 3, true), steady(4, 5, true), steady(4, 1, true), steady(4, 3, false)], [3, 4, 5, 1, 3]);
 });
 
-test('a picture of one stretch lies in another where its times are', () => {
+test('a sheet of one stretch lies in another where its times are, also where it is wider than the surface', () => {
   const place = (at: number, of: { from: number; to: number }): number => (at - of.from) / (of.to - of.from);
-  for (const [drawn, now] of [[{ from: 0, to: 10 }, { from: 2, to: 12 }], [{ from: 0, to: 10 }, { from: 4, to: 6 }], [{ from: 5, to: 6 }, { from: 0, to: 100 }]] as const) {
-    const { by, scale } = carried(drawn, now);
-    for (const at of [1, 5.5, 9]) assert.ok(Math.abs(by + scale * place(at, drawn) - place(at, now)) < 1e-9);
+  const cases: [Sheet, Stretch][] = [[{ from: 0, to: 10, over: 0 }, { from: 2, to: 12 }], [{ from: 0, to: 10, over: 0 }, { from: 4, to: 6 }], [{ from: 0, to: 20, over: 0.5 }, { from: 3, to: 13 }], [{ from: 5, to: 6, over: 0 }, { from: 0, to: 100 }]];
+  for (const [laid, now] of cases) {
+    const { by, scale } = carried(laid, now);
+    // A sheet is as many times as wide as the surface as it reaches beyond it.
+    for (const at of [1, 5.5, 9]) assert.ok(Math.abs(by + scale * (1 + 2 * laid.over) * place(at, laid) - place(at, now)) < 1e-9);
   }
+});
+
+test('while one pans a sheet is kept as long as it reaches, and at rest it is of just what is looked at', () => {
+  const rest = sheetFor({ from: 100, to: 200 }, false, null);
+  assert.deepEqual(rest, { from: 100, to: 200, over: 0 });
+  assert.equal(sheetFor({ from: 100, to: 200 }, false, rest), rest);
+  const first = sheetFor({ from: 101, to: 201 }, true, rest);
+  assert.deepEqual(first, { from: 51, to: 251, over: 0.5 });
+  for (const from of [101, 61, 141]) assert.equal(sheetFor({ from, to: from + 100 }, true, first), first);
+  // Too near to its end, or of another length: another one.
+  assert.deepEqual(sheetFor({ from: 142, to: 242 }, true, first), { from: 92, to: 292, over: 0.5 });
+  assert.deepEqual(sheetFor({ from: 100, to: 150 }, true, first), { from: 75, to: 175, over: 0.5 });
+  assert.deepEqual(sheetFor({ from: 142, to: 242 }, false, first), { from: 142, to: 242, over: 0 });
 });

@@ -76,7 +76,8 @@ pub(super) async fn frame(State(app): State<Shared>, Path(id): Path<String>, Sai
     let of_all = Arc::clone(&app);
     let _turn = if is_quick { of_all.drawing.acquire().await.ok() } else { None };
     let bytes = wait(move || {
-        let lines = run_now(&app, &id)?.view()?.lines(&query.specs, window)?;
+        let view = run_now(&app, &id)?.view()?;
+        let lines = view.lines(&query.specs, whole(window, view.range()))?;
         Ok(encode(window, &lines))
     })
     .await?;
@@ -92,6 +93,15 @@ fn window(query: &FrameQuery) -> Answer<Window> {
         return Err(Failure::bad(format!("no more than {MOST_SPECS} specs are answered at once")));
     }
     Ok(Window { from, to, buckets: query.buckets.clamp(1, MOST_BUCKETS) })
+}
+
+/// So much of a time may be lost in the milliseconds of the page: they are floats.
+const LOST_NANOS: i64 = 200;
+
+/// The window, to the nanosecond where it begins or ends with the recording: else a float a little too small would leave out the last rows.
+fn whole(window: Window, (first, last): (i64, i64)) -> Window {
+    let nearly = |asked: i64, known: i64| if (asked - known).abs() <= LOST_NANOS { known } else { asked };
+    Window { from: nearly(window.from, first), to: nearly(window.to, last), ..window }
 }
 
 /// The bytes of these lines.
@@ -246,6 +256,22 @@ mod tests {
         }
         assert_eq!(said[0]["x"], said[1]["x"], "shared times are written once");
         assert_ne!(said[1]["x"], said[2]["x"]);
+    }
+
+    #[test]
+    fn all_of_a_recording_is_all_of_it_though_times_are_floats() {
+        let lost = (0..1000).map(|at| 1_795_275_265_573_733_763 + at * 1_000_037).filter(|&last| {
+            let first = last - 6_712_777_777;
+            let query = FrameQuery { from: millis(first), to: millis(last), buckets: 100, specs: Vec::new() };
+            let asked = window(&query).unwrap();
+            let held = whole(asked, (first, last));
+            assert_eq!((held.from, held.to), (first, last));
+            // What lies elsewhere stays where it is.
+            let apart = whole(asked, (first - 1000, last + 1000));
+            assert_eq!((apart.from, apart.to), (asked.from, asked.to));
+            asked.to < last
+        });
+        assert!(lost.count() > 300, "a third of all ends at least would be left out");
     }
 
     #[test]

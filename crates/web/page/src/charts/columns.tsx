@@ -3,7 +3,7 @@ import { Fragment } from 'preact';
 import type { ComponentChildren } from 'preact';
 import { headOf, letter, shownRuns } from '../state.ts';
 import type { Shown } from '../state.ts';
-import { Width, columnWidth } from './surface.tsx';
+import { Width, columnWidth } from './sheet.ts';
 
 /** What a run is called at the head of its column. */
 export const columnName = ({ id, run }: Shown, place: number): string => `${letter(place)} ${(headOf(id)?.name ?? run.name).replace(/\.baro$/, '')}`;

@@ -1,16 +1,15 @@
 // A row of coloured cells for each line, such as for cores.
-import { useContext, useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { heat } from '../colours.ts';
-import { dark, view } from '../state.ts';
+import { dark } from '../state.ts';
 import type { Drawn } from './series.ts';
-import { Width } from './surface.tsx';
+import { useSheet } from './sheet.ts';
 
 export function Heat({ lines, highest, height, faded, visible }: { lines: Drawn[]; highest: number; height: number; visible: boolean; faded: (identity: string) => boolean }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const { from, to } = view.value;
-  const wide = useContext(Width).value;
+  const { on: { from, to }, wide } = useSheet();
   const isDark = dark.value;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const context = canvas.current?.getContext('2d');
     if (!context || wide < 1 || !visible) return;
     const ratio = devicePixelRatio || 1;

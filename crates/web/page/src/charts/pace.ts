@@ -1,12 +1,20 @@
-// Draws canvases one in each frame. While a person pans, pictures that wait for their turn are carried along by the browser, which costs next to nothing.
-import type { Stretch } from '../time.ts';
+// Does heavy work once in each frame. While a person pans, what waits for its turn is carried along by the browser, which costs next to nothing.
+import { printing } from '../state.ts';
 
-const waiting = new Map<object, () => void>();
+interface Waiting { act: () => void; isHeavy: boolean }
+
+const waiting = new Map<object, Waiting>();
 let frame = 0;
 
-/** Has something drawn when its turn comes; what is asked again before that is drawn once, as it was asked last. */
-export function pace(who: object, draw: () => void): void {
-  waiting.set(who, draw);
+/** Has something done when its turn comes; what is asked again before that is done once, as it was asked last. What is not heavy has its turn in the next frame. */
+export function pace(who: object, act: () => void, isHeavy = true): void {
+  if (printing.peek()) {
+    // Paper has but one frame.
+    waiting.delete(who);
+    act();
+    return;
+  }
+  waiting.set(who, { act, isHeavy });
   frame ||= requestAnimationFrame(next);
 }
 
@@ -17,21 +25,12 @@ export function forget(who: object): void {
 
 function next(): void {
   frame = 0;
-  const [first] = waiting;
-  if (!first) return;
-  waiting.delete(first[0]);
-  first[1]();
+  let isBusy = false;
+  for (const [who, { act, isHeavy }] of [...waiting]) {
+    if (isHeavy && isBusy) continue;
+    isBusy ||= isHeavy;
+    waiting.delete(who);
+    act();
+  }
   if (waiting.size > 0) frame = requestAnimationFrame(next);
-}
-
-/** Where a picture of one stretch lies in another: how it is moved, as a part of the width, and stretched. */
-export function carried(drawn: Stretch, now: Stretch): { by: number; scale: number } {
-  const length = now.to - now.from;
-  return { by: (drawn.from - now.from) / length, scale: (drawn.to - drawn.from) / length };
-}
-
-/** Moves a canvas on which one stretch is drawn to where it lies in another. */
-export function carry(canvas: HTMLElement, drawn: Stretch, now: Stretch, width: number): void {
-  const { by, scale } = carried(drawn, now);
-  canvas.style.transform = by === 0 && scale === 1 ? '' : `translateX(${by * width}px) scaleX(${scale})`;
 }

@@ -1,15 +1,14 @@
 // One chart with its legend: what it asks for, what it draws, and the table of its numbers.
-import { computed, useSignal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import type { Signal } from '@preact/signals';
 import { useCallback, useContext, useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Frame, Gap, Panel, Spec } from '../api.ts';
 import { OTHERS, heat, introduce } from '../colours.ts';
 import { amount, bare, duration, scaleFor } from '../numbers.ts';
 import type { Scale } from '../numbers.ts';
-import { colour, dark, following, letter, live, shownRuns, smoothing, source, view, zoneName } from '../state.ts';
+import { colour, dark, following, letter, live, shownRuns, smoothing, source, zoneName } from '../state.ts';
 import type { Shown } from '../state.ts';
-import { clock, ticks } from '../time.ts';
-import type { Tick } from '../time.ts';
+import { clock } from '../time.ts';
 import { columnName } from './columns.tsx';
 import { useFetched } from './fetch.ts';
 import { Heat } from './heat.tsx';
@@ -19,7 +18,8 @@ import { Plot } from './plot.tsx';
 import type { Picture } from './plot.tsx';
 import { align, axis, drawn, extent, stacked, steady } from './series.ts';
 import type { Drawn } from './series.ts';
-import { Surface, Width, columnWidth, fraction, width } from './surface.tsx';
+import { Width, fraction, sheet, useLaid, useSheet, useTicks } from './sheet.ts';
+import { SurfaceOf } from './surface.tsx';
 
 /** What is asked for a panel, and the place of the total among it. Of several runs stacks can't lie on each other, but their totals can. */
 function asked(panel: Panel, several: boolean): { specs: Spec[]; total: number | null } {
@@ -31,7 +31,13 @@ function asked(panel: Panel, several: boolean): { specs: Spec[]; total: number |
   return several ? { specs: [total], total: 0 } : { specs: [...panel.specs, total], total: panel.specs.length };
 }
 
-interface Answer { frames: { frame: Frame; shown: Shown }[]; specs: Spec[]; total: number | null }
+interface Answer {
+  frames: { frame: Frame; shown: Shown }[];
+  specs: Spec[];
+  total: number | null;
+  /** Whether it is of just what is looked at, so that its means and peaks are. */
+  isExact: boolean;
+}
 
 const HEIGHT = { stack: 152, lines: 112, heat: 96 };
 
@@ -50,9 +56,11 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
   const near = useSignal(false);
   const seen = useSignal(false);
   useEffect(() => {
-    // What is far from the screen asks for nothing; what is not on it is not drawn.
+    // What is far from the screen asks for nothing; what is not on it is not drawn. A report has all in itself: once its first screen is there each chart is, for whoever prints it.
+    const isOwn = source.peek().embedded;
+    const timer = isOwn ? setTimeout(() => (near.value = true), 500) : undefined;
     const watch = (into: Signal<boolean>, margin: string): IntersectionObserver => {
-      const observer = new IntersectionObserver((entries) => (into.value = entries.at(-1)!.isIntersecting), { rootMargin: margin });
+      const observer = new IntersectionObserver((entries) => (into.value = entries.at(-1)!.isIntersecting || (into === near && isOwn && near.peek())), { rootMargin: margin });
       observer.observe(element.current!);
       return observer;
     };
@@ -68,6 +76,7 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
     addEventListener('beforeprint', all);
     addEventListener('afterprint', begin);
     return () => {
+      clearTimeout(timer);
       end();
       removeEventListener('beforeprint', all);
       removeEventListener('afterprint', begin);
@@ -77,17 +86,18 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
   const { value, pending, error } = useFetched<Answer>(() => {
     const runs = column ? shownRuns.value.filter(({ id }) => id === column.id) : shownRuns.value;
     const pixels = width.value;
-    const { from, to } = view.value;
+    const { from, to, over } = sheet.value;
     if (!near.value || pixels < 2 || runs.length === 0) return null;
     const { specs, total } = asked(panel, runs.length > 1);
     const from_ = source.value;
     return async (abort) => ({
       specs,
       total,
+      isExact: over === 0,
       frames: await Promise.all(
         runs.map(async (shown) => ({
           shown,
-          frame: await from_.frame(shown.id, { from: from - shown.offset, to: to - shown.offset, buckets: pixels, specs }, abort),
+          frame: await from_.frame(shown.id, { from: from - shown.offset, to: to - shown.offset, buckets: Math.round(pixels * (1 + 2 * over)), specs }, abort),
         })),
       ),
     });
@@ -102,7 +112,7 @@ export function Chart({ panel, tools, column }: { panel: Panel; tools?: preact.C
         <div class="chart">
           <Title panel={panel} column={column}>{tools}</Title>
           <div class="gutter" />
-          <Surface height={HEIGHT[panel.style]} class={error.value ? '' : 'skeleton'}>{error.value && <p class="surface-says">{error.value}</p>}</Surface>
+          <SurfaceOf laid={sheet} isSeen={false} height={HEIGHT[panel.style]} class={error.value ? '' : 'skeleton'} fixed={error.value && <p class="surface-says">{error.value}</p>} />
           <div class="side" />
         </div>
       )}
@@ -149,8 +159,8 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
     return { x: aligned.x, sums, edges };
   }, [lines, chosen, stack]);
 
-  // What is not on the screen does not move along.
-  const { from, to } = visible ? view.value : view.peek();
+  const laid = useLaid(visible, true);
+  const { from, to, over: isPanned } = laid.value;
   const ownRange = useMemo((): [number, number] => {
     let low = 0;
     let high = 0;
@@ -188,7 +198,7 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
   // A limit that is far above would leave a flat line at the bottom: then its place is told, not drawn.
   const near = panel.limits.filter(({ value }) => chosen.size === 0 && value <= Math.max(range[1] * 2.5, Number.MIN_VALUE));
   const needed = Math.max(range[1], ...near.map(({ value }) => value * 1.02));
-  axisTop.current = steady(axisTop.current, needed, following.value);
+  axisTop.current = steady(axisTop.current, needed, following.value || isPanned > 0);
   const { factor, unit: scaleUnit } = scaleFor(unit, axisTop.current);
   const scale = useMemo((): Scale => ({ factor, unit: scaleUnit }), [factor, scaleUnit]);
   const height = panel.style === 'heat' ? Math.round(lines.length * Math.min(20, Math.max(4, 224 / Math.max(1, lines.length)))) : HEIGHT[panel.style];
@@ -214,9 +224,12 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
     };
   }, [made, over, isDark, scaled.low, scaled.high, total]);
 
+  const exact = useRef<Row[]>([]);
   const rows = useMemo((): Row[] => {
+    // While one pans, means and peaks are those of before: what is asked for is of more than what is looked at.
+    if (!answer.isExact && exact.current.length > 0) return exact.current;
     const whole: Row[] = total && chosen.size === 0 ? [{ label: 'total', colour: null, line: total, identity: 'total', process: null }] : [];
-    return [...whole, ...lines.map((line): Row => ({ label: line.label, colour: panel.style === 'heat' ? heatColour(line.line.summary.mean, unit, isDark) : paint(line), line, identity: line.identity, process: processOf(panel, line) }))];
+    return (exact.current = [...whole, ...lines.map((line): Row => ({ label: line.label, colour: panel.style === 'heat' ? heatColour(line.line.summary.mean, unit, isDark) : paint(line), line, identity: line.identity, process: processOf(panel, line) }))]);
   }, [lines, total, isDark, chosen.size]);
 
   // Nothing of the legend moves as one pans.
@@ -237,13 +250,19 @@ function Drawing({ panel, answer, tools, error, visible, column }: { panel: Pane
       <div class="gutter" aria-hidden="true">
         {panel.style === 'heat' ? <HeatLabels lines={lines} height={height} /> : <Ticks at={scaled.ticks} low={scaled.low} high={scaled.high} scale={scale} />}
       </div>
-      <Surface height={height}>
+      <SurfaceOf
+        height={height}
+        laid={laid}
+        isSeen={visible}
+        fixed={<>
+          {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={bare(amount(value, unit))} />)}
+          {isEmpty && <p class="surface-says">{error ?? 'Nothing was recorded of this here.'}</p>}
+        </>}
+      >
         <Grid ticks={panel.style === 'heat' ? [] : scaled.ticks} low={scaled.low} high={scaled.high} />
         {panel.style === 'heat' ? <Heat lines={lines} highest={heatHighest} height={height} faded={fade} visible={visible} /> : <Plot picture={picture} height={height} visible={visible} />}
         {answer.frames.map(({ frame, shown }, at) => <Gaps key={shown.id} gaps={frame.gaps} offset={shown.offset} place={at} places={answer.frames.length} />)}
-        {panel.style !== 'heat' && near.map(({ label, value }) => <Limit key={label} label={label} part={(value - scaled.low) / (scaled.high - scaled.low)} said={bare(amount(value, unit))} />)}
-        {isEmpty && <p class="surface-says">{error ?? 'Nothing was recorded of this here.'}</p>}
-      </Surface>
+      </SurfaceOf>
       {legend}
     </div>
   );
@@ -279,26 +298,23 @@ function HeatLabels({ lines, height }: { lines: Drawn[]; height: number }) {
   return lines.map(({ line, label }, at) => at % every === 0 && <span key={label} class="tick" style={{ bottom: `${100 - ((at + 0.5) / lines.length) * 100}%` }}>{line.key[0] ?? label}</span>);
 }
 
-/** Round times of what is looked at. */
-const timeTicks = computed(() => ticks(view.value, zoneName.value, Math.max(2, Math.floor(width.value / 90))));
-const columnTicks = computed(() => ticks(view.value, zoneName.value, Math.max(2, Math.floor(columnWidth.value / 90))));
-export const useTicks = (): Tick[] => (useContext(Width) === width ? timeTicks : columnTicks).value;
-
 /** Hairlines at the ticks of both axes, behind the data. */
 function Grid({ ticks: at, low, high }: { ticks: number[]; low: number; high: number }) {
+  const { on } = useSheet();
   return (
     <div class="grid" aria-hidden="true">
       {at.map((value) => <i key={`y${value}`} class={value === 0 ? 'zero' : 'y'} style={{ bottom: `${((value - low) / (high - low)) * 100}%` }} />)}
-      {useTicks().map((tick) => <i key={tick.at} class="x" style={{ left: `${fraction(tick.at) * 100}%` }} />)}
+      {useTicks().map((tick) => <i key={tick.at} class="x" style={{ left: `${fraction(tick.at, on) * 100}%` }} />)}
     </div>
   );
 }
 
 /** Stretches without data. Why stands in the title. Of several runs each has its part of the height, so that nobody takes the gap of one for that of all. */
 function Gaps({ gaps, offset, place, places }: { gaps: Gap[]; offset: number; place: number; places: number }) {
+  const { on } = useSheet();
   return gaps.map(({ from, to, why }) => {
-    const left = Math.max(0, fraction(from + offset));
-    const right = Math.min(1, fraction(to + offset));
+    const left = Math.max(0, fraction(from + offset, on));
+    const right = Math.min(1, fraction(to + offset, on));
     return right <= left ? null : (
       <i key={from} class="gap" title={`${places > 1 ? `${letter(place)}: ` : ''}${why}: ${clock(from + offset, zoneName.value)} to ${clock(to + offset, zoneName.value)}, ${duration((to - from) / 1000)}`} style={{ left: `${left * 100}%`, width: `${(right - left) * 100}%`, top: `${(place / places) * 100}%`, height: `${100 / places}%` }} />
     );

@@ -1,11 +1,10 @@
 // Lines and stacked areas on a surface: uPlot draws the data, and everything else (axes, limits, gaps, cursor) is HTML around it.
 import uPlot from 'uplot';
-import { useContext, useEffect, useRef } from 'preact/hooks';
-import { dark, view } from '../state.ts';
-import type { Stretch } from '../time.ts';
-import { carry, forget, pace } from './pace.ts';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { dark } from '../state.ts';
+import { forget, pace } from './pace.ts';
 import type { Column } from './series.ts';
-import { Width } from './surface.tsx';
+import { useSheet } from './sheet.ts';
 
 export interface Trace {
   colour: string;
@@ -43,30 +42,31 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
   const plot = useRef<uPlot | null>(null);
   const now = useRef(picture);
   /** What the canvas shows. */
-  const drawn = useRef<{ of: Stretch; picture: Picture | null }>({ of: view.peek(), picture: null });
+  const drawn = useRef<Picture | null>(null);
   // What uPlot can't change in a plot that is there: how many series there are, and what lies between them.
   const shape = `${picture.traces.map((trace) => (trace ? trace.fill[0] + (trace.dash?.join('-') ?? '') + trace.width : '.')).join('')}|${picture.bands.map(({ low, high }) => `${low}.${high}`).join()}`;
-  const width = useContext(Width);
-  const wide = width.value;
+  const { on, wide } = useSheet();
+  const stretch = useRef(on);
 
-  // Not before the plot is made anew whose shape it has: a frame may come between the two.
-  useEffect(() => {
+  useLayoutEffect(() => {
     now.current = picture;
-  }, [picture]);
+    stretch.current = on;
+  });
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const { traces, bands } = now.current;
     const made = new uPlot(
       {
-        width: Math.max(1, width.peek()),
+        width: Math.max(1, wide),
         height,
         padding: [0, 0, 0, 0],
         legend: { show: false },
         cursor: { show: false },
         select: { show: false, left: 0, top: 0, width: 0, height: 0 },
         scales: {
-          x: { time: false, auto: false, range: () => [view.peek().from, view.peek().to] },
-          y: { auto: false, range: () => [now.current.low, now.current.high] },
+          x: { time: false, auto: false, range: () => [stretch.current.from, stretch.current.to] },
+          // A pixel of room below, so that zero is a line that is seen, and not only none.
+          y: { auto: false, range: () => [now.current.low - (now.current.high - now.current.low) / height, now.current.high] },
         },
         axes: [{ show: false }, { show: false }],
         series: [
@@ -91,34 +91,29 @@ export function Plot({ picture, height, visible }: { picture: Picture; height: n
       element.current!,
     );
     plot.current = made;
-    drawn.current = { of: view.peek(), picture: now.current };
+    drawn.current = now.current;
     return () => {
       plot.current = null;
       made.destroy();
     };
   }, [shape, height]);
 
-  const { from, to } = view.value;
-  useEffect(() => {
-    if (wide > 0) plot.current?.setSize({ width: wide, height });
-  }, [wide, height]);
+  const draw = (): void => {
+    const made = plot.current;
+    if (!made) return;
+    if (made.width !== wide || made.height !== height) made.setSize({ width: Math.max(1, wide), height });
+    if (drawn.current !== now.current) made.setData([now.current.x, ...now.current.columns] as uPlot.AlignedData, true);
+    else made.setScale('x', { min: stretch.current.from, max: stretch.current.to });
+    drawn.current = now.current;
+  };
 
-  // What is not on the screen is drawn when it comes there.
-  useEffect(() => {
-    const canvas = plot.current?.ctx.canvas;
-    if (!visible || !canvas) return;
-    carry(canvas, drawn.current.of, { from, to }, wide);
-    pace(element, () => {
-      const made = plot.current;
-      if (!made) return;
-      const isNew = drawn.current.picture !== now.current;
-      drawn.current = { of: view.peek(), picture: now.current };
-      const { of } = drawn.current;
-      if (isNew) made.setData([now.current.x, ...now.current.columns] as uPlot.AlignedData, true);
-      else made.setScale('x', { min: of.from, max: of.to });
-      made.ctx.canvas.style.transform = '';
-    });
-  }, [picture, from, to, wide, visible]);
+  // The canvas is drawn with all else on the sheet, so that they don't part; what is not on the screen is drawn when it comes there.
+  useLayoutEffect(() => {
+    if (visible) draw();
+  }, [on.from, on.to, wide, visible]);
+  useLayoutEffect(() => {
+    if (visible) pace(element, () => drawn.current !== now.current && draw());
+  }, [picture, visible]);
   useEffect(() => () => forget(element), []);
 
   return <div ref={element} class="plot" aria-hidden="true" />;

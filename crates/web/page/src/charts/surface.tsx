@@ -1,21 +1,14 @@
 // Where time runs from left to right: every chart, lane and ruler is drawn on a surface. All of them begin and end at the same pixels, so a cursor, a zoom or
 // a selection in one is one in all.
-import { signal } from '@preact/signals';
-import { createContext } from 'preact';
+import { effect, signal } from '@preact/signals';
+import type { ReadonlySignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useContext, useEffect, useRef } from 'preact/hooks';
+import { useContext, useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { cursor, hovering, moment, resetView, selection, setView, view, whole } from '../state.ts';
 import { within, zoomed } from '../time.ts';
 import type { Stretch } from '../time.ts';
-
-/** How wide surfaces are, in CSS pixels. */
-export const width = signal(0);
-
-/** How wide those in columns are, where each run has one of its own. */
-export const columnWidth = signal(0);
-
-/** Which of both a part of the page is drawn with. */
-export const Width = createContext(width);
+import { Laid, Width, carried, fraction, instantAt, panTo, stopPanning, useLaid, useSheet } from './sheet.ts';
+import type { Sheet } from './sheet.ts';
 
 /** What a drag does: zooms, or selects a stretch whose totals are shown. */
 export const dragSelects = signal(false);
@@ -23,27 +16,30 @@ export const dragSelects = signal(false);
 /** What is being drawn with the pointer. */
 export const drag = signal<(Stretch & { selects: boolean }) | null>(null);
 
-/** Where an instant lies: 0 at the left edge, 1 at the right. */
-export const fraction = (at: number, { from, to }: Stretch = view.value): number => (at - from) / (to - from);
-
-/** The instant at a part of the width. */
-export const instantAt = (part: number, { from, to }: Stretch = view.value): number => from + part * (to - from);
-
 export interface SurfaceProps {
+  /** What lies on the time axis: placed with `fraction` on the sheet that `useSheet` says. */
   children?: ComponentChildren;
+  /** What lies above it and stays where it is. */
+  fixed?: ComponentChildren;
   class?: string;
   height?: number;
   /** A click that was no drag. By itself it takes the moment. */
   onPick?: (at: number, event: PointerEvent) => void;
 }
 
-/** One of them. Children are placed with `fraction`. */
-export function Surface({ children, class: name = '', height, onPick }: SurfaceProps) {
+/** One of them, with a sheet of its own. */
+export function Surface(props: SurfaceProps) {
+  return <SurfaceOf {...props} laid={useLaid()} />;
+}
+
+/** One whose sheet somebody else has laid out. */
+export function SurfaceOf({ children, fixed, class: name = '', height, onPick, laid, isSeen = true }: SurfaceProps & { laid: ReadonlySignal<Sheet>; isSeen?: boolean }) {
   const element = useRef<HTMLDivElement>(null);
+  const sheet = useRef<HTMLDivElement>(null);
   const wide = useContext(Width);
   const pick = useRef(onPick);
   pick.current = onPick;
-  useEffect(() => gestures(element.current!, (at, event) => (pick.current ?? ((time: number) => (moment.value = time)))(at, event)), []);
+  useEffect(() => gestures(element.current!, wide, (at, event) => (pick.current ?? ((time: number) => (moment.value = time)))(at, event)), [wide]);
   useEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       const now = Math.round(entry!.contentRect.width);
@@ -52,10 +48,25 @@ export function Surface({ children, class: name = '', height, onPick }: SurfaceP
     observer.observe(element.current!);
     return () => observer.disconnect();
   }, [wide]);
+  useLayoutEffect(() => {
+    if (!isSeen) return undefined;
+    return effect(() => {
+      const on = laid.value;
+      const { by, scale } = carried(on, view.value);
+      const { style } = sheet.current!;
+      style.width = on.over === 0 ? '' : `${(1 + 2 * on.over) * 100}%`;
+      style.transform = by === 0 && scale === 1 ? '' : `translateX(${by * wide.value}px)${Math.abs(scale - 1) < 1e-6 ? '' : ` scaleX(${scale})`}`;
+    });
+  }, [laid, wide, isSeen]);
   return (
     <div ref={element} class={`surface ${name}`} style={height === undefined ? undefined : { height: `${height}px` }}>
-      {children}
-      <Marks />
+      <Laid.Provider value={laid}>
+        <div ref={sheet} class="sheet">
+          {children}
+          <Marks />
+        </div>
+      </Laid.Provider>
+      {fixed}
     </div>
   );
 }
@@ -73,13 +84,14 @@ function Marks() {
 }
 
 function Line({ at, kind }: { at: number; kind: 'cursor' | 'moment' }) {
-  const part = fraction(at);
+  const part = fraction(at, useSheet().on);
   return part < 0 || part > 1 ? null : <i class={kind} style={{ left: `${part * 100}%` }} />;
 }
 
 function Band({ from, to, selects }: Stretch & { selects: boolean }) {
-  const left = Math.max(0, fraction(Math.min(from, to)));
-  const right = Math.min(1, fraction(Math.max(from, to)));
+  const { on } = useSheet();
+  const left = Math.max(0, fraction(Math.min(from, to), on));
+  const right = Math.min(1, fraction(Math.max(from, to), on));
   return right <= left ? null : <i class={selects ? 'band selects' : 'band'} style={{ left: `${left * 100}%`, width: `${(right - left) * 100}%` }} />;
 }
 
@@ -92,7 +104,7 @@ interface Touch { id: number; x: number; y: number }
  * Drag zooms (with Alt, Ctrl or the tool: selects), Shift and drag or a finger pans, two fingers or Ctrl and the wheel zoom, a sideways wheel pans, a
  * double click goes back to all. The plain wheel scrolls the page.
  */
-function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) => void): () => void {
+function gestures(element: HTMLElement, wide: ReadonlySignal<number>, pick: (at: number, event: PointerEvent) => void): () => void {
   const abort = new AbortController();
   const touches = new Map<number, Touch>();
   let pressed: { x: number; y: number; view: Stretch; kind: 'zoom' | 'select' | 'pan' } | null = null;
@@ -139,18 +151,21 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
       moved = true;
       return;
     }
-    if (event.pointerType !== 'touch') {
-      cursor.value = instantAt(part(event.clientX), view.peek());
-      hovering.value = true;
-    }
-    if (!pressed) return;
-    if (Math.abs(event.clientX - pressed.x) > SLOP) moved = true;
-    if (!moved) return;
-    if (pressed.kind === 'pan') {
+    if (pressed && Math.abs(event.clientX - pressed.x) > SLOP) moved = true;
+    if (pressed?.kind === 'pan' && moved) {
       const by = part(pressed.x) - part(event.clientX);
       const length = pressed.view.to - pressed.view.from;
-      setView(within({ from: pressed.view.from + by * length, to: pressed.view.to + by * length }, whole.peek()));
-    } else {
+      panTo(within({ from: pressed.view.from + by * length, to: pressed.view.to + by * length }, whole.peek()));
+    }
+    if (event.pointerType !== 'touch') {
+      const at = instantAt(part(event.clientX), view.peek());
+      const pixel = (view.peek().to - view.peek().from) / Math.max(1, wide.peek());
+      // What is below the pointer goes along with it, so that the cursor stays in its place on the sheet.
+      if (cursor.peek() === null || Math.abs(at - cursor.peek()!) > pixel / 100) cursor.value = at;
+      hovering.value = true;
+    }
+    if (!pressed || !moved) return;
+    if (pressed.kind !== 'pan') {
       drag.value = { from: instantAt(part(pressed.x), pressed.view), to: instantAt(part(event.clientX), pressed.view), selects: pressed.kind === 'select' };
     }
   });
@@ -160,6 +175,7 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
     if (touches.size < 2) pinch = null;
     if (!pressed) return;
     const { kind, view: seen } = pressed;
+    if (kind === 'pan') stopPanning();
     const drawn = drag.peek();
     pressed = null;
     held = null;
@@ -200,7 +216,7 @@ function gestures(element: HTMLElement, pick: (at: number, event: PointerEvent) 
         event.preventDefault();
         const { from, to } = view.peek();
         const by = ((to - from) * sideways) / Math.max(1, element.clientWidth);
-        setView({ from: from + by, to: to + by });
+        panTo({ from: from + by, to: to + by });
       }
     },
     { passive: false },

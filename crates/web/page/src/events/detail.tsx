@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import type { Event, Span } from '../api.ts';
 import { amount, duration } from '../numbers.ts';
 import { words } from '../source.ts';
-import { colour, setView, whole, zoneName } from '../state.ts';
+import { colour, letter, makeFirst, runIds, setView, whole, zoneName } from '../state.ts';
 import { clock, dateAndClock } from '../time.ts';
 import { deleteEvent, isOurs } from './store.ts';
 
@@ -71,8 +71,8 @@ function Attributes({ all }: { all: Record<string, unknown> | null }): Component
   );
 }
 
-/** Events of other runs than the first: they are changed where they are the first. */
-export const foreign = new WeakSet<Event>();
+/** Events of other runs than the first, and whose they are: they are changed where their run is the first. */
+export const foreign = new WeakMap<Event, string>();
 
 const BY: Record<string, string> = { recorder: 'seen by the recorder', program: 'said by the program', person: 'added by a person', rule: 'raised by a rule' };
 
@@ -81,6 +81,7 @@ export function EventDetail({ all, onEdit, children }: { all: readonly Event[]; 
   const zone = zoneName.value;
   const [event] = all;
   if (!event) return null;
+  const whose = foreign.get(event) ?? null;
   if (all.length > 1) {
     return (
       <div class="detail" data-detail="events">
@@ -98,10 +99,11 @@ export function EventDetail({ all, onEdit, children }: { all: readonly Event[]; 
       <Attributes all={event.attributes} />
       {error ? <p class="problem" role="alert">{error}</p> : null}
       <p class="row">
-        {isOurs(event) && !foreign.has(event) ? <button type="button" onClick={() => onEdit(event)}>Edit…</button> : null}
-        {isOurs(event) && !foreign.has(event) ? <button type="button" onClick={() => deleteEvent(event).catch((problem: unknown) => setError(words(problem)))}>Delete</button> : null}
+        {isOurs(event) ? <button type="button" disabled={whose !== null} onClick={() => onEdit(event)}>Edit…</button> : null}
+        {isOurs(event) ? <button type="button" disabled={whose !== null} onClick={() => deleteEvent(event).catch((problem: unknown) => setError(words(problem)))}>Delete</button> : null}
         {event.duration ? <button type="button" onClick={() => setView({ from: event.at - event.duration! * 0.1, to: event.at + event.duration! * 1.1 })}>Zoom</button> : null}
       </p>
+      {whose !== null && isOurs(event) ? <p class="hint">It is of run {letter(runIds.value.indexOf(whose))}. Events are changed in the run that is first: <button type="button" class="link" onClick={() => makeFirst(whose)}>make {letter(runIds.value.indexOf(whose))} the first</button></p> : null}
     </div>
   );
 }

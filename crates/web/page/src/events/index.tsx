@@ -1,12 +1,12 @@
 // Spans as slices and events as flags, above the charts and on their axis.
 import './events.css';
-import { computed, signal } from '@preact/signals';
-import { useContext, useEffect, useMemo } from 'preact/hooks';
+import { computed, signal, useComputed, useSignal } from '@preact/signals';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Event, Span } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { Columns } from '../charts/columns.tsx';
-import { Width } from '../charts/surface.tsx';
+import { sheet, useSheet, width } from '../charts/sheet.ts';
 import { introduce } from '../colours.ts';
 import { bind } from '../keys.ts';
 import { colour, cursor, focus, following, grown, letter, live, moment, run, runId, selection, setView, shownRuns, sideBySide, source, view, whole } from '../state.ts';
@@ -15,7 +15,7 @@ import { Icon, Menu, TimeRow } from '../ui/ui.tsx';
 import { EventDetail, foreign, hue, MergedDetail, SpanDetail } from './detail.tsx';
 import { All, Edit, Import, type Editing } from './editor.tsx';
 import { events, exportAddress, keptCount, leftOut, only, recorded, revision, showEvents, showSpans, whyKept, rules } from './store.ts';
-import { flags, laneTitle, neighbour, slices, stack, type Flag, type Lane, type Slice } from './stack.ts';
+import { due, flags, laneTitle, neighbour, slices, stack, type Flag, type Lane, type Slice } from './stack.ts';
 import { Watch, WatchPoints } from './watching.tsx';
 
 /** No more spans than this are asked for: about what can be told apart. */
@@ -42,13 +42,14 @@ export function Lanes(): ComponentChildren {
 }
 
 function LanesOf(): ComponentChildren {
+  const count = useSignal(0);
+  const step = useComputed(() => (following.value ? due(view.value, width.value, count.value) : null));
   const spans = useFetched(() => {
     const id = runId.value;
-    const { from, to } = view.value;
-    if (following.value) void grown.value;
+    const { from, to, over } = step.value === null ? sheet.value : sheet.peek();
     if (id === null || run.value === null || !showSpans.value) return null;
     // A little more than what is seen, so that a small move shows no emptiness.
-    const more = (to - from) / 2;
+    const more = over > 0 ? 0 : (to - from) / 2;
     return (abort) => source.peek().spans(id, from - more, to + more, MOST, abort);
   });
   const asked = useFetched(() => {
@@ -81,6 +82,9 @@ function LanesOf(): ComponentChildren {
   }, []);
 
   const found = spans.value.value;
+  useEffect(() => {
+    count.value = found?.spans.length ?? 0;
+  }, [found]);
   const end = whole.value.to;
   const seen = wanted.value;
   const lanes = useMemo(() => {
@@ -142,10 +146,10 @@ function Drawn({ events: all, lanes, letter: of = '' }: { events: readonly Event
 function Others({ shown, letter: of = '' }: { shown: Shown; letter?: string }): ComponentChildren {
   const { id, offset } = shown;
   const spans = useFetched(() => {
-    const { from, to } = view.value;
+    const { from, to, over } = sheet.value;
     void shownRuns.value;
     if (!showSpans.value) return null;
-    const more = (to - from) / 2;
+    const more = over > 0 ? 0 : (to - from) / 2;
     return async (abort) => (await source.peek().spans(id, from - more - offset, to + more - offset, MOST, abort)).spans.map((span) => ({ ...span, from: span.from + offset, to: span.to === null ? null : span.to + offset }));
   }, [id, offset]);
   const asked = useFetched(() => {
@@ -153,7 +157,7 @@ function Others({ shown, letter: of = '' }: { shown: Shown; letter?: string }): 
     void grown.value;
     return async (abort) => (await source.peek().events(id, from - offset - 60_000, to - offset + 60_000, abort)).events.map((event) => {
       const moved = { ...event, at: event.at + offset };
-      foreign.add(moved);
+      foreign.set(moved, id);
       return moved;
     });
   }, [id, offset], 100);
@@ -170,7 +174,7 @@ function Others({ shown, letter: of = '' }: { shown: Shown; letter?: string }): 
 function Tools(): ComponentChildren {
   return (
     <>
-      <button type="button" title="Name a moment (m)" onClick={mark}><Icon name="flag" /> Mark…</button>
+      <button type="button" title={shownRuns.value.length > 1 ? 'Name a moment of the first run (m)' : 'Name a moment (m)'} onClick={mark}><Icon name="flag" /> Mark…</button>
       <Menu label="Events ▾" title="Events: list, import, export, watch points">
         {(close) => (
           <>
@@ -209,10 +213,9 @@ function download(): void {
 }
 
 function Flags({ all }: { all: readonly Event[] }): ComponentChildren {
-  const { from, to } = view.value;
-  const width = useContext(Width);
-  const drawn = flags(all, from, to, width.value);
-  return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? width.value) - flag.x} wide={width.value} scale={width.value / (to - from)} />);
+  const { on: { from, to }, wide } = useSheet();
+  const drawn = flags(all, from, to, wide);
+  return drawn.map((flag, place) => <FlagOf key={flag.events[0]!.key} flag={flag} room={(drawn[place + 1]?.x ?? wide) - flag.x} wide={wide} scale={wide / (to - from)} />);
 }
 
 function FlagOf({ flag, room, wide, scale }: { flag: Flag<Event>; room: number; wide: number; scale: number }): ComponentChildren {
@@ -247,14 +250,17 @@ function FlagOf({ flag, room, wide, scale }: { flag: Flag<Event>; room: number; 
 }
 
 function LaneOf({ lane, lanes, letter: of }: { lane: Lane; lanes: readonly Lane[]; letter: string }): ComponentChildren {
-  const width = useContext(Width);
   const { brief, full } = laneTitle(lane, lanes);
-  const { from, to } = view.value;
   return (
     <TimeRow gutter={<span class="lane-title" title={of ? `Run ${of}, ${full}` : full}>{of ? <b class="run-letter">{of}</b> : brief}</span>} height={lane.rows.length * ROW + 4} class="lane">
-      {lane.rows.map((row, depth) => slices(row, from, to, width.value).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} wide={width.value} />))}
+      <Slices lane={lane} />
     </TimeRow>
   );
+}
+
+function Slices({ lane }: { lane: Lane }): ComponentChildren {
+  const { on: { from, to }, wide } = useSheet();
+  return lane.rows.map((row, depth) => slices(row, from, to, wide).map((slice) => <SliceOf key={slice.spans[0]!.id} slice={slice} depth={depth} wide={wide} />));
 }
 
 function SliceOf({ slice, depth, wide }: { slice: Slice; depth: number; wide: number }): ComponentChildren {

@@ -1,5 +1,6 @@
 // Spans as slices in lanes: one lane for each thread, nested ones below each other, those too short to see drawn as one.
 import type { Span } from '../api.ts';
+import type { Stretch } from '../time.ts';
 
 /** The slices of one thread. */
 export interface Lane {
@@ -55,6 +56,17 @@ export function laneTitle(lane: Lane, lanes: readonly Lane[]): { brief: string; 
   const several = new Set(lanes.map((each) => each.pid)).size > 1;
   const full = [lane.pid === null ? 'a process that is not known' : `process ${lane.pid}`, isMain ? 'main thread' : lane.thread === null ? 'a thread that is not known' : `thread ${lane.thread}`].join(', ');
   return { brief: isMain && !several ? 'main' : String(lane.thread ?? lane.pid ?? '?'), full };
+}
+
+/**
+ * Names what is followed in steps: while it stays the same, nothing would be seen of newer spans. They are two pixels wide at least; and where there are very many, each answer is long, and
+ * none is told from its neighbours.
+ */
+export function due({ from, to }: Stretch, width: number, count: number): string {
+  const least = Math.max(1000, (2 * (to - from)) / Math.max(1, width), count * 2);
+  // As a run grows, the steps do not.
+  const step = 2 ** Math.ceil(Math.log2(least));
+  return `${step} ${Math.floor(from / step)} ${Math.floor(to / step)}`;
 }
 
 /** Slices narrower than this are not told apart. */

@@ -8,7 +8,7 @@ import { flag, oneOf } from '../address.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { bind } from '../keys.ts';
 import { amount } from '../numbers.ts';
-import { comparedWith, following, grown, inAddress, live, moment, process, run, runId, source, view, whole, zoneName } from '../state.ts';
+import { comparedWith, following, grown, inAddress, live, moment, process, restedView, run, runId, source, whole, zoneName } from '../state.ts';
 import { Icon } from '../ui/ui.tsx';
 import { clock, dateAndClock, date, parseTime } from '../time.ts';
 import { Differences } from './differences.tsx';
@@ -28,7 +28,7 @@ const find = signal('');
 const everywhere = signal(false);
 
 /** When the table is of: the moment that was clicked, else the latest that is looked at. */
-const at = computed(() => moment.value ?? Math.min(view.value.to, whole.value.to));
+const at = computed(() => moment.value ?? Math.min(restedView.value.to, whole.value.to));
 
 const NOBODY: ProcessRow[] = [];
 
@@ -77,6 +77,16 @@ function MomentOf(): ComponentChildren {
     process.value = selected === identity(row) ? null : { pid: row.pid, startTicks: row.startTicks };
   };
   const comparing = comparedWith.value !== null;
+  // A file of other things has none, and nothing would have recorded them: there is no moment to show.
+  if (!has && Object.keys(known.sources).length === 0) {
+    return (
+      <section class="instant" aria-label="The moment">
+        <header class="section-head"><h2>Processes</h2></header>
+        <p class="empty">This file says nothing of processes: what it has is in the charts above. A recording that <code>barograph run -- COMMAND</code> makes has them, at each moment.</p>
+        {source.value.embedded ? null : <Inspect />}
+      </section>
+    );
+  }
   return (
     <section class="instant" aria-label="The moment">
       <header class="section-head">
@@ -184,7 +194,7 @@ function Totals({ rows }: { rows: readonly ProcessRow[] }): ComponentChildren {
   const all = total(rows);
   return (
     <p class="totals">
-      <b>{rows.length}</b> {rows.length === 1 ? 'process' : 'processes'} · <b>{amount(all.threads, 'count')}</b> threads · <b>{amount(all.cores, 'cores')}</b> · <b>{amount(all.resident, 'bytes')}</b>
+      <b>{rows.length}</b> {rows.length === 1 ? 'process' : 'processes'} · <b>{amount(all.threads, 'count')}</b> {all.threads === 1 ? 'thread' : 'threads'} · <b>{amount(all.cores, 'cores')}</b> · <b>{amount(all.resident, 'bytes')}</b>
       {all.read !== null || all.written !== null ? <> · read <b>{amount(all.read, 'bytes_per_second')}</b>, written <b>{amount(all.written, 'bytes_per_second')}</b></> : null}
     </p>
   );

@@ -1,13 +1,13 @@
 // Several runs: which are shown, how they lie on each other, and by how much they differ.
 import './runs.css';
-import { batch, signal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Difference as DifferenceRow, RunHead, Span } from '../api.ts';
 import { words as text } from '../address.ts';
 import { useFetched } from '../charts/fetch.ts';
 import { ABSENT, amount, duration, inScale, number, scaleFor } from '../numbers.ts';
-import { arrangement, comparedWith, headOf, inAddress, letter, moment, offsets, openRuns, process, range, runIds, runs, selection, session, shownRuns, source, zoneName } from '../state.ts';
+import { arrangement, headOf, inAddress, letter, makeFirst, offsets, openRuns, range, runIds, runs, session, shownRuns, source, zoneName } from '../state.ts';
 import { dateAndClock } from '../time.ts';
 import { Dialog, Icon } from '../ui/ui.tsx';
 import { commonSpans, offsets as aligned, relative, titles, type Align } from './align.ts';
@@ -58,7 +58,7 @@ function Chip({ id, place }: { id: string; place: number }): ComponentChildren {
   return (
     <span class="run-chip" title={head?.path}>
       <b class="run-letter">{letter(place)}</b>
-      {place === 0 ? <span title="The head of the page and the table of processes are of this run">{names[place]}</span> : <button type="button" class="link" title="Make it the first: the head of the page and the table of processes are of the first" onClick={() => first(id)}>{names[place]}</button>}
+      {place === 0 ? <span title="The head of the page and the table of processes are of this run">{names[place]}</span> : <button type="button" class="link" title="Make it the first: the head of the page and the table of processes are of the first" onClick={() => makeFirst(id)}>{names[place]}</button>}
       {head && head.state !== 'ended' ? <span class="tag">{head.state}</span> : null}
       <button type="button" class="quiet icon" aria-label={`Take ${names[place]} away`} onClick={() => without(id)}><Icon name="close" size={12} /></button>
     </span>
@@ -75,13 +75,6 @@ function without(id: string): void {
 }
 
 /** Makes a run the first. What is looked at may lie elsewhere then: times are those of the first. */
-function first(id: string): void {
-  batch(() => {
-    runIds.value = [id, ...runIds.peek().filter((each) => each !== id)];
-    for (const at of [range, moment, comparedWith, selection, process]) at.value = null;
-  });
-}
-
 /** Moves runs so that they lie on each other as was chosen. */
 function useAlignment(): void {
   const spans = useFetched(() => {

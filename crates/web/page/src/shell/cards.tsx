@@ -3,7 +3,7 @@ import type { Card, Frame, Line } from '../api.ts';
 import { valueAt } from '../charts/legend.tsx';
 import { useFetched } from '../charts/fetch.ts';
 import { amount } from '../numbers.ts';
-import { activeRange, focus, letter, live, panelChoice, panels, run, shownRuns, source, view, zoneName } from '../state.ts';
+import { activeRange, focus, letter, live, panelChoice, panels, restedView, run, shownRuns, source, zoneName } from '../state.ts';
 import type { Shown } from '../state.ts';
 import { MINUTE, clock } from '../time.ts';
 import type { Stretch } from '../time.ts';
@@ -18,7 +18,7 @@ interface Figure { line: Line | null; shown: Shown; /** What its curve is of; it
 
 export function Cards() {
   const { value } = useFetched<{ shown: Shown; of: Stretch; frame: Frame }[]>(() => {
-    const { from, to } = view.value;
+    const { from, to } = restedView.value;
     const asked = shownRuns.value.filter(({ run }) => run.cards.length > 0);
     if (asked.length === 0) return null;
     const at = source.value;

@@ -4,10 +4,11 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { Run, RunHead } from '../api.ts';
 import { choosing } from '../charts/charts.tsx';
+import { calmView } from '../charts/sheet.ts';
 import { dragSelects } from '../charts/surface.tsx';
 import { amount, bare, duration, number, plural, stopwatch } from '../numbers.ts';
 import { range as rangeNotation } from '../address.ts';
-import { activeRange, connected, openRuns, paused, range, run, runIds, session, setView, shownRuns, smoothing, theme, togglePause, view, zone, zoneName } from '../state.ts';
+import { activeRange, connected, openRuns, paused, range, run, runIds, session, setView, shownRuns, smoothing, theme, togglePause, zone, zoneName } from '../state.ts';
 import { RANGES, clock, dateAndClock, isZone, localZone, offsetName, parseTime, zones } from '../time.ts';
 import { choosingRuns } from '../runs/index.tsx';
 import { Icon, Menu } from '../ui/ui.tsx';
@@ -128,7 +129,8 @@ function Facts({ run: now }: { run: Run }) {
   if (limit) facts.push({ text: `limit ${limit}`, title: limits.origin ?? undefined });
   if (now.directory) facts.push({ text: now.directory, title: `directory${now.user ? ` of ${now.user}` : ''}`, mono: true });
   facts.push({ text: `${dateAndClock(now.from, zoneIs)}${now.state === 'live' ? '' : ` – ${clock(now.to, zoneIs)}`}`, title: `every ${duration(now.intervalSeconds)}; made in the zone ${now.zone ?? 'that the file does not tell'}` });
-  if (end) facts.push({ text: exitWords(end.exitCode, end.signal), title: end.reason, bad: end.signal !== null || (end.exitCode ?? 0) !== 0 });
+  // That it ended stands above; here stands how, where that is known.
+  if (end && (end.exitCode !== null || end.signal !== null)) facts.push({ text: exitWords(end.exitCode, end.signal), title: end.reason, bad: end.signal !== null || (end.exitCode ?? 0) !== 0 });
   if (totals.userSeconds !== null) facts.push({ text: `CPU ${duration(totals.userSeconds + (totals.systemSeconds ?? 0))}`, title: `${duration(totals.userSeconds)} in programs, ${duration(totals.systemSeconds ?? 0)} in the kernel` });
   if (totals.peakBytes !== null) facts.push({ text: `peak memory ${amount(totals.peakBytes, 'bytes')}`, bad: limits.memoryBytes !== null && totals.peakBytes > limits.memoryBytes * 0.98 });
   if (totals.readBytes !== null) facts.push({ text: `read ${amount(totals.readBytes, 'bytes')}` });
@@ -150,7 +152,7 @@ function Ranges() {
           <button key={label} type="button" aria-pressed={text.value === label} onClick={() => (range.value = offered)}>{label}</button>
         ))}
       </div>
-      <Menu title="A range of your own" class="range-menu" label={activeRange.value.kind === 'free' ? <>{clock(view.value.from, zoneName.value)} – {clock(view.value.to, zoneName.value)}<Icon name="down" size={12} /></> : <Icon name="down" size={12} />}>
+      <Menu title="A range of your own" class="range-menu" label={activeRange.value.kind === 'free' ? <>{clock(calmView.value.from, zoneName.value)} – {clock(calmView.value.to, zoneName.value)}<Icon name="down" size={12} /></> : <Icon name="down" size={12} />}>
         {(close) => <FreeRange close={close} />}
       </Menu>
     </div>
@@ -160,9 +162,9 @@ function Ranges() {
 function FreeRange({ close }: { close: () => void }) {
   const zoneIs = zoneName.value;
   const typed = useSignal<{ from: string; to: string } | null>(null);
-  const now = typed.value ?? { from: dateAndClock(view.value.from, zoneIs, 0), to: dateAndClock(view.value.to, zoneIs, 0) };
-  const from = parseTime(now.from, zoneIs, view.value.from);
-  const to = parseTime(now.to, zoneIs, view.value.from);
+  const now = typed.value ?? { from: dateAndClock(calmView.value.from, zoneIs, 0), to: dateAndClock(calmView.value.to, zoneIs, 0) };
+  const from = parseTime(now.from, zoneIs, calmView.value.from);
+  const to = parseTime(now.to, zoneIs, calmView.value.from);
   const wrong = from === null ? 'The begin is no time.' : to === null ? 'The end is no time.' : to <= from ? 'The end is not after the begin.' : null;
   return (
     <form class="fields" onSubmit={(event) => {
@@ -193,7 +195,7 @@ function ZoneMenu() {
     return isZone(typed) && !known.some((name) => name.toLowerCase() === typed.toLowerCase()) ? [typed, ...known] : known;
   });
   const label = zone.value === 'local' ? 'Local' : zone.value === 'data' ? 'Data’s' : zone.value.split('/').at(-1)!.replaceAll('_', ' ');
-  const at = view.value.from;
+  const at = calmView.value.from;
   const row = (value: string, name: string, iana: string, close: () => void) => (
     <li key={value}>
       <button type="button" class="quiet" aria-current={zone.value === value} onClick={() => {

@@ -1,10 +1,11 @@
 // The keys and gestures that there are; and the keys that go through time.
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { step as pan } from '../charts/sheet.ts';
 import { dragSelects } from '../charts/surface.tsx';
 import { bind, shortcuts } from '../keys.ts';
 import type { Shortcut } from '../keys.ts';
-import { cursor, follow, moment, panBy, resetView, run, selection, setView, theme, togglePause, view, whole, zoomBy } from '../state.ts';
+import { cursor, follow, moment, resetView, run, selection, setView, theme, togglePause, view, whole, zoomBy } from '../state.ts';
 import { Dialog } from '../ui/ui.tsx';
 
 export const helping = signal(false);
@@ -32,8 +33,8 @@ function clear(): void {
 const KEYS: Shortcut[] = [
   { keys: ['w'], says: 'zoom in', group: 'Time', act: () => zoomBy(0.5) },
   { keys: ['s'], says: 'zoom out', group: 'Time', act: () => zoomBy(2) },
-  { keys: ['a'], says: 'to the left', group: 'Time', act: () => panBy(-0.25) },
-  { keys: ['d'], says: 'to the right', group: 'Time', act: () => panBy(0.25) },
+  { keys: ['a'], says: 'to the left', group: 'Time', act: (event) => pan(-0.25, event.repeat) },
+  { keys: ['d'], says: 'to the right', group: 'Time', act: (event) => pan(0.25, event.repeat) },
   { keys: ['0'], says: 'all of it', group: 'Time', act: resetView },
   { keys: ['z'], says: 'zoom to the selection', group: 'Time', act: () => {
     if (selection.value) {

@@ -1,9 +1,9 @@
 // The whole run with a brush: what is looked at, to be moved and widened. It stays at the bottom of the window.
-import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { effect, useComputed, useSignal } from '@preact/signals';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Frame, Line, Run, Spec } from '../api.ts';
 import { useFetched } from '../charts/fetch.ts';
-import { width } from '../charts/surface.tsx';
+import { calmView, panTo, stopPanning, width } from '../charts/sheet.ts';
 import { cursor, dark, letter, moment, resetView, run, selection, setView, shownRuns, source, view, whole, zoneName } from '../state.ts';
 import type { Shown } from '../state.ts';
 import { SHORTEST, clock, dateAndClock, within, zoomed } from '../time.ts';
@@ -105,8 +105,17 @@ function Brush({ all, height, children }: { all: Stretch; height: number; childr
     return all.from + Math.min(1, Math.max(0, (clientX - box.left) / Math.max(1, box.width))) * (all.to - all.from);
   };
   const place = (time: number): string => `${Math.min(100, Math.max(0, ((time - all.from) / (all.to - all.from)) * 100))}%`;
-  const now = view.value;
-  const partial = now.from > all.from || now.to < all.to;
+  const now = calmView.value;
+  const share = (part: number): string => `${part * 100}%`;
+  /** How long what is looked at is, of all; rounded, as where it lies changes the last digits. */
+  const long = useComputed(() => Math.min(1, Math.round(((view.value.to - view.value.from) / (all.to - all.from)) * 1e7) / 1e7)).value;
+  const partial = useComputed(() => view.value.from > all.from || view.value.to < all.to).value;
+  const carriers = [useRef<HTMLElement>(null), useRef<HTMLElement>(null)];
+  // As one pans it is moved as a whole.
+  useLayoutEffect(() => effect(() => {
+    const transform = `translateX(${Math.min(1, Math.max(0, (view.value.from - all.from) / (all.to - all.from))) * 100}%)`;
+    for (const { current } of carriers) current!.style.transform = transform;
+  }), [all.from, all.to]);
   const press = (event: PointerEvent): void => {
     if (event.button !== 0) return;
     const grip = ((event.target as HTMLElement).dataset.grip as Grip | undefined) ?? 'new';
@@ -123,11 +132,12 @@ function Brush({ all, height, children }: { all: Stretch; height: number; childr
       const least = Math.max(SHORTEST, (all.to - all.from) / 2000);
       if (grip === 'from') setView({ from: Math.min(to, seen.to - least), to: seen.to });
       else if (grip === 'to') setView({ from: seen.from, to: Math.max(to, seen.from + least) });
-      else if (grip === 'move' && partial) setView(within({ from: seen.from + to - from, to: seen.to + to - from }, all));
+      else if (grip === 'move' && partial) panTo(within({ from: seen.from + to - from, to: seen.to + to - from }, all));
       else setView({ from: Math.min(from, to), to: Math.max(from, to, Math.min(from, to) + least) });
     }, { signal: abort.signal });
     const release = (next: PointerEvent): void => {
       abort.abort();
+      stopPanning();
       if (!moved && next.type === 'pointerup' && partial) {
         // A click beside the brush brings it there.
         const half = (seen.to - seen.from) / 2;
@@ -159,25 +169,32 @@ function Brush({ all, height, children }: { all: Stretch; height: number; childr
       aria-valuemax={Math.round(all.to)}
       aria-valuenow={Math.round(now[grip])}
       aria-valuetext={dateAndClock(now[grip], zoneName.value)}
-      style={{ left: place(now[grip]) }}
+      style={{ left: grip === 'from' ? 0 : share(long) }}
       onKeyDown={(event) => {
         const by = ((event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0) * (now.to - now.from)) / 20;
         if (by === 0) return;
         event.preventDefault();
         event.stopPropagation();
-        setView({ ...now, [grip]: now[grip] + by });
+        const seen = view.peek();
+        setView({ ...seen, [grip]: seen[grip] + by });
       }}
     />
   );
   return (
     <div ref={element} class="brush" style={{ height: `${height}px` }} onPointerDown={press} onDblClick={resetView} title={`${clock(now.from, zoneName.value)} to ${clock(now.to, zoneName.value)}`}>
       {children}
-      {partial && <i class="brush-out" style={{ left: 0, width: place(now.from) }} />}
-      {partial && <i class="brush-out" style={{ left: place(now.to), right: 0 }} />}
+      <i class="brush-outs">
+        <i ref={carriers[0]} class="brush-carrier">
+          {partial && <i class="brush-out" style={{ right: '100%' }} />}
+          {partial && <i class="brush-out" style={{ left: share(long) }} />}
+        </i>
+      </i>
       {selection.value && <i class="brush-selected" style={{ left: place(selection.value.from), width: `calc(${place(selection.value.to)} - ${place(selection.value.from)})` }} />}
-      <i class="brush-window" data-grip="move" style={{ left: place(now.from), width: `calc(${place(now.to)} - ${place(now.from)})` }} />
-      {edge('from', 'Begin of what is looked at')}
-      {edge('to', 'End of what is looked at')}
+      <i ref={carriers[1]} class="brush-carrier">
+        <i class="brush-window" data-grip="move" style={{ width: share(long) }} />
+        {edge('from', 'Begin of what is looked at')}
+        {edge('to', 'End of what is looked at')}
+      </i>
       {moment.value !== null && <i class="brush-moment" style={{ left: place(moment.value) }} />}
       {cursor.value !== null && <i class="brush-cursor" style={{ left: place(cursor.value) }} />}
     </div>

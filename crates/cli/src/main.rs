@@ -43,6 +43,12 @@ mod words;
 #[global_allocator]
 static ALLOCATOR: barograph_record::Allocator = barograph_record::Allocator;
 
+/// Likewise one that finds no memory for its stack.
+#[allow(unsafe_code, reason = "it must be called before Rust's runtime begins, by the loader; it touches nothing that needs one")]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static STAND_BY: extern "C" fn() = barograph_record::stand_by;
+
 /// Records what a job does to its machine, and shows it beside the code that did it.
 #[derive(Parser, Debug)]
 #[command(name = "barograph", version, propagate_version = true, max_term_width = 100)]

@@ -8,12 +8,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use barograph_model::{Batch, Described, Gauges, Lines, Setup, Sink, SpanEdges, Table};
-use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, SpawnError, Until, assist};
+use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, SpawnError, Until, assist, bequeath};
 use barograph_session::{
     LINES_FAILED, Subject, default_path, end_recording, facts, folder_name, line_notices, listen, open_beacon, totals, watch_lines,
 };
 use barograph_sources::{Fault, FaultKind, Filesystem, Machine, Process, ProcessMemory};
-use barograph_store::{self as store, Facts, Preparation, Recording, Totals};
+use barograph_store::{self as store, Facts, LastWord, Preparation, Recording, Totals};
 
 use crate::options::{FastOption, RecordingOptions, UntilOption};
 use crate::rules::Rules;
@@ -181,7 +181,11 @@ impl Target {
         } else {
             Recording::create(folder_name(path), facts, store_options).map(Target::Folder)
         };
-        created.unwrap_or_else(|error| Target::Nowhere(error.to_string()))
+        let target = created.unwrap_or_else(|error| Target::Nowhere(error.to_string()));
+        if let Some(last) = target.recording().and_then(|recording| LastWord::new(recording.folder())) {
+            bequeath(move |why| last.say(why));
+        }
+        target
     }
 
     fn prepared(self, preparation: Preparation) -> Target {

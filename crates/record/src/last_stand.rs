@@ -139,6 +139,8 @@ impl Job {
             let children_left = self.collect();
             let status = STATUS.load(Ordering::Relaxed);
             if status >= 0 && !(self.with_tree && children_left) {
+                // Another thread may have gone on writing what was not so then.
+                WILL.get().inspect(|say| say(why));
                 system_call::exit(status);
             }
             if let Some(Pause::Stopped(signal)) = system_call::paused_or_continued(self.pid)

@@ -10,6 +10,9 @@ use rustix::io::{Errno, pread, write};
 
 use crate::facts::FACTS_FILE;
 
+/// The notice's name, as it stands in the facts.
+const NAME: &[u8] = b"\"recorder_failed\"";
+
 /// How facts end that have no end yet, as they are written: what stands before this in a list that is empty, and in one that is not.
 const REST: &[u8] = b"],\n  \"end\": null\n}\n";
 const EMPTY: &[u8] = b"[";
@@ -29,7 +32,8 @@ impl LastWord {
         Some(LastWord { facts: path(FACTS_FILE)?, hidden: path(&format!(".{FACTS_FILE}.last.tmp"))? })
     }
 
-    /// Adds the notice `recorder_failed`, of these plain words. Takes no memory, waits for no lock and for no disk; a recording that has ended stays as it is.
+    /// Adds the notice `recorder_failed`, of these plain words, if it is not there. Takes no memory, waits for no lock and for no disk; a recording that has
+    /// ended stays as it is.
     pub fn say(&self, detail: &str) {
         // Nobody can be told that it failed: whoever has no memory has said so already.
         if self.add(detail).is_err() {
@@ -40,6 +44,12 @@ impl LastWord {
     fn add(&self, detail: &str) -> Result<(), Errno> {
         let facts = open(&*self.facts, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let size = u64::try_from(fstat(&facts)?.st_size).unwrap_or(0);
+        let mut tail = [0; 256];
+        let looked_at = usize::try_from(size).map_or(tail.len(), |size| size.min(tail.len()));
+        pread(&facts, &mut tail[..looked_at], size - looked_at as u64)?;
+        if tail.windows(NAME.len()).any(|words| words == NAME) {
+            return Ok(());
+        }
         let mut tail = [0; REST.len() + FULL.len()];
         let begin = size.checked_sub(tail.len() as u64).ok_or(Errno::INVAL)?;
         pread(&facts, &mut tail, begin)?;
@@ -106,9 +116,9 @@ mod tests {
             let command = Some(vec!["\n  \"notices\": [],\n  \"end\": null\n}\n".repeat(100)]);
             let mut facts = Facts { command, notices, ..Facts::default() };
             facts.write(folder.path(), Durability::Crash).unwrap();
+            facts.notices.push(failed("no memory"));
             for detail in ["no memory", "none still"] {
                 word.say(detail);
-                facts.notices.push(failed(detail));
                 assert_eq!(Facts::read(folder.path()).unwrap(), facts);
             }
             // Byte for byte as we write it.

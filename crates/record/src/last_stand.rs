@@ -94,7 +94,7 @@ pub(crate) fn out_of_memory() {
 
 /// Called when we have touched memory that is not there, or given up. Comes back only where there is no job to care for.
 pub(crate) fn fault() {
-    stand("the recorder has failed, or found no memory for its stack");
+    stand("the recorder has failed, or there is no memory left for its threads");
 }
 
 /// Sees the job to its end if it runs, or else becomes it.

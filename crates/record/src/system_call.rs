@@ -537,8 +537,8 @@ fn or_last_stand(memory: *mut u8, layout: Layout) -> *mut u8 {
     RESERVE.take(layout)
 }
 
-/// More than it takes to understand a command line, when all that is freed meanwhile is lost. Pages of it that nobody uses are none.
-const RESERVE_BYTES: usize = 1 << 20;
+/// Three times what it takes to understand a command line of usual length, when all that is freed meanwhile is lost. Pages of it that nobody uses are none.
+const RESERVE_BYTES: usize = 256 << 10;
 
 struct Reserve {
     bytes: UnsafeCell<[u8; RESERVE_BYTES]>,

@@ -7,7 +7,7 @@ mod api;
 mod assets;
 mod failure;
 mod guard;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 #[path = "../tests/hour/mod.rs"]
 mod hour;
 mod library;
@@ -17,6 +17,9 @@ mod report;
 mod server;
 mod warm;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub use api::fuzzing;
 pub use library::Refused;
 pub use report::{Report, ReportError, ReportOptions, report};
 pub use server::{DEFAULT_PORT, Error, Options, Server};

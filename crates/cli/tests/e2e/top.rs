@@ -28,6 +28,8 @@ struct Terminal {
     master: File,
     /// Open so that its state can be asked for when nobody else has it open any more.
     line: OwnedFd,
+    /// Its modes before anything ran there.
+    before: String,
     screen: vt100::Parser,
     child: Child,
 }
@@ -41,12 +43,13 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).unwrap();
         let line = open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
         tcsetwinsize(&line, Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let before = modes(&line);
         let stream = || Stdio::from(line.try_clone().unwrap());
         let mut setsid: Command = place.command("setsid");
         setsid.arg("--ctty").args(command).stdin(stream()).stdout(stream()).stderr(stream());
         setsid.env("TERM", "xterm").env("PS1", "ready> ").env("XDG_RUNTIME_DIR", place.path("")).env_remove("NO_COLOR");
         let child = setsid.spawn().unwrap();
-        Terminal { master: File::from(master), line, screen: vt100::Parser::new(ROWS, COLUMNS, 0), child }
+        Terminal { master: File::from(master), line, before, screen: vt100::Parser::new(ROWS, COLUMNS, 0), child }
     }
 
     fn top(place: &Place, arguments: &[&str]) -> Terminal {
@@ -92,11 +95,6 @@ impl Terminal {
         self.screen.screen().alternate_screen()
     }
 
-    /// What the terminal does with what is typed and written.
-    fn modes(&self) -> String {
-        format!("{:?}", tcgetattr(&self.line).unwrap())
-    }
-
     /// Waits for the end of what runs there, and takes in its last words.
     fn end(&mut self) -> ExitStatus {
         let status = eventually("its end", || {
@@ -107,10 +105,15 @@ impl Terminal {
         status
     }
 
-    /// Whether it is as one wants to find it: with a cursor, and with what was there before.
+    /// Whether it is as it was found: its modes, a cursor, and what was there before.
     fn is_as_before(&self) -> bool {
-        !self.is_full_screen() && !self.screen.screen().hide_cursor()
+        modes(&self.line) == self.before && !self.is_full_screen() && !self.screen.screen().hide_cursor()
     }
+}
+
+/// What a terminal does with what is typed and written.
+fn modes(line: &OwnedFd) -> String {
+    format!("{:?}", tcgetattr(line).unwrap())
 }
 
 impl Drop for Terminal {
@@ -153,10 +156,9 @@ fn a_process_that_burns_is_seen_and_the_terminal_is_given_back() {
     let mut burner = place.command(python());
     let burner = Burner(burner.args(["-c", "while 1: 2", "glow"]).spawn().unwrap());
     let mut top = Terminal::top(&place, &["-i", "200ms"]);
-    let before = top.modes();
     top.shows_words("● live");
     assert!(top.is_full_screen());
-    assert_ne!(top.modes(), before, "keys come one by one");
+    assert_ne!(modes(&top.line), top.before, "keys come one by one");
     assert_eq!(folders(&place), 1);
     let pid = u64::from(burner.0.id());
     top.press(&format!("/{pid}{ENTER}"));
@@ -165,7 +167,6 @@ fn a_process_that_burns_is_seen_and_the_terminal_is_given_back() {
     assert!(screen.contains("1 process · 1 thread"), "{screen}");
     top.press("q");
     assert!(top.end().success());
-    assert_eq!(top.modes(), before);
     assert!(top.is_as_before());
     assert_eq!(folders(&place), 0);
 }
@@ -175,12 +176,10 @@ fn a_signal_ends_it_as_it_ends_others_and_the_terminal_is_given_back() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let place = Place::new();
         let mut top = Terminal::top(&place, &[]);
-        let before = top.modes();
         top.shows_words("● live");
         send(top.child.id(), signal);
         let status = top.end();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(signal.as_raw()), "{status}");
-        assert_eq!(top.modes(), before);
         assert!(top.is_as_before());
         assert_eq!(folders(&place), 0);
     }

@@ -4,6 +4,8 @@ mod control;
 mod difference;
 pub(crate) mod events;
 pub(crate) mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod live;
 mod processes;
 pub(crate) mod run;

@@ -490,18 +490,22 @@ pub(crate) fn say(words: &[&str; 5]) {
 #[derive(Debug)]
 pub struct Allocator;
 
+// Not made part of whoever calls: that would be 1.4 MB of program.
 // SAFETY: hands on what the system's allocator returns, and to it what it is given; what is of the reserve stays there.
 unsafe impl GlobalAlloc for Allocator {
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are the same.
         or_last_stand(unsafe { System.alloc(layout) }, layout)
     }
 
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are the same. What the reserve gives is new, and so all zeros.
         or_last_stand(unsafe { System.alloc_zeroed(layout) }, layout)
     }
 
+    #[inline(never)]
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let is_reserve = RESERVE.holds(old);
         // SAFETY: the caller's promises are the same.
@@ -521,6 +525,7 @@ unsafe impl GlobalAlloc for Allocator {
         }
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
         if !RESERVE.holds(old) {
             // SAFETY: the caller's promises are the same.

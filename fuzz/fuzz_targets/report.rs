@@ -1,4 +1,4 @@
-//! Fuzz target: see `barograph_program::fuzzing::report`.
+//! Fuzz target: see `barograph_cli::fuzzing::report`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| barograph_program::fuzzing::report(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| barograph_cli::fuzzing::report(input));

@@ -1,4 +1,4 @@
-//! Fuzz target: see `barograph_program::fuzzing::words`.
+//! Fuzz target: see `barograph_cli::fuzzing::words`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| barograph_program::fuzzing::words(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| barograph_cli::fuzzing::words(input));

@@ -72,6 +72,11 @@ impl Column {
         self.bits.extend(renumbered);
     }
 
+    fn truncate(&mut self, rows: usize) {
+        self.bits.truncate(rows);
+        self.present.truncate(rows);
+    }
+
     fn clear(&mut self) {
         self.bits.clear();
         self.present.clear();
@@ -143,6 +148,13 @@ impl Batch {
         for ((column, other), metric) in self.columns.iter_mut().zip(&other.columns).zip(self.table.metrics) {
             column.append(other, metric.physical);
         }
+    }
+
+    /// Keeps this many rows, and forgets those after them.
+    pub fn truncate(&mut self, rows: usize) {
+        self.utc_nanos.truncate(rows);
+        self.monotonic_nanos.truncate(rows);
+        self.columns.iter_mut().for_each(|column| column.truncate(rows));
     }
 
     /// Forgets all rows; keeps the memory for the next ones.
@@ -305,6 +317,18 @@ mod tests {
         let cells = |row| (rows.columns()[0].text(row), rows.columns()[1].int(row), rows.columns()[2].float(row));
         assert_eq!([cells(0), cells(1)], [(Some("a"), Some(7), None), (None, None, None)]);
         assert!(std::panic::catch_unwind(|| Batch::new(Sample::TABLE).set_number(Sample::size.index(), 0.5)).is_err());
+    }
+
+    #[test]
+    fn rows_that_are_taken_back_leave_the_others() {
+        let mut rows = Rows::<Sample>::new();
+        rows.row(NOON).text(Sample::name, &b"a"[..]).set(Sample::size, 1);
+        rows.row(NOON).text(Sample::name, &b"b"[..]);
+        rows.truncate(1);
+        rows.row(NOON).text(Sample::name, &b"c"[..]).set(Sample::size, 3);
+        let (name, size) = (rows.column("name").unwrap(), rows.column("size_bytes").unwrap());
+        assert_eq!([0, 1].map(|row| (name.text(row), size.int(row))), [(Some("a"), Some(1)), (Some("c"), Some(3))]);
+        assert!(rows.len() == 2 && rows.utc_nanos().len() == 2 && rows.monotonic_nanos().len() == 2);
     }
 
     #[test]

@@ -154,8 +154,9 @@ fn two_hundred_killed_recorders_leave_recordings_that_open() {
 #[test]
 fn a_recorder_that_was_stopped_goes_on_with_a_gap_and_no_peak() {
     let place = Place::new();
-    // A child of the job counts up its CPU time all the while, so that a rate over the gap would show.
-    let mut command = place.run_command(&["-i", "20ms", "-w", "100ms"], &["sh", "-c", "while [ ! -e stop ]; do :; done"]);
+    // The job counts up its CPU time all the while, so that a rate over a gap would show. It has so many processes that a reading takes a while.
+    let busy = "for n in $(seq 200); do sleep 60 & all=\"$all $!\"; done; while [ ! -e stop ]; do :; done; kill $all";
+    let mut command = place.run_command(&["-i", "20ms", "-w", "100ms"], &["sh", "-c", busy]);
     let recorder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let path = place.path("run.baro");
     eventually("the first part", || Timeline::open(&path).ok()?.has_table("job").then_some(()));
@@ -163,6 +164,13 @@ fn a_recorder_that_was_stopped_goes_on_with_a_gap_and_no_peak() {
     std::thread::sleep(Duration::from_millis(2600));
     send(recorder.id(), Signal::CONT);
     std::thread::sleep(Duration::from_millis(600));
+    // Now and then it is stopped in the midst of a reading.
+    for _ in 0..12 {
+        send(recorder.id(), Signal::STOP);
+        std::thread::sleep(Duration::from_millis(200));
+        send(recorder.id(), Signal::CONT);
+        std::thread::sleep(Duration::from_millis(50));
+    }
     std::fs::write(place.path("stop"), "").unwrap();
     assert!(output_of(recorder).status.success());
     let timeline = ended(&path);

@@ -11,6 +11,7 @@ mod identity;
 mod ledger;
 mod listing;
 mod parse;
+mod pause;
 #[cfg(feature = "lines")]
 mod python;
 mod watch;
@@ -29,6 +30,7 @@ use identity::{Identities, Who};
 use ledger::{Ledger, Levels, Parent, Used};
 use listing::Listing;
 use parse::Stat;
+use pause::Reading;
 use watched::{Known, Standing, Watched};
 
 pub use identity::{Exit, Processes, start_ticks, user_name};
@@ -146,6 +148,8 @@ pub struct ProcessSource {
     identities: Identities,
     ledger: Ledger,
     rows: Rows<Process>,
+    /// The time of the last rows, on the monotonic clock.
+    last: Option<i64>,
 }
 
 impl ProcessSource {
@@ -183,6 +187,7 @@ impl ProcessSource {
             identities,
             ledger: Ledger::default(),
             rows: Rows::new(),
+            last: None,
         })
     }
 
@@ -470,10 +475,9 @@ impl ProcessSource {
         }
         self.ledger.row(at, living, levels);
     }
-}
 
-impl Source for ProcessSource {
-    fn read(&mut self, at: Moment) -> Result<(), Fault> {
+    /// Reads everything once, and adds the rows of this time.
+    fn read_once(&mut self, at: Moment) -> Result<(), Fault> {
         let has_job = self.has_job();
         if !has_job && self.watch.scope == Scope::Tree {
             return Ok(());
@@ -496,6 +500,24 @@ impl Source for ProcessSource {
         }
         self.write_rows(at);
         listed.map(|_| ())
+    }
+}
+
+impl Source for ProcessSource {
+    fn read(&mut self, mut at: Moment) -> Result<(), Fault> {
+        let before = (self.ledger.rows.len(), self.rows.len());
+        let reading = Reading::begin();
+        let mut read = self.read_once(at);
+        if let Some(taken) = self.last.and_then(|last| reading.held_up(at.monotonic_nanos - last)) {
+            // What stands in these rows is of two times. Nobody who is due now is left out of those that take their place.
+            self.ledger.rows.truncate(before.0);
+            self.rows.truncate(before.1);
+            self.turn += self.others_every.saturating_sub(1);
+            at.monotonic_nanos += taken;
+            read = self.read_once(at);
+        }
+        self.last = Some(at.monotonic_nanos);
+        read
     }
 
     fn each_batch(&mut self, visit: &mut dyn FnMut(&mut Batch)) {

@@ -131,8 +131,9 @@ fn prepare(preparation: &Preparation) -> Option<JoinHandle<()>> {
 
 /// Starts the command. Where processes may not be many, the assistant leaves it its room first.
 fn spawn(recorder: &mut Recorder, command: &[OsString], assistant: Option<JoinHandle<()>>) -> Result<u32, SpawnError> {
-    /// Milliseconds. One that found no memory never ends, and the kernel gives the room back a little after a thread has ended.
-    const PATIENCE: u32 = 200;
+    /// Milliseconds, enough for a machine that is very busy. One that found no memory never ends, and the kernel gives the room back a little after a thread
+    /// has ended.
+    const PATIENCE: u32 = 2_000;
     let mut started = recorder.spawn(command);
     if let Some(assistant) = assistant {
         for _ in 0..PATIENCE {

@@ -20,7 +20,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMeta
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
-use zstd::zstd_safe::get_frame_content_size;
+use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use crate::guard::MOST_BYTES;
 
@@ -158,7 +158,9 @@ fn decompressed(bytes: &Bytes, plain: usize, most: usize) -> Result<Bytes> {
     if packed.is_empty() {
         return Ok(bytes.clone());
     }
-    let said = get_frame_content_size(packed).ok().flatten().and_then(|size| usize::try_from(size).ok());
+    // Whoever wrote it may have written several frames; the first says how long it is itself.
+    let is_one = find_frame_compressed_size(packed) == Ok(packed.len());
+    let said = get_frame_content_size(packed).ok().flatten().filter(|_| is_one).and_then(|size| usize::try_from(size).ok());
     let mut out = Vec::new();
     KEPT.with_borrow_mut(|kept| {
         let decompressor = match kept {
@@ -213,3 +215,6 @@ impl Read for Rest {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,14 @@
 use std::fs;
 use std::path::Path;
 
+use arrow_array::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::RowSelection;
+use parquet::errors::ParquetError;
+
 use crate::facts::FACTS_FILE;
+use crate::guard::guarded;
+use crate::parts::Part;
 use crate::{Error, Facts, Query, Timeline, repair};
 
 /// The table of the part, which has all that a table may have.
@@ -44,6 +51,50 @@ pub fn part(bytes: &[u8]) {
         assert!(report.rows == rows as u64 || !timeline.damaged().is_empty());
     }
     assert!(repair(folder.path()).is_ok_and(|second| second.is_clean()));
+}
+
+/// These bytes as a file of columns: where our reader of pages and that of the parquet crate both give rows, they are the same. Says how many rows ours gave,
+/// and how many the other.
+pub fn pages(bytes: &[u8]) -> (Option<usize>, Option<usize>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("000000.parquet");
+    fs::write(&path, bytes).unwrap();
+    let Ok(part) = Part::open(&path) else { return (None, None) };
+    let (count, rows) = (part.schema().fields().len(), usize::try_from(part.rows()).unwrap());
+    // Any numbers that hang on the input: where to skip, and what to leave out.
+    let mut dice = bytes.iter().rev().take(64).fold(1_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+    let mut throw = |limit: usize| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 33) as usize % limit.max(1)
+    };
+    let some: Vec<usize> = (0..count).filter(|_| throw(3) > 0).collect();
+    let (mut ranges, mut at) = (Vec::new(), throw(rows / 2 + 1));
+    while at < rows && ranges.len() < 100 {
+        let end = rows.min(at + 1 + throw(rows / 4 + 1));
+        ranges.push(at..end);
+        at = end + throw(rows / 2 + 1);
+    }
+    let few = RowSelection::from_consecutive_ranges(ranges.into_iter(), rows);
+    let all = (ProjectionMask::all(), None);
+    let less = (ProjectionMask::roots(part.parquet_schema(), some), Some(few));
+    let read = |(mask, rows): (ProjectionMask, Option<RowSelection>), is_ours: bool| -> Result<Vec<RecordBatch>, ParquetError> {
+        let groups = || (0..part.row_groups()).collect();
+        // A spoilt file may say that a page has the same rows again and again.
+        guarded(|| {
+            let batches = if is_ours { part.batches(mask, groups(), rows, 1000) } else { part.batches_by_the_crate(mask, groups(), rows, 1000) };
+            batches?.take(200).map(|batch| Ok(batch?)).collect()
+        })
+    };
+    let mut counts = (None, None);
+    for asked in [less, all] {
+        let (ours, theirs) = (read(asked.clone(), true), read(asked, false));
+        if let (Ok(ours), Ok(theirs)) = (&ours, &theirs) {
+            assert!(ours == theirs, "two readers, two truths");
+        }
+        let rows = |batches: Result<Vec<RecordBatch>, ParquetError>| batches.ok().map(|batches| batches.iter().map(RecordBatch::num_rows).sum());
+        counts = (rows(ours), rows(theirs));
+    }
+    counts
 }
 
 /// Reads a recording in every way that there is.
@@ -97,5 +148,14 @@ mod tests {
     #[test]
     fn every_input_of_the_fuzzer_is_a_part_or_set_aside() {
         every_input("part", part);
+    }
+
+    #[test]
+    fn every_input_of_the_fuzzer_is_the_same_by_both_readers() {
+        let read = |bytes: &[u8]| {
+            pages(bytes);
+        };
+        every_input("part", read);
+        every_input("pages", read);
     }
 }

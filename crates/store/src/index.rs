@@ -22,12 +22,11 @@ const LONGEST: u64 = 16 << 20;
 /// What a Parquet file ends with: the length of the index, and a mark.
 const TAIL: u64 = 8;
 
-/// Refuses a file whose columns are not flat.
-pub fn check_flat(file: &File) -> Result<()> {
+/// The index of a file so many bytes long. Refuses one whose columns are not flat.
+pub(crate) fn flat_index(file: &File, size: u64) -> Result<Vec<u8>> {
     let refuse = |why: &str| Err(ParquetError::General(why.to_owned()));
-    let size = file.metadata()?.len();
-    let mut tail = [0; TAIL as usize];
     let Some(end) = size.checked_sub(TAIL) else { return refuse("it is too short for a Parquet file") };
+    let mut tail = [0; TAIL as usize];
     file.read_exact_at(&mut tail, end)?;
     let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
     if tail[4..] != *b"PAR1" || length > end.min(LONGEST) {
@@ -36,9 +35,14 @@ pub fn check_flat(file: &File) -> Result<()> {
     let mut index = vec![0; length as usize];
     file.read_exact_at(&mut index, end - length)?;
     match Walk(&index).file() {
-        Some(()) => Ok(()),
+        Some(()) => Ok(index),
         None => refuse("its index is torn, or has columns within columns"),
     }
+}
+
+/// Refuses a file whose columns are not flat.
+pub fn check_flat(file: &File) -> Result<()> {
+    flat_index(file, file.metadata()?.len()).map(drop)
 }
 
 /// How the index says that a column is a list: 2, with the sign in the lowest bit.

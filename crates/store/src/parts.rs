@@ -1,6 +1,6 @@
 //! The parts of one table, read while they may be replaced: list, open, and list again when one has gone in between.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use arrow_schema::{ArrowError, Field, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
 use crate::decode::Groups;
 use crate::guard::{MOST_BYTES, are_possible, check_size, guarded};
-use crate::index::check_flat;
+use crate::index::flat_index;
 use crate::schema::{MONOTONIC, TIME, time_fields};
 use crate::{Damage, Error, Query};
 
@@ -82,12 +82,25 @@ fn is_part(path: &Path) -> bool {
 
 impl Part {
     pub(crate) fn open(path: &Path) -> Result<Part, Error> {
+        Part::open_known(path, |_| None)
+    }
+
+    /// The same without reading the index of one that is known, by what the kernel says of the file.
+    pub(crate) fn open_known(path: &Path, known: impl FnOnce(&Metadata) -> Option<ArrowReaderMetadata>) -> Result<Part, Error> {
         let file = File::open(path).map_err(|source| Error::disk(path, source))?;
-        let bytes = file.metadata().map_err(|source| Error::disk(path, source))?.len();
-        let load =
-            || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).and_then(|metadata| check_size(metadata.metadata()).map(|()| metadata));
-        let metadata = check_flat(&file).and_then(|()| guarded(load)).map_err(|source| Error::part(path, source))?;
-        Ok(Part { path: path.to_owned(), file: Arc::new(file), metadata, bytes })
+        let found = file.metadata().map_err(|source| Error::disk(path, source))?;
+        let load = || {
+            let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(&flat_index(&file, found.len())?)?);
+            check_size(&metadata)?;
+            ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())
+        };
+        let metadata = known(&found).map_or_else(|| guarded(load), Ok).map_err(|source| Error::part(path, source))?;
+        Ok(Part { path: path.to_owned(), file: Arc::new(file), metadata, bytes: found.len() })
+    }
+
+    /// What its index says, for who opens it again.
+    pub(crate) fn metadata(&self) -> &ArrowReaderMetadata {
+        &self.metadata
     }
 
     pub(crate) fn schema(&self) -> &Arc<Schema> {
@@ -178,17 +191,12 @@ impl Part {
         batch_rows: usize,
         mut take: impl FnMut(RecordBatch) -> ParquetResult<()>,
     ) -> ParquetResult<()> {
-        let groups = Groups { file: self.file.clone(), metadata: self.metadata.metadata().clone(), groups };
-        let batches = |mask: ProjectionMask, rows: Option<RowSelection>| {
-            let levels = parquet_to_arrow_field_levels(self.metadata.parquet_schema(), mask, Some(self.schema().fields()))?;
-            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch_rows, rows)
-        };
-        let mut rows = None;
-        if query.restricts_rows() {
-            let columns = [TIME, MONOTONIC].into_iter().chain(query.filtered_columns());
+        let batches = |mask: ProjectionMask, rows: Option<RowSelection>| self.batches(mask, groups.clone(), rows, batch_rows);
+        let (mut rows, left) = (None, self.unanswered(query, &groups));
+        if left.restricts_rows() {
             let mut keep = Vec::new();
-            for batch in batches(self.projection(columns), None)? {
-                keep.push(matching(&batch?, query)?);
+            for batch in batches(self.projection(left.restricting_columns()), None)? {
+                keep.push(matching(&batch?, &left)?);
             }
             let selection = RowSelection::from_filters(&keep);
             if !selection.selects_any() {
@@ -202,10 +210,66 @@ impl Part {
         };
         for batch in batches(mask, rows)? {
             let batch = batch?;
-            check_times(&batch)?;
+            check_times(&batch, query)?;
             take(batch)?;
         }
         Ok(())
+    }
+
+    /// What of a query must be asked of the rows: of row groups that lie wholly between its times, those need not be looked at.
+    fn unanswered(&self, query: &Query, groups: &[usize]) -> Query {
+        let lie_between = |clock: &str, from: i64, to: i64| {
+            let Ok(column) = self.schema().index_of(clock) else { return false };
+            let lies_between = |&group: &usize| {
+                int_range(self.metadata.metadata().row_group(group), column).is_some_and(|(first, last)| first >= from && last <= to)
+            };
+            groups.iter().all(lies_between)
+        };
+        let mut left = query.clone();
+        if lie_between(TIME, query.from.unwrap_or(i64::MIN), query.to.unwrap_or(i64::MAX)) {
+            (left.from, left.to) = (None, None);
+        }
+        left.monotonic = query.monotonic.filter(|&(from, to)| !lie_between(MONOTONIC, from, to));
+        left
+    }
+
+    /// Columns of some row groups, by our own reader of pages.
+    pub(crate) fn batches(
+        &self,
+        mask: ProjectionMask,
+        groups: Vec<usize>,
+        rows: Option<RowSelection>,
+        batch_rows: usize,
+    ) -> ParquetResult<ParquetRecordBatchReader> {
+        let groups = Groups { file: self.file.clone(), metadata: self.metadata.metadata().clone(), groups };
+        let levels = parquet_to_arrow_field_levels(self.metadata.parquet_schema(), mask, Some(self.schema().fields()))?;
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch_rows, rows)
+    }
+
+    /// The same by that of the parquet crate.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn batches_by_the_crate(
+        &self,
+        mask: ProjectionMask,
+        groups: Vec<usize>,
+        rows: Option<RowSelection>,
+        batch_rows: usize,
+    ) -> ParquetResult<ParquetRecordBatchReader> {
+        use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+        let file = crate::guard::Finite(self.file.try_clone()?);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let builder = builder.with_projection(mask).with_row_groups(groups).with_batch_size(batch_rows);
+        rows.into_iter().fold(builder, ParquetRecordBatchReaderBuilder::with_row_selection).build()
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn parquet_schema(&self) -> &parquet::schema::types::SchemaDescriptor {
+        self.metadata.parquet_schema()
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn row_groups(&self) -> usize {
+        self.groups().count()
     }
 
     fn groups(&self) -> impl Iterator<Item = &RowGroupMetaData> {
@@ -228,6 +292,19 @@ impl Part {
 impl Query {
     fn restricts_rows(&self) -> bool {
         self.from.is_some() || self.to.is_some() || self.monotonic.is_some() || self.filtered_columns().next().is_some()
+    }
+
+    /// Whether all of these times are asked for.
+    fn has_times(&self, utc: &[i64], monotonic: &[i64]) -> bool {
+        let all_between = |times: &[i64], from: i64, to: i64| times.iter().all(|time| (from..=to).contains(time));
+        let (from, to) = self.monotonic.unwrap_or((i64::MIN, i64::MAX));
+        all_between(utc, self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX)) && all_between(monotonic, from, to)
+    }
+
+    /// Those in which it is looked up whether a row is asked for.
+    fn restricting_columns(&self) -> impl Iterator<Item = &str> {
+        let utc = (self.from.is_some() || self.to.is_some()).then_some(TIME);
+        utc.into_iter().chain(self.monotonic.map(|_| MONOTONIC)).chain(self.filtered_columns())
     }
 
     fn filtered_columns(&self) -> impl Iterator<Item = &str> {
@@ -253,8 +330,9 @@ fn int_range(group: &RowGroupMetaData, column: usize) -> Option<(i64, i64)> {
     }
 }
 
-/// Refuses rows without times, and times that no clock has: whoever works with rows may subtract any two of them.
-fn check_times(batch: &RecordBatch) -> ParquetResult<()> {
+/// Refuses rows without times, and times that no clock has: whoever works with rows may subtract any two of them. And rows that nobody asked for: then
+/// the index has said something else of their times than they do.
+fn check_times(batch: &RecordBatch, query: &Query) -> ParquetResult<()> {
     let column = |field: &Field| batch.column_by_name(field.name()).filter(|array| array.data_type() == field.data_type());
     let [utc, monotonic] = time_fields();
     let utc = column(&utc).and_then(|array| array.as_primitive_opt::<TimestampNanosecondType>());
@@ -262,6 +340,9 @@ fn check_times(batch: &RecordBatch) -> ParquetResult<()> {
     match (utc, monotonic) {
         (Some(utc), Some(monotonic)) if utc.null_count() + monotonic.null_count() > 0 => Err("has rows without a time"),
         (Some(utc), Some(monotonic)) if !are_possible(utc.values()) || !are_possible(monotonic.values()) => Err("has times that no clock has"),
+        (Some(utc), Some(monotonic)) if !query.has_times(utc.values(), monotonic.values()) => {
+            Err("has an index that does not tell the times of its rows")
+        }
         (Some(_), Some(_)) => Ok(()),
         _ => Err("has no columns of times"),
     }
@@ -294,4 +375,90 @@ fn matching(batch: &RecordBatch, query: &Query) -> Result<BooleanArray, ArrowErr
         }
     }
     Ok(BooleanArray::from(keep))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, TimestampNanosecondArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    /// Rows at these times, two in each row group, with a number each.
+    fn part(folder: &Path, times: &[i64]) -> Part {
+        let fields: Vec<Field> = time_fields().into_iter().chain([Field::new("pid", arrow_schema::DataType::Int64, true)]).collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(TimestampNanosecondArray::from(times.to_vec()).with_timezone("UTC")),
+            Arc::new(Int64Array::from(times.iter().map(|time| time + 1000).collect::<Vec<_>>())),
+            Arc::new(Int64Array::from(times.iter().map(|time| time % 2).collect::<Vec<_>>())),
+        ];
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+        let path = folder.join("000000.parquet");
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2)).build();
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        Part::open(&path).unwrap()
+    }
+
+    #[test]
+    fn rows_are_those_of_the_time_whatever_the_index_answers_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = part(folder.path(), &[1, 2, 3, 4, 5, 6]);
+        let times = |query: &Query| -> Vec<i64> {
+            let batches = [part.read(query).unwrap(), part.read_groups(query).unwrap()].map(|batches| {
+                batches.iter().flat_map(|batch| batch.column(0).as_primitive::<TimestampNanosecondType>().values().to_vec()).collect::<Vec<_>>()
+            });
+            assert_eq!(batches[0], batches[1]);
+            batches[0].clone()
+        };
+        for (from, to) in [(1, 6), (2, 6), (3, 4), (2, 5), (4, 4), (0, 9), (7, 9)] {
+            let expected: Vec<i64> = (1..=6).filter(|time| (from..=to).contains(time)).collect();
+            assert_eq!(times(&Query::all().between(Some(from), Some(to))), expected);
+            assert_eq!(times(&Query::all().monotonic(from + 1000, to + 1000)), expected);
+            assert_eq!(times(&Query::all().between(Some(from), None).monotonic(0, to + 1000)), expected);
+            let odd: Vec<i64> = expected.iter().copied().filter(|time| time % 2 == 1).collect();
+            assert_eq!(times(&Query::all().between(Some(from), Some(to)).equal("pid", 1)), odd);
+            assert_eq!(times(&Query::all().between(Some(from), Some(to)).equal("nobody", 1)), Vec::<i64>::new());
+        }
+        assert_eq!(times(&Query::all().equal("nobody", 1)), Vec::<i64>::new());
+        assert_eq!(times(&Query::all().columns(Vec::<String>::new()).equal("pid", 0)), [2, 4, 6]);
+        let whole = part.unanswered(&Query::all().between(Some(1), Some(4)).monotonic(1001, 1003), &[0, 1]);
+        assert!(whole.from.is_none() && whole.to.is_none() && whole.monotonic.is_some());
+    }
+
+    #[test]
+    fn rows_of_another_time_than_the_index_says_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = part(folder.path(), &[1, 2]);
+        let batch = &part.read(&Query::all()).unwrap()[0];
+        assert!(check_times(batch, &Query::all().between(Some(1), Some(2)).monotonic(1001, 1002)).is_ok());
+        for query in [Query::all().between(Some(2), None), Query::all().between(None, Some(1)), Query::all().monotonic(1002, 1009)] {
+            assert!(check_times(batch, &query).unwrap_err().to_string().contains("does not tell the times of its rows"));
+        }
+    }
+
+    /// A live recording is opened again and again; what its index says is read once.
+    #[test]
+    fn a_part_that_is_another_file_is_read_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = Arc::new(crate::catalogue::Catalogue::default());
+        let path = folder.path().join("000000.parquet");
+        for times in [&[1, 2][..], &[1, 2, 3], &[4, 5, 6]] {
+            drop(part(folder.path(), times));
+            // In place of the one before, as a recorder does it.
+            let beside = folder.path().join("beside");
+            std::fs::copy(&path, &beside).unwrap();
+            std::fs::rename(&beside, &path).unwrap();
+            for _ in 0..2 {
+                let listed = catalogue.listed(&path).unwrap();
+                assert_eq!(listed.part().unwrap().range(TIME), Some((times[0], times[times.len() - 1])));
+                assert_eq!(listed.closed().part().unwrap().rows(), times.len() as u64);
+            }
+            assert_eq!(catalogue.kept(), 1);
+        }
+    }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array, new_null_array};
 use arrow_schema::{FieldRef, Schema};
@@ -18,6 +20,12 @@ use crate::{Bucket, Error, Facts, Frame, Query, State, state, thin};
 
 /// Where `repair` puts what can't be read.
 pub(crate) const DAMAGED_FOLDER: &str = "damaged";
+
+/// From so many parts on, several threads look at them at first.
+const MANY_PARTS: usize = 50;
+
+/// So many of them at most.
+const MOST_THREADS: usize = 4;
 
 /// A recording, opened for reading. Every answer is what is on disk at that moment: a live recording gives more when asked again.
 #[derive(Debug)]
@@ -104,7 +112,36 @@ impl Timeline {
 
     /// The tables, by name. A table whose every part is damaged is there, with no rows.
     pub fn tables(&self) -> Result<Vec<TableInfo>, Error> {
-        self.table_names()?.into_iter().map(|name| self.table(&name)).collect()
+        let names = folder_names(&self.folder)?;
+        self.look_ahead(&names);
+        let known = |name: String| match self.table(&name) {
+            Err(Error::NoTable { .. }) => None,
+            table => Some(table),
+        };
+        names.into_iter().filter_map(known).collect()
+    }
+
+    /// Where no part has been looked at yet and there are many, that is done on several threads.
+    fn look_ahead(&self, tables: &[String]) {
+        if !self.catalogue.is_empty() {
+            return;
+        }
+        let paths: Vec<PathBuf> = tables.iter().flat_map(|table| parts::list(&self.folder.join(table)).unwrap_or_default()).collect();
+        if paths.len() < MANY_PARTS {
+            return;
+        }
+        let next = AtomicUsize::new(0);
+        let look = || {
+            while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // What can't be read says so when it is asked for.
+                let _ = self.catalogue.listed(path);
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(thread::Builder::new().spawn_scoped(scope, look)));
+            look();
+        });
     }
 
     /// What is known of one table.
@@ -154,7 +191,7 @@ impl Timeline {
 
     /// Whether there is such a table.
     pub fn has_table(&self, name: &str) -> bool {
-        self.table_names().is_ok_and(|names| names.iter().any(|known| known == name))
+        is_table_name(name) && parts::list(&self.folder.join(name)).is_ok_and(|parts| !parts.is_empty())
     }
 
     /// The rows that are asked for, in the order of time, which is that of the monotonic clock: somebody may have set the other one back. Rows of the
@@ -210,13 +247,7 @@ impl Timeline {
 
     /// The parts of a table.
     pub(crate) fn listed(&self, table: &str) -> Result<Vec<Listed>, Error> {
-        let known = self.table_names()?;
-        if !known.iter().any(|name| name == table) {
-            return Err(Error::NoTable { path: self.folder.clone(), table: table.to_owned(), known });
-        }
-        let (found, damaged) = parts::collect_paths(&self.folder.join(table), |path| Ok(self.catalogue.listed(path)?.closed()))?;
-        self.remember(damaged);
-        Ok(found)
+        self.collect_paths(table, |path| Ok(self.catalogue.listed(path)?.closed()))
     }
 
     fn remember(&self, damaged: Vec<Damage>) {
@@ -225,23 +256,42 @@ impl Timeline {
     }
 
     fn collect<T>(&self, table: &str, mut read: impl FnMut(&Listed) -> Result<T, Error>) -> Result<Vec<T>, Error> {
-        let known = self.table_names()?;
-        if !known.iter().any(|name| name == table) {
-            return Err(Error::NoTable { path: self.folder.clone(), table: table.to_owned(), known });
+        self.collect_paths(table, |path| read(&self.catalogue.listed(path)?))
+    }
+
+    fn collect_paths<T>(&self, table: &str, read: impl FnMut(&Path) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+        let no_table = || Ok(Error::NoTable { path: self.folder.clone(), table: table.to_owned(), known: self.table_names()? });
+        if !is_table_name(table) {
+            return Err(no_table()?);
         }
-        let (found, damaged) = parts::collect_paths(&self.folder.join(table), |path| read(&self.catalogue.listed(path)?))?;
+        let (found, damaged) = parts::collect_paths(&self.folder.join(table), read)?;
+        if found.is_empty() && damaged.is_empty() {
+            return Err(no_table()?);
+        }
         self.remember(damaged);
         Ok(found)
     }
 }
 
+/// Whether a folder of this name in a recording would be a table. Others are not looked into.
+fn is_table_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && name != DAMAGED_FOLDER && !name.contains('/')
+}
+
+/// Names of the folders of a recording that may be tables.
+fn folder_names(folder: &Path) -> Result<Vec<String>, Error> {
+    let entries = fs::read_dir(folder).map_err(|source| Error::disk(folder, source))?;
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().map_or(true, |kind| !kind.is_file());
+    let mut names: Vec<String> = entries.flatten().filter(is_folder).filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.retain(|name| is_table_name(name));
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Names of the tables of a recording: folders with parts in them, damaged ones left out.
 pub(crate) fn table_names(folder: &Path) -> Result<Vec<String>, Error> {
-    let entries = fs::read_dir(folder).map_err(|source| Error::disk(folder, source))?;
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.') && name != DAMAGED_FOLDER).collect();
+    let mut names = folder_names(folder)?;
     names.retain(|name| parts::list(&folder.join(name)).is_ok_and(|parts| !parts.is_empty()));
-    names.sort_unstable();
     Ok(names)
 }
 

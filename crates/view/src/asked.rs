@@ -68,7 +68,8 @@ impl Asked {
     pub(crate) fn read<'a>(&self, frame: &'a Frame) -> Taken<'a> {
         let keys = key_columns(&self.keys, frame);
         Taken {
-            frame,
+            utc: frame.times(),
+            monotonic: frame.monotonic(),
             runs: runs(frame.len(), &keys),
             keys,
             values: values(frame, &self.plus, &self.minus),
@@ -80,7 +81,8 @@ impl Asked {
 
 /// Rows as they come, in the order of the file.
 pub(crate) struct Taken<'a> {
-    frame: &'a Frame,
+    utc: &'a [i64],
+    monotonic: &'a [i64],
     keys: Vec<KeyColumn<'a>>,
     /// Rows of the same subject that stand together.
     pub(crate) runs: Vec<Range<usize>>,
@@ -92,8 +94,8 @@ pub(crate) struct Taken<'a> {
 impl Taken<'_> {
     /// Whether rows are as our recordings have them: of each subject in the order of time, and none earlier than this.
     pub(crate) fn are_in_order(&self, since: Option<i64>) -> bool {
-        let monotonic = self.frame.monotonic();
-        self.runs.iter().all(|run| monotonic[run.clone()].is_sorted() && since.is_none_or(|since| monotonic[run.start] >= since))
+        let monotonic = |run: &Range<usize>| &self.monotonic[run.clone()];
+        self.runs.iter().all(|run| monotonic(run).is_sorted() && since.is_none_or(|since| self.monotonic[run.start] >= since))
     }
 
     /// Whether a row counts towards the sum of its table.
@@ -108,9 +110,9 @@ impl Taken<'_> {
 
     /// What a row says; rows of one subject must be asked for in their order.
     pub(crate) fn reading(&self, row: usize, whole: &mut Adding) -> Reading {
-        let monotonic_nanos = self.frame.monotonic()[row];
+        let monotonic_nanos = self.monotonic[row];
         Reading {
-            utc_nanos: self.frame.times()[row],
+            utc_nanos: self.utc[row],
             monotonic_nanos,
             value: Some(self.values[row]).filter(|value| !value.is_nan()),
             whole: self.shared.as_ref().and_then(|shared| whole.push(shared, row, monotonic_nanos)),
@@ -119,7 +121,7 @@ impl Taken<'_> {
 
     /// The ticks of the rows, monotonic and UTC, in order.
     pub(crate) fn ticks(&self) -> Vec<(i64, i64)> {
-        let (utc, monotonic) = (self.frame.times(), self.frame.monotonic());
+        let (utc, monotonic) = (self.utc, self.monotonic);
         let mut ticks: Vec<(i64, i64)> = Vec::new();
         let mut missing: Vec<(i64, i64)> = Vec::new();
         for run in &self.runs {

@@ -10,8 +10,9 @@ use barograph_store::{Adding, Frame, Point, Rates, TableInfo};
 
 use crate::asked::{Asked, Taken};
 use crate::clock::Clock;
-use crate::rows::{Cell, Cells, MOMENT_NANOS, Tick, seconds};
-use crate::{Key, Spec};
+use crate::lines::{Gains, Thinner};
+use crate::rows::{Cell, MOMENT_NANOS, Tick, seconds};
+use crate::{Key, Points, Spec, Summary};
 
 /// It is not there.
 const ABSENT: f32 = f32::NEG_INFINITY;
@@ -47,6 +48,18 @@ struct Sum {
     value: f64,
     values: u32,
     unknown: u32,
+}
+
+impl Sum {
+    fn add(&mut self, cell: f32, value: Option<f64>) {
+        match value {
+            Some(_) => {
+                self.value += f64::from(cell);
+                self.values += 1;
+            }
+            None => self.unknown += 1,
+        }
+    }
 }
 
 /// The columns of a spec, for all subjects that count.
@@ -152,6 +165,11 @@ impl Fine {
         subject.add_up(ticks, self.asked.stale_nanos);
     }
 
+    /// Whether its ticks are the same as those of another.
+    pub(crate) fn has_ticks_of(&self, other: &Fine) -> bool {
+        self.ticks == other.ticks && self.asked.stale_nanos == other.asked.stale_nanos
+    }
+
     /// The ticks that are needed to show what lies between two shown times, and their places.
     pub(crate) fn ticks(&self, from: i64, to: i64) -> (Range<usize>, Vec<Tick>) {
         let reach = self.asked.stale_nanos;
@@ -178,19 +196,23 @@ impl Fine {
         ranked
     }
 
-    /// The cells of one subject at these ticks.
-    pub(crate) fn cells(&self, track: &Track, ticks: Range<usize>) -> Cells {
-        let cells = ticks.clone().map(|tick| track.cell(tick)).collect();
-        self.with_gains(track.key.clone(), cells, ticks, &[track])
+    /// Points and sums of one subject; the thinner's ticks begin at this one.
+    pub(crate) fn line(&self, track: &Track, thinner: &Thinner<'_>, begin: usize) -> (Points, Summary) {
+        let cells = &track.cells[..];
+        let place = |tick: usize| (tick + begin).wrapping_sub(track.begin);
+        let cell = |tick: usize| cells.get(place(tick)).map_or(Cell::Absent, |&value| cell_of(value));
+        let gained = |tick: usize| track.gained(begin + tick);
+        (thinner.points_by(cell), thinner.summary_by(cell, self.gains(&gained, &leaps(&[track], begin))))
     }
 
-    /// The cells of the sum of all subjects but these.
-    pub(crate) fn others(&self, but: &[&Track], ticks: Range<usize>) -> Cells {
-        let rest = |tick: usize| {
-            let mut sum = self.sums[tick];
-            let all = sum.value;
-            for track in but {
-                match track.cell(tick) {
+    /// Those of the sum of all subjects but these.
+    pub(crate) fn line_of_others(&self, but: &[&Track], thinner: &Thinner<'_>, ticks: Range<usize>) -> (Points, Summary) {
+        let mut sums = self.sums[ticks.clone()].to_vec();
+        for track in but {
+            let from = ticks.start.max(track.begin).min(ticks.end);
+            let own = track.cells.get(from - track.begin.min(from)..).unwrap_or_default();
+            for (sum, &value) in sums[from - ticks.start..].iter_mut().zip(own) {
+                match cell_of(value) {
                     Cell::Value(value) => {
                         sum.value -= value;
                         sum.values -= 1;
@@ -199,39 +221,47 @@ impl Fine {
                     Cell::Absent => {}
                 }
             }
-            match sum {
-                Sum { values: 0, unknown: 0, .. } => Cell::Absent,
-                Sum { values, unknown, .. } if unknown > 0 && !(self.asked.is_lenient && values > 0) => Cell::Unknown,
-                Sum { value, .. } => Cell::Value(if value.abs() < all.abs() * NOTHING { 0.0 } else { value }),
-            }
+        }
+        let cell = |tick: usize| match sums[tick] {
+            Sum { values: 0, unknown: 0, .. } => Cell::Absent,
+            Sum { values, unknown, .. } if unknown > 0 && !(self.asked.is_lenient && values > 0) => Cell::Unknown,
+            Sum { value, .. } => Cell::Value(if value.abs() < self.sums[ticks.start + tick].value.abs() * NOTHING { 0.0 } else { value }),
         };
-        let rest: Vec<Cell> = ticks.clone().map(rest).collect();
         let tracks: Vec<&Track> = self.subjects.iter().filter(|track| but.iter().all(|other| !std::ptr::eq(*other, *track))).collect();
-        self.with_gains(Vec::new(), rest, ticks, &tracks)
+        let gained = |tick: usize| tracks.iter().map(|track| track.gained(ticks.start + tick)).sum();
+        (thinner.points_by(cell), thinner.summary_by(cell, self.gains(&gained, &leaps(&tracks, ticks.start))))
     }
 
-    /// The cells of the sum of all subjects.
-    pub(crate) fn whole(&self, ticks: Range<usize>) -> Cells {
+    /// Those of the sum of all subjects.
+    pub(crate) fn line_of_all(&self, thinner: &Thinner<'_>, ticks: Range<usize>) -> (Points, Summary) {
         match self.subjects.first().filter(|_| self.asked.keys.is_empty()) {
-            Some(only) => self.cells(only, ticks),
-            None if self.asked.keys.is_empty() => self.with_gains(Vec::new(), vec![Cell::Absent; ticks.len()], ticks, &[]),
-            None => self.others(&[], ticks),
+            Some(only) => self.line(only, thinner, ticks.start),
+            None if self.asked.keys.is_empty() => (thinner.points_by(|_| Cell::Absent), Summary::default()),
+            None => self.line_of_others(&[], thinner, ticks),
         }
     }
 
-    fn with_gains(&self, key: Vec<Key>, cells: Vec<Cell>, ticks: Range<usize>, tracks: &[&Track]) -> Cells {
-        if !self.asked.is_counter {
-            return Cells { key, cells, gains: Vec::new() };
+    fn gains<'g>(&self, gained: &'g dyn Fn(usize) -> f64, leaps: &'g [(usize, f64)]) -> Gains<'g> {
+        match (self.asked.is_counter, self.asked.is_shared()) {
+            (false, _) => Gains::None,
+            (true, true) => Gains::Told(gained, leaps),
+            (true, false) => Gains::Rates(leaps),
         }
-        let gain = |(place, cell): (usize, &Cell)| cell.value().unwrap_or(0.0) * seconds(nanos_of(&self.ticks, place, self.asked.stale_nanos));
-        let mut gains: Vec<f64> = match self.asked.is_shared() {
-            true => ticks.clone().map(|tick| tracks.iter().map(|track| track.gained(tick)).sum()).collect(),
-            false => ticks.clone().zip(&cells).map(gain).collect(),
-        };
-        for (tick, gain) in tracks.iter().flat_map(|track| &track.leaps).filter(|(tick, _)| ticks.contains(tick)) {
-            gains[tick - ticks.start] += gain;
-        }
-        Cells { key, cells, gains }
+    }
+}
+
+/// What counters leapt by over gaps, ticks counted from this one.
+fn leaps(tracks: &[&Track], begin: usize) -> Vec<(usize, f64)> {
+    tracks.iter().flat_map(|track| &track.leaps).filter_map(|(tick, gain)| Some((tick.checked_sub(begin)?, *gain))).collect()
+}
+
+fn cell_of(value: f32) -> Cell {
+    if value.is_nan() {
+        Cell::Unknown
+    } else if value == ABSENT {
+        Cell::Absent
+    } else {
+        Cell::Value(f64::from(value))
     }
 }
 
@@ -260,12 +290,7 @@ impl Track {
     }
 
     fn cell(&self, tick: usize) -> Cell {
-        match tick.checked_sub(self.begin).and_then(|place| self.cells.get(place)) {
-            None => Cell::Absent,
-            Some(&ABSENT) => Cell::Absent,
-            Some(value) if value.is_nan() => Cell::Unknown,
-            Some(&value) => Cell::Value(f64::from(value)),
-        }
+        tick.checked_sub(self.begin).and_then(|place| self.cells.get(place)).map_or(Cell::Absent, |&value| cell_of(value))
     }
 
     /// Takes a point, and says to which tick it belongs.
@@ -300,6 +325,14 @@ impl Track {
         if self.cells.is_empty() {
             self.begin = ticks.start;
         }
+        // Nearly always the next one.
+        if ticks.len() == 1 && ticks.start - self.begin == self.cells.len() && self.cells.len() < self.cells.capacity() {
+            self.cells.push(cell);
+            if let Some(sum) = sums.get_mut(ticks.start) {
+                sum.add(cell, value);
+            }
+            return;
+        }
         for tick in ticks.start.max(self.begin)..ticks.end {
             let place = tick - self.begin;
             if place >= self.cells.len() {
@@ -318,13 +351,7 @@ impl Track {
                 sum.value -= f64::from(before);
                 sum.values -= 1;
             }
-            match value {
-                Some(_) => {
-                    sum.value += f64::from(cell);
-                    sum.values += 1;
-                }
-                None => sum.unknown += 1,
-            }
+            sum.add(cell, value);
         }
     }
 

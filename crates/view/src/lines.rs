@@ -1,6 +1,8 @@
 //! Lines of a window: cells of rows, thinned to buckets, and what they come to.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -27,6 +29,9 @@ pub(crate) const MOST_SORTED: usize = 4096;
 
 /// A peak must be so much higher than the one before, relatively: differences of sums that end in other bits are none.
 pub(crate) const SAME: f64 = 1e-9;
+
+/// A table of so many rows takes seconds to be read.
+pub(crate) const LONG_TABLE: u64 = 2_000_000;
 
 /// Threads that read at once: one or two decode beside each.
 const MOST_WORKERS: usize = 2;
@@ -83,6 +88,7 @@ impl View {
         specs: &[Spec],
         window: Window,
     ) -> Result<Placed, Error> {
+        let _turn = (table.rows < LONG_TABLE).then(|| known.turns.short());
         let mut lines = Placed::new();
         let mut places: Vec<usize> = places.iter().copied().filter(|&place| check(&specs[place], table).is_ok()).collect();
         if !places.is_empty() && known.is_wide(table, window)? {
@@ -230,16 +236,65 @@ fn shown(key: &Key) -> String {
 pub(crate) struct Thinner<'a> {
     ticks: &'a [Tick],
     window: Window,
-    /// Buckets, and how many seconds of each were recorded; none where each tick is a point.
-    grid: Option<(Grid, Vec<f64>)>,
-    /// Which tick lies in which bucket, and for how many seconds.
-    parts: Vec<(usize, usize, f64)>,
+    /// Buckets; none where each tick is a point.
+    grid: Option<Buckets>,
     /// Ticks within the window, and the nearest on each side.
-    near: std::ops::Range<usize>,
+    near: Range<usize>,
     /// The places of the points.
     x: Arc<Vec<f64>>,
     /// Ticks before whose points a break must stand: a line across it would hide a gap.
     breaks: Vec<usize>,
+    /// The ticks that lie within the window, how many seconds each is long, and all together.
+    inside: Vec<(usize, f64)>,
+    recorded: f64,
+    /// Known values and their seconds: room that each line needs for a while.
+    known: RefCell<Vec<(f64, f64)>>,
+}
+
+/// Which tick lies in which bucket.
+struct Buckets {
+    grid: Grid,
+    /// How many seconds of each were recorded.
+    recorded: Vec<f64>,
+    /// Ticks, and for how many seconds they lie in a bucket; bucket by bucket.
+    parts: Vec<(usize, f64)>,
+    /// Where the parts of each bucket end.
+    ends: Vec<usize>,
+}
+
+impl Buckets {
+    fn new(grid: Grid, ticks: &[Tick]) -> Buckets {
+        let (mut recorded, mut placed) = (vec![0.0; grid.count], Vec::with_capacity(ticks.len() + grid.count));
+        for (place, tick) in ticks.iter().enumerate() {
+            grid.spread(tick.shown - tick.nanos, tick.shown, |bucket, seconds| {
+                recorded[bucket] += seconds;
+                placed.push((bucket, place, seconds));
+            });
+        }
+        // Where UTC was slowed down, ticks overlap on the axis.
+        if !placed.is_sorted_by_key(|(bucket, ..)| *bucket) {
+            placed.sort_by_key(|(bucket, ..)| *bucket);
+        }
+        let mut ends = vec![0; grid.count];
+        placed.iter().for_each(|(bucket, ..)| ends[*bucket] += 1);
+        let mut end = 0;
+        for count in &mut ends {
+            end += *count;
+            *count = end;
+        }
+        Buckets { grid, recorded, parts: placed.into_iter().map(|(_, place, seconds)| (place, seconds)).collect(), ends }
+    }
+}
+
+/// By how much a counter grew.
+#[derive(Clone, Copy)]
+pub(crate) enum Gains<'g> {
+    /// It is no counter.
+    None,
+    /// So much at each tick, and what it leapt by over gaps: at which ticks.
+    Told(&'g dyn Fn(usize) -> f64, &'g [(usize, f64)]),
+    /// As its rates say, and such leaps.
+    Rates(&'g [(usize, f64)]),
 }
 
 impl<'a> Thinner<'a> {
@@ -250,6 +305,22 @@ impl<'a> Thinner<'a> {
         let before = inside.start.checked_sub(1).filter(|&tick| is_near(&ticks[tick])).unwrap_or(inside.start);
         let after = ticks.get(inside.end).filter(|tick| is_near(tick)).map_or(inside.end, |_| inside.end + 1);
         let near = before..after;
+        // A tick at the very begin tells of the time before, unless there is none.
+        let is_inside = |tick: &Tick| tick.shown <= window.to && (tick.shown > window.from || tick.shown == window.from && tick.is_after_gap());
+        let weighed: Vec<(usize, f64)> =
+            ticks.iter().enumerate().filter(|(_, tick)| is_inside(tick)).map(|(place, tick)| (place, seconds(tick.nanos))).collect();
+        let recorded = weighed.iter().map(|(_, seconds)| seconds).sum();
+        let thinner = Thinner {
+            ticks,
+            window,
+            grid: None,
+            near: near.clone(),
+            x: Arc::default(),
+            breaks: Vec::new(),
+            inside: weighed,
+            recorded,
+            known: RefCell::default(),
+        };
         if inside.len() <= window.buckets {
             let breaks: Vec<usize> = near.clone().skip(1).filter(|&tick| ticks[tick].is_after_gap()).collect();
             let mut x = Vec::with_capacity(near.len() + breaks.len());
@@ -259,104 +330,117 @@ impl<'a> Thinner<'a> {
                 }
                 x.push(millis(ticks[tick].shown));
             }
-            return Thinner { ticks, window, grid: None, parts: Vec::new(), near, x: Arc::new(x), breaks };
+            return Thinner { x: Arc::new(x), breaks, ..thinner };
         }
         let grid = Grid::of(window);
-        let (mut recorded, mut parts) = (vec![0.0; grid.count], Vec::with_capacity(ticks.len() + grid.count));
-        for (place, tick) in ticks.iter().enumerate() {
-            grid.spread(tick.shown - tick.nanos, tick.shown, |bucket, seconds| {
-                recorded[bucket] += seconds;
-                parts.push((place, bucket, seconds));
-            });
-        }
         let x = (0..grid.count).map(|bucket| millis(grid.middle(bucket))).collect();
-        Thinner { ticks, window, grid: Some((grid, recorded)), parts, near, x: Arc::new(x), breaks: Vec::new() }
+        Thinner { grid: Some(Buckets::new(grid, ticks)), x: Arc::new(x), breaks: Vec::new(), ..thinner }
+    }
+
+    pub(crate) fn window(&self) -> Window {
+        self.window
     }
 
     pub(crate) fn points(&self, cells: &Cells) -> Points {
-        let Some((grid, recorded)) = &self.grid else { return self.raw(cells) };
-        let count = grid.count;
-        let (mut sum, mut unknown, mut known) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
-        let (mut min, mut max) = (vec![f64::NAN; count], vec![f64::NAN; count]);
-        for &(tick, bucket, seconds) in &self.parts {
-            match cells.cells[tick] {
-                Cell::Absent => {}
-                Cell::Unknown => unknown[bucket] += seconds,
-                Cell::Value(value) => {
-                    sum[bucket] += value * seconds;
-                    known[bucket] += seconds;
-                    min[bucket] = value.min(min[bucket]);
-                    max[bucket] = value.max(max[bucket]);
-                }
-            }
-        }
-        let mut mean = vec![f64::NAN; count];
-        for bucket in 0..count {
-            if max[bucket].is_nan() {
-                continue;
-            }
-            let (there, seconds) = (unknown[bucket] + known[bucket], time_of(recorded[bucket], unknown[bucket], known[bucket]));
-            (min[bucket], max[bucket]) = or_nothing((min[bucket], max[bucket]), is_away(recorded[bucket], there));
-            mean[bucket] = within(sum[bucket] / seconds, (min[bucket], max[bucket]));
-        }
-        Points { x: self.x.clone(), mean, min, max }
+        self.points_by(|tick| cells.cells[tick])
     }
 
-    fn raw(&self, cells: &Cells) -> Points {
+    /// The points of what has this cell at a tick.
+    pub(crate) fn points_by(&self, cell: impl Fn(usize) -> Cell) -> Points {
+        let Some(Buckets { grid, recorded, parts, ends }) = &self.grid else { return self.raw(cell) };
+        let mut points =
+            Points { x: self.x.clone(), mean: vec![f64::NAN; grid.count], min: vec![f64::NAN; grid.count], max: vec![f64::NAN; grid.count] };
+        let mut begin = 0;
+        for (bucket, &end) in ends.iter().enumerate() {
+            let (mut sum, mut unknown, mut known) = (0.0, 0.0, 0.0);
+            let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+            for &(tick, seconds) in &parts[std::mem::replace(&mut begin, end)..end] {
+                match cell(tick) {
+                    Cell::Absent => {}
+                    Cell::Unknown => unknown += seconds,
+                    Cell::Value(value) => {
+                        sum += value * seconds;
+                        known += seconds;
+                        min = if value < min { value } else { min };
+                        max = if value > max { value } else { max };
+                    }
+                }
+            }
+            if min > max {
+                continue;
+            }
+            let (there, seconds) = (unknown + known, time_of(recorded[bucket], unknown, known));
+            let (min, max) = or_nothing((min, max), is_away(recorded[bucket], there));
+            (points.min[bucket], points.max[bucket]) = (min, max);
+            points.mean[bucket] = within(sum / seconds, (min, max));
+        }
+        points
+    }
+
+    fn raw(&self, cell: impl Fn(usize) -> Cell) -> Points {
         let mut mean = Vec::with_capacity(self.x.len());
         for tick in self.near.clone() {
             if self.breaks.binary_search(&tick).is_ok() {
                 mean.push(f64::NAN);
             }
-            mean.push(cells.cells[tick].value().unwrap_or(f64::NAN));
+            mean.push(cell(tick).value().unwrap_or(f64::NAN));
         }
         Points { x: self.x.clone(), mean, min: Vec::new(), max: Vec::new() }
     }
 
-    /// What it comes to within the window. A subject that is not there for some of the time has nothing then, so that means add up.
     pub(crate) fn summary(&self, cells: &Cells) -> Summary {
-        let Window { from, to, .. } = self.window;
-        // A tick at the very begin tells of the time before, unless there is none.
-        let inside = |tick: &Tick| tick.shown <= to && (tick.shown > from || tick.shown == from && tick.is_after_gap());
-        let (mut recorded, mut unknown) = (0.0, 0.0);
-        let mut known: Vec<(f64, f64)> = Vec::new();
-        let mut summary = Summary::default();
-        let mut total = None;
-        let mut peak: Option<(f64, i64)> = None;
-        for (place, (tick, cell)) in self.ticks.iter().zip(&cells.cells).enumerate() {
-            if !inside(tick) {
-                continue;
-            }
-            let seconds = seconds(tick.nanos);
-            recorded += seconds;
-            match *cell {
-                Cell::Absent => {}
+        let gained = |tick: usize| cells.gains[tick];
+        self.summary_by(|tick| cells.cells[tick], if cells.gains.is_empty() { Gains::None } else { Gains::Told(&gained, &[]) })
+    }
+
+    /// What it comes to within the window. A subject that is not there for some of the time has nothing then, so that means add up.
+    pub(crate) fn summary_by(&self, cell: impl Fn(usize) -> Cell, gains: Gains<'_>) -> Summary {
+        let mut unknown = 0.0;
+        let mut known = self.known.borrow_mut();
+        known.clear();
+        let (mut summary, mut is_there) = (Summary::default(), false);
+        let (mut sum, mut time, mut gained) = (0.0, 0.0, 0.0);
+        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+        // What is not higher than this by more than the last bits is no new peak.
+        let (mut bar, mut peak_at) = (f64::NEG_INFINITY, None);
+        for &(place, seconds) in &self.inside {
+            match cell(place) {
+                Cell::Absent => continue,
                 Cell::Unknown => unknown += seconds,
                 Cell::Value(value) => {
                     known.push((value, seconds));
+                    sum += value * seconds;
+                    time += seconds;
+                    min = if value < min { value } else { min };
+                    if value > bar || peak_at.is_none() {
+                        peak_at = Some(place);
+                        bar = value + value.abs() * SAME;
+                    }
+                    max = if value > max { value } else { max };
                     summary.last = Some(value);
-                    peak = Some(match peak {
-                        Some((highest, at)) if value <= highest + highest.abs() * SAME => (highest.max(value), at),
-                        _ => (value, tick.shown),
-                    });
                 }
             }
-            if !cells.gains.is_empty() && *cell != Cell::Absent {
-                total = Some(total.unwrap_or(0.0) + cells.gains[place]);
+            is_there = true;
+            if let Gains::Told(gain, _) = gains {
+                gained += gain(place);
             }
         }
-        let seconds: f64 = known.iter().map(|(_, seconds)| seconds).sum();
-        let all = time_of(recorded, unknown, seconds);
-        let sum: f64 = known.iter().map(|(value, seconds)| value * seconds).sum();
-        let extremes = known.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), (value, _)| (value.min(min), value.max(max)));
-        summary.mean = (!known.is_empty()).then(|| within(sum / all, or_nothing(extremes, is_away(all, seconds))));
-        summary.peak = peak.map(|(value, _)| value);
-        summary.peak_at = peak.map(|(_, at)| millis(at));
-        summary.total = total;
-        if !known.is_empty() && is_away(all, seconds) {
-            known.push((0.0, all - seconds));
+        if let Gains::Rates(_) = gains {
+            gained = sum;
         }
-        summary.p95 = quantile(grouped(known), 0.95);
+        if let Gains::Told(_, leaps) | Gains::Rates(leaps) = gains {
+            let is_inside = |place: usize| self.inside.binary_search_by_key(&place, |(known, _)| *known).is_ok();
+            let leaps = leaps.iter().filter(|(place, _)| is_inside(*place) && cell(*place) != Cell::Absent);
+            gained += leaps.map(|(_, gain)| gain).sum::<f64>();
+        }
+        summary.total = (is_there && !matches!(gains, Gains::None)).then_some(gained);
+        let all = time_of(self.recorded, unknown, time);
+        let is_away = is_away(all, time);
+        summary.mean = (!known.is_empty()).then(|| within(sum / all, or_nothing((min, max), is_away)));
+        summary.peak = peak_at.map(|_| max);
+        summary.peak_at = peak_at.map(|place| millis(self.ticks[place].shown));
+        let away = (!known.is_empty() && is_away).then_some((0.0, all - time));
+        summary.p95 = quantile(grouped(&known, away), 0.95);
         summary
     }
 }
@@ -385,28 +469,23 @@ pub(crate) fn within(mean: f64, (min, max): (f64, f64)) -> f64 {
     mean.max(min).min(max)
 }
 
-/// Of very many values, means of some that follow each other: sorting all would take longer than looking.
-fn grouped(values: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let together = values.len().div_ceil(MOST_SORTED);
+/// Values and their seconds, and the time of a subject that was not there. Of very many values, means of some that follow each other: sorting all would
+/// take longer than looking.
+fn grouped(values: &[(f64, f64)], away: Option<(f64, f64)>) -> Vec<(f64, f64)> {
+    let together = (values.len() + away.iter().len()).div_ceil(MOST_SORTED);
     if together < 2 {
-        return values;
+        return values.iter().copied().chain(away).collect();
     }
     let mean = |group: &[(f64, f64)]| {
-        let seconds: f64 = group.iter().map(|(_, seconds)| seconds).sum();
-        let sum: f64 = group.iter().map(|(value, seconds)| value * seconds).sum();
+        let (seconds, sum) = group.iter().fold((0.0, 0.0), |(all, sum), (value, seconds)| (all + seconds, sum + value * seconds));
         (if seconds > 0.0 { sum / seconds } else { group[0].0 }, seconds)
     };
-    // The time of a subject that was not there stands last, and by itself.
-    let (last, rest) = match values.split_last() {
-        Some((last, rest)) => (Some(*last), rest),
-        None => (None, &values[..]),
-    };
-    rest.chunks(together).map(mean).chain(last).collect()
+    values.chunks(together).map(mean).chain(away).collect()
 }
 
 /// The smallest value that this share of the time does not exceed.
 pub(crate) fn quantile(mut values: Vec<(f64, f64)>, share: f64) -> Option<f64> {
-    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let all: f64 = values.iter().map(|(_, seconds)| seconds).sum();
     let mut below = 0.0;
     let reaches = |&&(_, seconds): &&(f64, f64)| {

@@ -79,11 +79,35 @@ impl View {
         let since = utc_nanos.saturating_sub(reach);
         let monotonic = samples.monotonic();
         let latest = monotonic.last().copied();
-        let identities = known.identities(latest)?;
+        // What all are now is known, unless this is an earlier moment, or one that came since the last look.
+        let newest = |table: &str| known.tables.get(table).and_then(|table| table.monotonic_range).map(|(_, newest)| newest);
+        let is_now = newest(Processes::TABLE.name) <= latest && latest <= newest(Process::TABLE.name);
+        let identities = if is_now { known.who()? } else { Arc::new(known.identities(latest)?) };
         let has_ended = |id: &Id, last: usize| identities.get(id).is_some_and(|who| who.is_gone) && Some(monotonic[last]) < latest;
         let rows = rows_of(&samples).into_iter().filter(|(id, rows)| rows.last().is_some_and(|&last| shown[last] >= since && !has_ended(id, last)));
         let samples = Samples::of(&samples);
         Ok(rows.map(|(id, rows)| known.row(id, &samples, &rows, identities.get(&id))).collect())
+    }
+
+    /// Everybody who was there between two moments, for however short a time: who they are, with the age that each has at the end of it, or would have.
+    pub fn processes_between(&self, from_nanos: i64, to_nanos: i64) -> Result<Vec<ProcessRow>, Error> {
+        let known = self.known();
+        let ticks = &known.ticks;
+        let until = ticks.utc.iter().zip(&ticks.monotonic).rfind(|&(&utc, &monotonic)| known.clock.shown(utc, monotonic) <= to_nanos);
+        let per_second = known.timeline.facts().host.ticks_per_second;
+        let everybody = known.who()?;
+        let was_there = |who: &Who| who.first_shown <= to_nanos && (!who.is_gone || who.shown >= from_nanos);
+        let row = |(&id, who): (&Id, &Who)| {
+            let started = who.started_seconds.or((per_second > 0).then(|| id.1 as f64 / per_second as f64));
+            let age_seconds = until.zip(started).map(|((_, &at), started)| (at as f64 / 1e9 - started).max(0.0));
+            (id, ProcessRow { pid: id.0, start_ticks: id.1, age_seconds, ..who.row.clone() })
+        };
+        let mut rows: BTreeMap<Id, ProcessRow> = everybody.iter().filter(|(_, who)| was_there(who)).map(row).collect();
+        // Those of whom nothing but their numbers is known.
+        for last in self.processes_at(to_nanos)? {
+            rows.entry((last.pid, last.start_ticks)).or_insert(last);
+        }
+        Ok(rows.into_values().collect())
     }
 
     /// Processes of the whole recording whose pid is this, or whose name or command have this text in them, whatever its case: as they were last.
@@ -153,6 +177,9 @@ impl View {
     }
 }
 
+/// So long back who processes are is read again: nothing that is written comes later than this.
+const HEARD_AGAIN: i64 = 30_000_000_000;
+
 /// The latest that is known of who a process is.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
@@ -194,8 +221,16 @@ impl Known {
         if let Some(known) = self.everybody.get() {
             return Ok(known.clone());
         }
-        let all = Arc::new(self.identities(None)?);
-        Ok(self.everybody.get_or_init(|| all).clone())
+        let all = match &self.known_before {
+            // Words of one time may come in several writes; what is heard again changes nothing.
+            Some((before, until)) => {
+                let mut all = Everybody::clone(before);
+                self.learn_identities(&mut all, until.saturating_sub(HEARD_AGAIN), i64::MAX)?;
+                all
+            }
+            None => self.identities(None)?,
+        };
+        Ok(self.everybody.get_or_init(|| Arc::new(all)).clone())
     }
 
     /// Rows of processes between two shown times.
@@ -211,13 +246,18 @@ impl Known {
 
     /// Who the processes are, by what was known at a time of the monotonic clock, or at the end. Later words add to earlier ones.
     pub(crate) fn identities(&self, until: Option<i64>) -> Result<Everybody, Error> {
+        let mut all = Everybody::new();
+        self.learn_identities(&mut all, i64::MIN, until.unwrap_or(i64::MAX))?;
+        Ok(all)
+    }
+
+    /// Adds what was said between two times of the monotonic clock.
+    fn learn_identities(&self, all: &mut Everybody, from: i64, to: i64) -> Result<(), Error> {
         let mut wanted = columns([Processes::pid, Processes::start_ticks, Processes::parent_pid]);
         wanted.extend(columns([Processes::change, Processes::name, Processes::command_line, Processes::user]));
         wanted.push(column(Processes::in_job));
         wanted.push(column(Processes::started));
-        let query = Query::all().columns(wanted).monotonic(i64::MIN, until.unwrap_or(i64::MAX));
-        let mut all = Everybody::new();
-        let Some(frame) = self.frame(Processes::TABLE.name, &query)? else { return Ok(all) };
+        let Some(frame) = self.frame(Processes::TABLE.name, &Query::all().columns(wanted).monotonic(from, to))? else { return Ok(()) };
         let shown = self.clock.shown_times(&frame);
         let ints = |name: String| frame.ints(&name);
         let (pids, starts) = (ints(column(Processes::pid)), ints(column(Processes::start_ticks)));
@@ -243,7 +283,7 @@ impl Known {
             who.is_gone = matches!(change[row], Some("gone" | "exited"));
             who.shown = shown[row];
         }
-        Ok(all)
+        Ok(())
     }
 
     /// A process by its last row of these.

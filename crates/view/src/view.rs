@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use barograph_model::Described;
 use barograph_sources::{Cpu, Job, Memory, Own, Processes};
@@ -42,6 +45,37 @@ pub(crate) struct Known {
     pub(crate) ticks: Arc<Ticks>,
     /// Who all processes are, when somebody has asked.
     pub(crate) everybody: OnceLock<Arc<Everybody>>,
+    /// The same as it was known before, and up to which time of the monotonic clock: later words add to it.
+    pub(crate) known_before: Option<(Arc<Everybody>, i64)>,
+    /// Who goes first.
+    pub(crate) turns: Arc<Turns>,
+}
+
+/// What is quick to answer is not held up by the reading of a table that takes seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(AtomicUsize);
+
+impl Turns {
+    /// Somebody reads of a short table for as long as this is held.
+    pub(crate) fn short(&self) -> impl Drop + '_ {
+        struct Short<'a>(&'a AtomicUsize);
+        impl Drop for Short<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Short(&self.0)
+    }
+
+    /// Waits as long as somebody reads of a short table, but no longer than this; says how much of it is left.
+    pub(crate) fn give_way(&self, patience: Duration) -> Duration {
+        let begun = Instant::now();
+        while self.0.load(Ordering::Relaxed) > 0 && begun.elapsed() < patience {
+            thread::sleep(Duration::from_millis(1));
+        }
+        patience.saturating_sub(begun.elapsed())
+    }
 }
 
 /// The times of ticks, and how long the machine had slept by then.
@@ -133,11 +167,22 @@ impl Known {
             intervals: Mutex::default(),
             ticks: Arc::default(),
             everybody: OnceLock::new(),
+            known_before: None,
+            turns: before.map(|before| before.turns.clone()).unwrap_or_default(),
         };
         if let Some(before) = before {
             let of_processes = |known: &Known| known.tables.get(Processes::TABLE.name).cloned();
+            let newest = |known: &Known| of_processes(known)?.monotonic_range.map(|(_, last)| last);
             if of_processes(before) == of_processes(&known) {
                 known.everybody = before.everybody.clone();
+            }
+            known.known_before = before.everybody.get().cloned().zip(newest(before)).or_else(|| before.known_before.clone());
+            // An interval may be told to be another one while it goes on.
+            if known.timeline.facts().interval_seconds == before.timeline.facts().interval_seconds {
+                let settled = |table: &str| before.tables.get(table).is_some_and(|info| info.rows > ROWS_FOR_INTERVAL);
+                let intervals = before.intervals.lock().unwrap_or_else(PoisonError::into_inner);
+                known.intervals =
+                    Mutex::new(intervals.iter().filter(|(table, _)| settled(table)).map(|(table, nanos)| (table.clone(), *nanos)).collect());
             }
         }
         known.ticks = known.read_ticks(before.map(|before| &before.ticks))?;

@@ -5,18 +5,22 @@ use std::ops::Range;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use barograph_store::{Frame, Query, State, TableInfo};
+use barograph_store::{Frame, Piece, Query, State, TableInfo};
 
 use crate::clock::millis;
 use crate::columns::{is_counter, is_said, shares_of};
 use crate::fine::Fine;
 use crate::grid::Grid;
-use crate::lines::{Labels, MOST_SORTED, Thinner, is_away, or_nothing, quantile, time_of, within};
+use crate::lines::{LONG_TABLE, Labels, MOST_SORTED, Thinner, is_away, or_nothing, quantile, time_of, within};
 use crate::pyramid::{Part, Pyramid, Track};
-use crate::rows::Cells;
+use crate::rows::Tick;
 use crate::view::Known;
 use crate::{Error, Key, Kind, Line, Points, Spec, Summary, Unit, Window};
+
+/// So long the reading of a long table waits for short ones, all in all.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Stretches of all subjects of a table together, about: more would take too much memory.
 const MOST_STRETCHES: f64 = 2_000_000.0;
@@ -213,6 +217,15 @@ impl Known {
         if !self.extend(table, &filter, &mut locked)? {
             return Ok(None);
         }
+        let mut bases: Vec<Basis<'_>> = Vec::new();
+        for held in &locked {
+            if let Held::Fine(fine) = &**held
+                && bases.iter().all(|basis| !basis.of.has_ticks_of(fine))
+            {
+                bases.push(Basis::new(fine, window));
+            }
+        }
+        let thinners: Vec<Thinner<'_>> = bases.iter().map(|basis| Thinner::new(&basis.ticks, window, stale)).collect();
         let (mut lines, mut left) = (Vec::new(), Vec::new());
         for ((place, spec), shared) in specs.iter().zip(&pyramids) {
             let Some(found) = unique.iter().position(|known| Arc::ptr_eq(known, shared)) else { continue };
@@ -220,13 +233,18 @@ impl Known {
             match &*locked[found] {
                 // Where each row is a point, it is read: these numbers have 32 bits.
                 Held::Fine(fine) if fine.ticks_within(window.from, window.to) <= window.buckets => left.push(*place),
-                Held::Fine(fine) => lines.push((*place, fine_lines(fine, table, spec, *place, window, stale, &labels))),
+                Held::Fine(fine) => {
+                    let alike = bases.iter().zip(&thinners).find(|(basis, _)| basis.of.has_ticks_of(fine));
+                    lines.extend(alike.map(|(basis, thinner)| (*place, fine_lines(fine, basis, thinner, table, (*place, spec), &labels))));
+                }
                 Held::Coarse(pyramid) if Grid::of(window).width >= width => {
                     lines.push((*place, wide_lines(pyramid, table, spec, *place, window, &labels)));
                 }
                 Held::Coarse(_) => left.push(*place),
             }
         }
+        drop(thinners);
+        drop(bases);
         drop(locked);
         small.trim();
         Ok(Some((lines, left)))
@@ -276,9 +294,11 @@ impl Known {
             return Ok(pieces.iter().filter_map(|piece| piece.frames(query).ok()).flatten().all(|frame| take(&frame)));
         }
         let (sender, receiver) = sync_channel::<Vec<Frame>>(2);
+        let mut patience = if pieces.iter().map(Piece::rows).sum::<u64>() < LONG_TABLE { Duration::ZERO } else { PATIENCE };
         Ok(thread::scope(|scope| {
             scope.spawn(move || {
                 for piece in pieces {
+                    patience = self.turns.give_way(patience);
                     if sender.send(piece.frames(query).unwrap_or_default()).is_err() {
                         return;
                     }
@@ -291,26 +311,44 @@ impl Known {
     }
 }
 
-fn fine_lines(fine: &Fine, table: &TableInfo, spec: &Spec, place: usize, window: Window, stale: i64, labels: &Labels) -> Vec<Line> {
-    let grid = Grid::of(window);
-    let (range, ticks) = fine.ticks(grid.from, grid.to());
-    let thinner = Thinner::new(&ticks, window, stale);
-    let line = |cells: &Cells, kind: Kind, label: String| {
-        let (points, summary) = (thinner.points(cells), thinner.summary(cells));
-        Line { spec: place, label, kind, key: cells.key.clone(), unit: labels.unit, points, summary }
-    };
-    if !spec.by || table.keys.is_empty() {
-        return vec![line(&fine.whole(range), Kind::Whole, labels.name.clone())];
+/// What lines of the same ticks have in common.
+struct Basis<'a> {
+    of: &'a Fine,
+    range: Range<usize>,
+    ticks: Vec<Tick>,
+}
+
+impl<'a> Basis<'a> {
+    fn new(fine: &'a Fine, window: Window) -> Basis<'a> {
+        let grid = Grid::of(window);
+        let (range, ticks) = fine.ticks(grid.from, grid.to());
+        Basis { of: fine, range, ticks }
     }
-    let inside =
-        range.start + ticks.partition_point(|tick| tick.shown <= window.from)..range.start + ticks.partition_point(|tick| tick.shown <= window.to);
+}
+
+fn fine_lines(fine: &Fine, basis: &Basis<'_>, thinner: &Thinner<'_>, table: &TableInfo, (place, spec): (usize, &Spec), labels: &Labels) -> Vec<Line> {
+    let line = |(points, summary): (Points, Summary), kind: Kind, key: &[Key], label: String| Line {
+        spec: place,
+        label,
+        kind,
+        key: key.to_vec(),
+        unit: labels.unit,
+        points,
+        summary,
+    };
+    let range = basis.range.clone();
+    if !spec.by || table.keys.is_empty() {
+        return vec![line(fine.line_of_all(thinner, range), Kind::Whole, &[], labels.name.clone())];
+    }
+    let edge = |nanos: i64| range.start + basis.ticks.partition_point(|tick| tick.shown <= nanos);
+    let inside = edge(thinner.window().from)..edge(thinner.window().to);
     let (mut lines, mut drawn) = (Vec::new(), Vec::new());
     let mut ranked = fine.ranked(inside).into_iter();
     for (_, track) in ranked.by_ref() {
         if spec.top.is_some_and(|top| drawn.len() >= top) {
             break;
         }
-        let one = line(&fine.cells(track, range.clone()), Kind::Subject, labels.of(&track.key));
+        let one = line(fine.line(track, thinner, range.start), Kind::Subject, &track.key, labels.of(&track.key));
         // Who has nothing in this window has no line in it.
         if one.summary.last.is_some() {
             lines.push(one);
@@ -318,7 +356,7 @@ fn fine_lines(fine: &Fine, table: &TableInfo, spec: &Spec, place: usize, window:
         }
     }
     if spec.top.is_some() {
-        let others = line(&fine.others(&drawn, range), Kind::Others, labels.others());
+        let others = line(fine.line_of_others(&drawn, thinner, range), Kind::Others, &[], labels.others());
         lines.extend(Some(others).filter(|others| others.summary.last.is_some()));
     }
     lines

@@ -553,3 +553,51 @@ fn a_long_table_is_told_alike_however_it_is_held() {
         assert_eq!(all.len(), 6);
     }
 }
+
+#[test]
+fn who_was_there_is_known_of_everybody_and_learnt_as_a_recording_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut recording) = begun(&folder);
+    let mut say = |second: i64, pid: u64, name: &str, change: &str| {
+        let (mut identities, mut processes) = (Rows::<Processes>::new(), Rows::<Process>::new());
+        identities
+            .row(at(second * SECOND))
+            .set(Processes::pid, pid)
+            .set(Processes::start_ticks, pid)
+            .set(Processes::started, 40.0)
+            .text(Processes::name, name.as_bytes())
+            .text(Processes::change, change.as_bytes());
+        processes.row(at(second * SECOND)).set(Process::pid, pid).set(Process::start_ticks, pid).set(Process::resident, 1);
+        recording.take(&identities).unwrap();
+        recording.take(&processes).unwrap();
+        let mut own = Rows::<Own>::new();
+        own.row(at(second * SECOND));
+        recording.take(&own).unwrap();
+        recording.publish().unwrap();
+    };
+    say(0, 7, "sh", "seen");
+    let view = View::open(&path).unwrap();
+    let names = |at: i64| -> Vec<(i64, Option<String>)> {
+        view.processes_at(BEGIN + at * SECOND).unwrap().into_iter().map(|row| (row.pid, row.name)).collect()
+    };
+    let named = |pid: i64, name: &str| (pid, Some(name.to_owned()));
+    assert_eq!(names(0), [named(7, "sh")]);
+    // One that lives for a second only, another that becomes a third.
+    for (second, pid, name, change) in [(100, 8, "true", "seen"), (101, 8, "true", "gone"), (150, 9, "sh", "seen"), (151, 9, "make", "renamed")] {
+        say(second, pid, name, change);
+        // Those who came since the last look are known too.
+        assert_eq!(names(second).last(), Some(&named(pid as i64, name)));
+        view.refresh().unwrap();
+        assert_eq!(names(second).last(), Some(&named(pid as i64, name)));
+    }
+    // At an earlier moment it is what it was then.
+    assert_eq!(names(150), [named(9, "sh")]);
+    let there = |from: i64, to: i64| {
+        let rows = view.processes_between(BEGIN + from * SECOND, BEGIN + to * SECOND).unwrap();
+        rows.into_iter().map(|row| (row.pid, row.age_seconds.unwrap().round() as i64)).collect::<Vec<_>>()
+    };
+    assert_eq!(there(0, 99), [(7, 10)]);
+    assert_eq!(there(50, 120), [(7, 111), (8, 111)]);
+    assert_eq!(there(102, 149), [(7, 111)]);
+    assert_eq!(there(0, 200), [(7, 161), (8, 161), (9, 161)]);
+}

@@ -352,6 +352,7 @@ impl Run {
         let known = self.known();
         let (stamp, state) = (known.stamp, known.state);
         drop(known);
+        // Of one that goes on there are others in a second.
         if state == State::Live {
             return Ok(Arc::new(self.timeline()?.spans(query)?));
         }
@@ -364,9 +365,10 @@ impl Run {
         Ok(spans)
     }
 
-    /// Opens it anew, as it is now.
+    /// It as it is now. What is known of its parts for drawing it is known here too.
     pub(crate) fn timeline(&self) -> Answer<Timeline> {
-        Ok(Timeline::open(&self.path)?)
+        let drawn = self.opened().as_ref().map(|opened| opened.view.timeline());
+        Ok(drawn.map_or_else(|| Timeline::open(&self.path), |drawn| drawn.reopened())?)
     }
 
     /// Looks whether there is more of it, unless somebody has just done so.

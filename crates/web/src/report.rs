@@ -1,6 +1,5 @@
 //! A recording as one file of HTML that needs no server: the page, and what it would ask for, thinned to a size that can be mailed.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use barograph_model::Described;
 use barograph_sources::Process;
 use barograph_store::{Query, SpanQuery};
-use barograph_view::{Line, Lines, Points, ProcessRow, Spec, Style, View, Window};
+use barograph_view::{Line, Lines, Points, Spec, Style, View, Window};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
@@ -30,9 +29,6 @@ const FULL_POINTS: usize = 100_000;
 
 /// Lines of a panel with a line for each process or device: a stretch may have others on top than the whole.
 const TOP: usize = 40;
-
-/// How often is looked who was there.
-const LOOKS: i64 = 120;
 
 /// Bits of a number's mantissa that are kept unless all is wanted: five digits, of which three are shown.
 const KEPT_BITS: u32 = 17;
@@ -127,7 +123,7 @@ pub fn report(path: &Path, options: ReportOptions) -> Result<Report, ReportError
         "events": events::of(&timeline, &Query::all().between(options.from, options.to))?,
         "specs": specs,
         "processSpecs": process_specs,
-        "identities": identities(&view, (from, to))?,
+        "identities": view.processes_between(from, to)?,
     });
     let points: &[usize] = if options.full { &[FULL_POINTS] } else { &POINTS };
     let frames = Frames { view: &view, range: (from, to), specs: &specs, process_specs: &process_specs, full: options.full };
@@ -226,19 +222,6 @@ fn process_specs() -> Vec<Spec> {
         ..Spec::default()
     };
     columns.iter().map(spec).collect()
-}
-
-/// Who was there at one time or another, with the age that each would have at the end.
-fn identities(view: &View, (from, to): (i64, i64)) -> Result<Vec<ProcessRow>, ReportError> {
-    let mut known = BTreeMap::new();
-    for look in 0..=LOOKS {
-        let at = from + (to - from) / LOOKS * look;
-        for mut row in view.processes_at(at)? {
-            row.age_seconds = row.age_seconds.map(|age| age + (to - at) as f64 / 1e9);
-            known.insert((row.pid, row.start_ticks), row);
-        }
-    }
-    Ok(known.into_values().collect())
 }
 
 /// The lines with fewer digits, which take much less room once packed. Times are whole milliseconds.

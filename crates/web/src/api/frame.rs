@@ -3,9 +3,13 @@
 //! `BFR1`, the length of the header (u32), the header in JSON, zeros up to a multiple of 8, then float64s; all little-endian. In the header `x`, `mean`, `min` and
 //! `max` of a line are `[offset, length]`, counted in float64s from the first of them. Lines that share their times share them here too.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use barograph_model::Described;
+use barograph_sources::Process;
 use barograph_view::{Gap, Key, Kind, Line, Lines, Spec, Summary, Unit, Window};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +71,10 @@ type Place = [usize; 2];
 pub(super) async fn frame(State(app): State<Shared>, Path(id): Path<String>, Said(asked): Said<Asked>) -> Answer<Response> {
     let query: FrameQuery = serde_json::from_str(&asked.q).map_err(|error| Failure::bad(format!("this makes no sense: {error}")))?;
     let window = window(&query)?;
+    // What must wait for the reading of all processes takes nobody's turn meanwhile.
+    let is_quick = query.specs.iter().all(|spec| spec.table != Process::TABLE.name);
+    let of_all = Arc::clone(&app);
+    let _turn = if is_quick { of_all.drawing.acquire().await.ok() } else { None };
     let bytes = wait(move || {
         let lines = run_now(&app, &id)?.view()?.lines(&query.specs, window)?;
         Ok(encode(window, &lines))

@@ -62,6 +62,8 @@ pub(crate) struct App {
     pub(crate) guard: Guard,
     pub(crate) library: Library,
     pub(crate) streams: Arc<Semaphore>,
+    /// One for each core: lines are worked out in the order in which they were asked for, the first as soon as it can be.
+    pub(crate) drawing: Semaphore,
     is_read_only: bool,
     places: Places,
     host: HostFacts,
@@ -94,6 +96,7 @@ impl App {
             guard: Guard::new(address.ip(), address.port(), &host.name)?,
             library,
             streams: Arc::new(Semaphore::new(STREAMS)),
+            drawing: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             is_read_only: options.read_only,
             places,
             host,

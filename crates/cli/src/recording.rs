@@ -8,12 +8,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use barograph_model::{Batch, Described, Gauges, Lines, Setup, Sink, SpanEdges, Table};
-use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, SpawnError, Until, assist};
+use barograph_record::{Beacon, Listener, Outcome, Panel, PanelOptions, Recorder, SpawnError, Until, assist, bequeath};
 use barograph_session::{
     LINES_FAILED, Subject, default_path, end_recording, facts, folder_name, line_notices, listen, open_beacon, totals, watch_lines,
 };
 use barograph_sources::{Fault, FaultKind, Filesystem, Machine, Process, ProcessMemory};
-use barograph_store::{self as store, Facts, Preparation, Recording, Totals};
+use barograph_store::{self as store, Facts, LastWord, Preparation, Recording, Totals};
 
 use crate::options::{FastOption, RecordingOptions, UntilOption};
 use crate::rules::Rules;
@@ -131,8 +131,9 @@ fn prepare(preparation: &Preparation) -> Option<JoinHandle<()>> {
 
 /// Starts the command. Where processes may not be many, the assistant leaves it its room first.
 fn spawn(recorder: &mut Recorder, command: &[OsString], assistant: Option<JoinHandle<()>>) -> Result<u32, SpawnError> {
-    /// Milliseconds. One that found no memory never ends, and the kernel gives the room back a little after a thread has ended.
-    const PATIENCE: u32 = 200;
+    /// Milliseconds, enough for a machine that is very busy. One that found no memory never ends, and the kernel gives the room back a little after a thread
+    /// has ended.
+    const PATIENCE: u32 = 2_000;
     let mut started = recorder.spawn(command);
     if let Some(assistant) = assistant {
         for _ in 0..PATIENCE {
@@ -181,7 +182,11 @@ impl Target {
         } else {
             Recording::create(folder_name(path), facts, store_options).map(Target::Folder)
         };
-        created.unwrap_or_else(|error| Target::Nowhere(error.to_string()))
+        let target = created.unwrap_or_else(|error| Target::Nowhere(error.to_string()));
+        if let Some(last) = target.recording().and_then(|recording| LastWord::new(recording.folder())) {
+            bequeath(move |why| last.say(why));
+        }
+        target
     }
 
     fn prepared(self, preparation: Preparation) -> Target {

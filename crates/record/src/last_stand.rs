@@ -26,6 +26,11 @@ static TOLD: AtomicBool = AtomicBool::new(false);
 /// Whether this is the process that listens to lines, which has a job of its own to go on with.
 static IS_LISTENER: AtomicBool = AtomicBool::new(false);
 
+/// Who writes down that nothing more is recorded, without taking memory.
+static WILL: OnceLock<Box<Will>> = OnceLock::new();
+
+type Will = dyn Fn(&str) + Send + Sync;
+
 thread_local! {
     /// Whether this thread only makes ready what others can do without.
     static IS_ASSISTANT: Cell<bool> = const { Cell::new(false) };
@@ -40,6 +45,11 @@ struct Job {
 /// Makes ready to run this command even if there is no memory to record it.
 pub(crate) fn prepare(command: Command) {
     let _ = COMMAND.set(command);
+}
+
+/// Has this said, in plain words, when a job's recorder can go on no more; where it is said may take no memory, and wait for no lock.
+pub fn bequeath(say: impl Fn(&str) + Send + Sync + 'static) {
+    let _ = WILL.set(Box::new(say));
 }
 
 /// This process passes the job's output on, and neither starts nor waits for it.
@@ -67,7 +77,7 @@ pub(crate) fn begin(pid: u32, signals: &Signals, with_tree: bool) {
         if thread::current().id() == recorder
             && let Some(job) = JOB.get()
         {
-            job.see_out(b"barograph: this is a fault of the recorder: nothing is recorded from here on, and the job goes on\n");
+            job.see_out("this is a fault of the recorder");
         }
     }));
 }
@@ -79,6 +89,16 @@ pub(crate) fn ended(end: JobEnd) {
 
 /// Called when there is no memory. Comes back only where there is no job to care for.
 pub(crate) fn out_of_memory() {
+    stand("there is no memory left");
+}
+
+/// Called when we have touched memory that is not there, or given up. Comes back only where there is no job to care for.
+pub(crate) fn fault() {
+    stand("the recorder has failed, or there is no memory left for its threads");
+}
+
+/// Sees the job to its end if it runs, or else becomes it.
+fn stand(why: &str) {
     while IS_ASSISTANT.get() {
         let _ = poll(&mut [], None);
     }
@@ -86,9 +106,9 @@ pub(crate) fn out_of_memory() {
         listener::pass_on_without_memory();
     }
     match (JOB.get(), COMMAND.get()) {
-        (Some(job), _) => job.see_out(b"barograph: there is no memory left: nothing is recorded from here on, and the job goes on\n"),
+        (Some(job), _) => job.see_out(why),
         (None, Some(command)) => {
-            system_call::say(b"barograph: there is no memory to record with: nothing was recorded\n");
+            tell(why, "nothing was recorded");
             if let Some(signals) = FOUND.get() {
                 signals.give_back();
             }
@@ -99,15 +119,28 @@ pub(crate) fn out_of_memory() {
     }
 }
 
+/// Says it, unless something was said before. Says whether it did.
+fn tell(why: &str, what: &str) -> bool {
+    let is_first = !TOLD.swap(true, Ordering::Relaxed);
+    if is_first {
+        system_call::say(&["barograph: ", why, ": ", what, "\n"]);
+    }
+    is_first
+}
+
 impl Job {
-    fn see_out(&self, why: &[u8]) -> ! {
-        if !TOLD.swap(true, Ordering::Relaxed) {
-            system_call::say(why);
+    fn see_out(&self, why: &str) -> ! {
+        if tell(why, "nothing is recorded from here on, and the job goes on")
+            && let Some(say) = WILL.get()
+        {
+            say(why);
         }
         loop {
             let children_left = self.collect();
             let status = STATUS.load(Ordering::Relaxed);
             if status >= 0 && !(self.with_tree && children_left) {
+                // Another thread may have gone on writing what was not so then.
+                WILL.get().inspect(|say| say(why));
                 system_call::exit(status);
             }
             if let Some(Pause::Stopped(signal)) = system_call::paused_or_continued(self.pid)
@@ -149,5 +182,34 @@ impl Job {
                 system_call::send(self.pid, arrived.signal);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn who_gives_up_sees_the_job_to_its_end() {
+        const WITHIN: &str = "BAROGRAPH_TEST_GIVES_UP";
+        if env::var_os(WITHIN).is_some() {
+            system_call::stand_by();
+            let signals = Signals::watch().unwrap();
+            let job = signals.spawn(&["sh", "-c", "sleep 0.2; echo ended; exit 5"], &[], [None; 2]).unwrap();
+            begin(job, &signals, false);
+            bequeath(|why| system_call::say(&["written down: ", why, "\n", "", ""]));
+            // As the C library does, where it finds no memory.
+            std::process::abort();
+        }
+        let itself = env::current_exe().unwrap();
+        let name = "last_stand::tests::who_gives_up_sees_the_job_to_its_end";
+        let output = Command::new(itself).args(["--exact", name, "--nocapture"]).env(WITHIN, "1").output().unwrap();
+        let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(5), "{out}{said}");
+        assert!(out.contains("ended"), "{out}");
+        assert!(said.contains("and the job goes on\nwritten down: the recorder has failed"), "{said}");
     }
 }

@@ -34,6 +34,7 @@ pub use companion::{Used, accompany};
 pub use condition::Condition;
 pub use control::Handle;
 pub use job::{JobEnd, SpawnError, become_command, care_for};
+pub use last_stand::bequeath;
 #[cfg(feature = "lines")]
 pub use lines::{LINES_SHARE, LineOptions};
 pub use listener::{Ear, Heard as HeardLine, ListenTo, Listener};
@@ -41,4 +42,4 @@ pub use order::{Change, Order};
 pub use panel::{Panel, PanelOptions};
 pub use recorder::{Options, Outcome, Reason, Recorder, Until};
 pub use schedule::Schedule;
-pub use system_call::{Allocator, is_ignored, share_heap};
+pub use system_call::{Allocator, is_ignored, share_heap, stand_by};

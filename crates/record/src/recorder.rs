@@ -277,11 +277,12 @@ impl Recorder {
         let output = self.listener.as_ref().map_or([None; 2], Listener::output);
         let signals = self.control.signals().ok_or(SpawnError::Guest)?;
         let pid = signals.spawn(command, told.as_ref().map_or(&[][..], |told| told), output)?;
+        // Before anything else takes memory: who finds none and knows of no job would start it once more.
+        last_stand::begin(pid, signals, self.options.until == Until::Tree);
         if let Some(listener) = &mut self.listener {
             listener.began_with(Some(pid));
         }
         self.panel.processes().began_with(pid);
-        last_stand::begin(pid, signals, self.options.until == Until::Tree);
         // Up to the moment of its execve(2), which is past now, the command shared our memory and its peak.
         self.peak_floor = system_call::own_peak_resident_bytes();
         self.job = Job::Started { pid };

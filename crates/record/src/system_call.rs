@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::thread::JoinHandleExt;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use libc::{c_char, c_int, pid_t};
@@ -60,8 +61,8 @@ pub fn share_heap() {
     share_heaps(1);
 }
 
-/// Gives back what is not in use at this moment: memory that was freed, and the pages of the program itself, which the kernel keeps in its cache and
-/// maps again, without reading them, where they are needed again.
+/// Gives back what is not in use at this moment: memory that was freed, and the pages of the program and its libraries, which the kernel keeps in its cache
+/// and maps again, without reading them, where they are needed again.
 pub(crate) fn release_memory() {
     extern "C" fn forget(object: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> c_int {
         // SAFETY: the loader hands over a description that is good for the time of this call, with so many headers.
@@ -69,7 +70,7 @@ pub(crate) fn release_memory() {
             let object = &*object;
             (object.dlpi_addr, std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()))
         };
-        for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags == libc::PF_R | libc::PF_X) {
+        for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0) {
             let page = rustix::param::page_size() as u64;
             let begin = (base + header.p_vaddr) & !(page - 1);
             let end = base + header.p_vaddr + header.p_memsz;
@@ -78,8 +79,8 @@ pub(crate) fn release_memory() {
                 libc::madvise(begin as *mut libc::c_void, (end - begin) as usize, libc::MADV_DONTNEED);
             }
         }
-        // Not 0: only the first object, which is the program.
-        1
+        // On to the next object.
+        0
     }
     #[cfg(target_env = "gnu")]
     // SAFETY: the allocator locks itself.
@@ -477,44 +478,138 @@ pub(crate) fn copy(from: RawFd, to: RawFd, buffer: &mut [u8]) {
     }
 }
 
-/// Says something on stderr, without a lock that another thread may hold.
-pub(crate) fn say(words: &[u8]) {
-    // SAFETY: the bytes live through the call; where there is no such stream it fails.
-    unsafe { libc::write(libc::STDERR_FILENO, words.as_ptr().cast(), words.len()) };
+/// Says something on stderr, in one piece, without a lock that another thread may hold.
+pub(crate) fn say(words: &[&str; 5]) {
+    let pieces = words.map(|word| libc::iovec { iov_base: word.as_ptr().cast_mut().cast(), iov_len: word.len() });
+    // SAFETY: the pieces live through the call, which reads them only; where there is no such stream it fails.
+    unsafe { libc::writev(libc::STDERR_FILENO, pieces.as_ptr(), pieces.len() as c_int) };
 }
 
-/// The memory of the system; when there is none, the job is not given up: nothing more is recorded, and it is seen to its end.
+/// The memory of the system; when there is none, the job is not given up: nothing more is recorded, and it is seen to its end. As long as it is not known what
+/// the job is, a reserve is used up.
 #[derive(Debug)]
 pub struct Allocator;
 
-// SAFETY: hands on what the system's allocator returns, and to it what it is given.
+// Not made part of whoever calls: that would be 0.8 MB of program.
+// SAFETY: hands on what the system's allocator returns, and to it what it is given; what is of the reserve stays there.
 unsafe impl GlobalAlloc for Allocator {
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are the same.
-        or_last_stand(unsafe { System.alloc(layout) })
+        or_last_stand(unsafe { System.alloc(layout) }, layout)
     }
 
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promises are the same.
-        or_last_stand(unsafe { System.alloc_zeroed(layout) })
+        // SAFETY: the caller's promises are the same. What the reserve gives is new, and so all zeros.
+        or_last_stand(unsafe { System.alloc_zeroed(layout) }, layout)
     }
 
+    #[inline(never)]
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let is_reserve = RESERVE.holds(old);
         // SAFETY: the caller's promises are the same.
-        or_last_stand(unsafe { System.realloc(old, layout, size) })
+        let new = if is_reserve { ptr::null_mut() } else { unsafe { System.realloc(old, layout, size) } };
+        if !new.is_null() {
+            return new;
+        }
+        // SAFETY: the caller promises that the alignment is one, and that the size rounded up to it is no overflow; the old memory has the old size, the
+        // new one at least the lesser of both, and they are apart.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                ptr::copy_nonoverlapping(old, new, layout.size().min(size));
+                self.dealloc(old, layout);
+            }
+            new
+        }
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are the same.
-        unsafe { System.dealloc(old, layout) }
+        if !RESERVE.holds(old) {
+            // SAFETY: the caller's promises are the same.
+            unsafe { System.dealloc(old, layout) }
+        }
     }
 }
 
-fn or_last_stand(memory: *mut u8) -> *mut u8 {
-    if memory.is_null() {
-        last_stand::out_of_memory();
+fn or_last_stand(memory: *mut u8, layout: Layout) -> *mut u8 {
+    if !memory.is_null() {
+        return memory;
     }
-    memory
+    last_stand::out_of_memory();
+    RESERVE.take(layout)
+}
+
+/// Three times what it takes to understand a command line of usual length, when all that is freed meanwhile is lost. Pages of it that nobody uses are none.
+const RESERVE_BYTES: usize = 256 << 10;
+
+struct Reserve {
+    bytes: UnsafeCell<[u8; RESERVE_BYTES]>,
+    taken: AtomicUsize,
+}
+
+static RESERVE: Reserve = Reserve { bytes: UnsafeCell::new([0; RESERVE_BYTES]), taken: AtomicUsize::new(0) };
+
+// SAFETY: each byte is given to one caller only, once.
+unsafe impl Sync for Reserve {}
+
+impl Reserve {
+    fn take(&self, layout: Layout) -> *mut u8 {
+        let base = self.bytes.get().cast::<u8>();
+        let begin = |taken: usize| taken + base.wrapping_add(taken).align_offset(layout.align());
+        let grow = |taken: usize| begin(taken).checked_add(layout.size()).filter(|end| *end <= RESERVE_BYTES);
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow);
+        taken.map_or(ptr::null_mut(), |taken| base.wrapping_add(begin(taken)))
+    }
+
+    fn holds(&self, memory: *mut u8) -> bool {
+        (memory as usize).wrapping_sub(self.bytes.get() as usize) < RESERVE_BYTES
+    }
+}
+
+/// What faults of ours are dealt with on when it is the stack that can't grow, as large as the registers of any processor.
+const FAULT_STACK_BYTES: usize = 64 << 10;
+
+struct FaultStack(UnsafeCell<[u8; FAULT_STACK_BYTES]>);
+
+static FAULT_STACK: FaultStack = FaultStack(UnsafeCell::new([0; FAULT_STACK_BYTES]));
+
+// SAFETY: only the kernel uses it, for one thread.
+unsafe impl Sync for FaultStack {}
+
+/// Sees the job to its end even where we touch what is not there, or give up: mostly where the first stack, or the C library, finds no memory. It is for a
+/// program that only records, and to be called before Rust's runtime, which has handlers of its own for two of these signals if nobody else has; and they
+/// take memory at each start of a thread, and end us where there is none.
+pub extern "C" fn stand_by() {
+    extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        // SAFETY: the kernel hands over a description that is good for the time of this call, with a sender if there is one.
+        let is_ours = unsafe { (*info).si_code > 0 || (*info).si_pid() == libc::getpid() };
+        if is_ours {
+            last_stand::fault();
+        }
+        // It does what it always does.
+        // SAFETY: takes a number only.
+        unsafe { libc::raise(signal) };
+    }
+    let stack = libc::stack_t { ss_sp: FAULT_STACK.0.get().cast(), ss_flags: 0, ss_size: FAULT_STACK_BYTES };
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the stack is nobody else's, and stays; the struct is of the right type, and zeroes are a valid value of it: an empty mask. The handler keeps to what
+    // may be done at any moment.
+    unsafe {
+        if libc::sigaltstack(&stack, ptr::null_mut()) != 0 {
+            return;
+        }
+        let action = action.assume_init_mut();
+        action.sa_sigaction = on_fault as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND | libc::SA_NODEFER;
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGILL] {
+            if !is_ignored(signal) {
+                libc::sigaction(signal, action, ptr::null_mut());
+            }
+        }
+    }
 }
 
 /// What is left to collect.

@@ -20,7 +20,7 @@ use crate::system_call::release_memory;
 const MOST_WAITING_ROWS: usize = 200_000;
 
 /// So many rows go to the sink before the next publish is due: it packs them, here each takes some 300 bytes.
-const MANY_ROWS: usize = 1024;
+const MANY_ROWS: usize = 512;
 
 /// What the sink has said so far.
 #[derive(Clone, Debug, Default)]

@@ -114,8 +114,8 @@ pub(crate) struct Shape {
     keyed: bool,
     columns: Vec<Column>,
     /// The index up to the row groups, and from behind them on.
-    head: Vec<u8>,
-    tail: Vec<u8>,
+    head: Box<[u8]>,
+    tail: Box<[u8]>,
 }
 
 struct Column {
@@ -190,7 +190,8 @@ impl Shape {
             });
         });
         tail.push(0);
-        Shape { keyed: table.keys > 0, columns, head, tail }
+        // They stay for as long as the recording goes on.
+        Shape { keyed: table.keys > 0, columns, head: head.into_boxed_slice(), tail: tail.into_boxed_slice() }
     }
 
     /// Ends the file with its index. Returns its size, and its last bytes.

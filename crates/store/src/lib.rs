@@ -19,6 +19,7 @@ mod frame;
 mod group;
 mod guard;
 mod index;
+mod last_word;
 mod lines;
 mod name;
 mod pages;
@@ -53,6 +54,7 @@ pub use figures::{Figure, Gap, Peak, Point, Rates, Reading, Series, Stats, gaps,
 pub use frame::Frame;
 pub use guard::{Finite, FiniteReader, guarded};
 pub use index::check_flat;
+pub use last_word::LastWord;
 pub use lines::{Growth, Line, LineCost, LineCosts};
 pub use name::free_name;
 pub use pieces::Piece;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use barograph_model::{Batch, Bytes, Count, Counter, Described, Field, Gauge, Moment, Row, Rows, Seconds, Text, table};
 
 use super::known::Known;
-use crate::scan::{complete, lines, number, number_or_fault, split_word, words};
+use crate::scan::{complete, last_position, lines, number, number_or_fault, position, split_word, words};
 use crate::{Cadence, Entry, Fault, FaultKind, Faults, KeptFile, Machine, Root, Source};
 
 table! {
@@ -180,7 +180,7 @@ impl DiskKind {
 
 /// Whether `nvme0n1` is the disk that the path `nvme0c1n1` leads to.
 fn is_head(head: &[u8], path: &[u8]) -> bool {
-    let (Some(controller), Some(space)) = (memchr::memchr(b'c', path), memchr::memrchr(b'n', path)) else { return false };
+    let (Some(controller), Some(space)) = (position(b'c', path), last_position(b'n', path)) else { return false };
     controller < space && head.strip_prefix(&path[..controller]) == Some(&path[space..])
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use barograph_model::Moment;
 
-use crate::scan::{complete, decimal, lines, number};
+use crate::scan::{complete, decimal, lines, number, position};
 use crate::{Fault, FaultKind, Faults, KeptFile, Machine, Root};
 
 /// The time that a tick may spend on frequencies. Linux 4.13 to 5.17 on x86 interrupts the core whose frequency is asked, and sleeps 10 ms if nobody
@@ -150,7 +150,7 @@ impl Cpuinfo {
 fn parse(text: &[u8], mut found: impl FnMut(u64, f64)) {
     let mut core = None;
     for line in lines(complete(text)) {
-        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let Some(colon) = position(b':', line) else { continue };
         let value = line[colon + 1..].trim_ascii();
         match line[..colon].trim_ascii() {
             b"processor" => core = number(value),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use barograph_model::{Batch, Bytes, Count, Counter, Described, Gauge, Moment, Rows, Text, table};
 
 use super::known::Known;
-use crate::scan::{complete, lines, number_or_fault, words};
+use crate::scan::{complete, last_position, lines, number_or_fault, words};
 use crate::{Cadence, Entry, Fault, FaultKind, Faults, KeptFile, Machine, Root, Source};
 
 table! {
@@ -158,7 +158,7 @@ const COLUMNS: [Option<usize>; 16] = [
 
 /// `  eth0: 39798735 …`: the name and its numbers, which old kernels write without a blank between.
 fn parse_interface(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = memchr::memrchr(b':', line)?;
+    let colon = last_position(b':', line)?;
     let (name, numbers) = (line[..colon].trim_ascii(), &line[colon + 1..]);
     (!name.is_empty() && words(numbers).count() >= COLUMNS.len()).then_some((name, numbers))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use barograph_model::{Batch, Count, Counter, Described, Gauge, Measure, Moment, Row, Rows, Seconds, Unit, table};
 
-use crate::scan::{complete, decimal, lines, number, number_or_fault, words};
+use crate::scan::{complete, decimal, lines, number, number_or_fault, position, words};
 use crate::{Cadence, Entry, Fault, FaultKind, Faults, KeptFile, Machine, Root, Source};
 
 /// How many on average over some time, with a fraction ([`Unit::Count`]).
@@ -121,7 +121,7 @@ fn parse_loadavg(text: &[u8], row: &mut Row<'_, System>, faults: &mut Faults) {
         let load = words.next().and_then(decimal);
         row.set(field, load.or_else(|| missing(faults)));
     }
-    let tasks = words.next().and_then(|tasks| number(&tasks[memchr::memchr(b'/', tasks)? + 1..]));
+    let tasks = words.next().and_then(|tasks| number(&tasks[position(b'/', tasks)? + 1..]));
     row.set(System::threads, tasks.or_else(|| missing(faults)));
 }
 

@@ -201,7 +201,10 @@ mod tests {
             let job = signals.spawn(&["sh", "-c", "sleep 0.2; echo ended; exit 5"], &[], [None; 2]).unwrap();
             begin(job, &signals, false);
             bequeath(|why| system_call::say(&["written down: ", why, "\n", "", ""]));
-            // As the C library does, where it finds no memory.
+            // As the C library does in each thread for which it finds no memory.
+            for _ in 0..2 {
+                thread::spawn(|| std::process::abort());
+            }
             std::process::abort();
         }
         let itself = env::current_exe().unwrap();

@@ -590,8 +590,11 @@ pub extern "C" fn stand_by() {
             last_stand::fault();
         }
         // It does what it always does.
-        // SAFETY: takes a number only.
-        unsafe { libc::raise(signal) };
+        // SAFETY: takes numbers only.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
     }
     let stack = libc::stack_t { ss_sp: FAULT_STACK.0.get().cast(), ss_flags: 0, ss_size: FAULT_STACK_BYTES };
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
@@ -603,7 +606,8 @@ pub extern "C" fn stand_by() {
         }
         let action = action.assume_init_mut();
         action.sa_sigaction = on_fault as *const () as libc::sighandler_t;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND | libc::SA_NODEFER;
+        // Several threads may give up, one after the other.
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
         for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGILL] {
             if !is_ignored(signal) {
                 libc::sigaction(signal, action, ptr::null_mut());

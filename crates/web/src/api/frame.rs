@@ -96,11 +96,11 @@ fn window(query: &FrameQuery) -> Answer<Window> {
 }
 
 /// So much of a time may be lost in the milliseconds of the page: they are floats.
-const LOST_NANOS: i64 = 200;
+const LOST_NANOS: u64 = 200;
 
 /// The window, to the nanosecond where it begins or ends with the recording: else a float a little too small would leave out the last rows.
 fn whole(window: Window, (first, last): (i64, i64)) -> Window {
-    let nearly = |asked: i64, known: i64| if (asked - known).abs() <= LOST_NANOS { known } else { asked };
+    let nearly = |asked: i64, known: i64| if asked.abs_diff(known) <= LOST_NANOS { known } else { asked };
     Window { from: nearly(window.from, first), to: nearly(window.to, last), ..window }
 }
 

@@ -509,10 +509,11 @@ impl Source for ProcessSource {
         let reading = Reading::begin();
         let mut read = self.read_once(at);
         if let Some(taken) = self.last.and_then(|last| reading.held_up(at.monotonic_nanos - last)) {
-            // What stands in these rows is of two times. Nobody who is due now is left out of those that take their place.
+            // What stands in these rows is of two times. In those that take their place nobody is missing, be it who is due now or who was born meanwhile.
             self.ledger.rows.truncate(before.0);
             self.rows.truncate(before.1);
             self.turn += self.others_every.saturating_sub(1);
+            self.list_anew();
             at.monotonic_nanos += taken;
             read = self.read_once(at);
         }

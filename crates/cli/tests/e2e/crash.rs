@@ -189,8 +189,8 @@ fn a_recorder_that_was_stopped_goes_on_with_a_gap_and_no_peak() {
     let series = Figure::of(Job::user).plus(Job::system).series(&job, stale);
     assert_eq!(series.points.iter().filter(|point| point.value == Rate::Stale).count(), gaps.len());
     let stats = series.stats().unwrap();
-    // A loop of one thread uses one core, however the clock ticks fall; a jump over the gap would be above a hundred.
-    assert!(stats.peak.unwrap().value < 3.0 && series.points.iter().all(|point| point.value.value().is_none_or(|rate| rate >= 0.0)), "{stats:?}");
+    // A loop of one thread uses one core, however the clock ticks fall; a jump over the gaps would be above ten.
+    assert!(stats.peak.unwrap().value < 4.0 && series.points.iter().all(|point| point.value.value().is_none_or(|rate| rate >= 0.0)), "{stats:?}");
     let used = last(&job, "user_seconds") + last(&job, "system_seconds");
     assert!((stats.total.unwrap() - used).abs() < 0.011, "what the job used meanwhile is in the total: {stats:?}, {used}");
     assert!(last(&rows(&timeline, "own").unwrap(), "missed_ticks") >= 100.0);

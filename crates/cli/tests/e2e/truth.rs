@@ -204,7 +204,7 @@ fn a_tree_of_many_is_never_seen_to_use_more_than_the_machine_has() {
     let above: Vec<_> = windows.iter().filter(|(seconds, used)| *used > cores as f64 * (seconds + 0.03)).collect();
     let most = windows.iter().map(|(seconds, used)| used / seconds).fold(0.0, f64::max);
     eprintln!("{count} burners on {cores} cores: at most {most:.3} cores; in {} of {} windows more than there can be", above.len(), windows.len());
-    assert!(windows.len() > 10 && above.is_empty(), "{above:?} of {windows:?}");
+    assert!(windows.len() > 4 && above.is_empty(), "{above:?} of {windows:?}");
 }
 
 #[test]

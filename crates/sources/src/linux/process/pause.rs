@@ -19,9 +19,10 @@ impl Reading {
         Reading { began: nanos(ClockId::Boottime), cpu: nanos(ClockId::ThreadCPUTime) }
     }
 
-    /// How long it has taken, if it waited for longer than the time since the row before: rates would be more than twice what they were.
+    /// How long it has taken, if it waited for more than twice the time since the row before: rates would be more than three times what they were. To read
+    /// again for less would leave too few readings where many programs want each core.
     pub(super) fn held_up(&self, since_row_before: i64) -> Option<i64> {
-        let most = since_row_before.max(SHORT_NANOS);
+        let most = since_row_before.saturating_mul(2).max(SHORT_NANOS);
         let taken = nanos(ClockId::Boottime) - self.began;
         // To ask how much of it was work takes longer than the question above.
         (taken > most && taken - (nanos(ClockId::ThreadCPUTime) - self.cpu) > most).then_some(taken)
@@ -43,7 +44,7 @@ mod tests {
     fn to_wait_holds_a_reading_up() {
         let reading = Reading::begin();
         std::thread::sleep(Duration::from_millis(30));
-        assert!(reading.held_up(20_000_000).is_some_and(|taken| taken >= 30_000_000));
+        assert!(reading.held_up(10_000_000).is_some_and(|taken| taken >= 30_000_000));
         assert_eq!(reading.held_up(i64::MAX), None);
     }
 

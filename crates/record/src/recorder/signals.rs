@@ -30,7 +30,7 @@ impl Recorder {
     }
 
     /// The command, while it runs.
-    fn command(&self) -> Option<u32> {
+    pub(super) fn command(&self) -> Option<u32> {
         match self.job {
             Job::Started { pid } if self.job_end.is_none() => Some(pid),
             _ => None,

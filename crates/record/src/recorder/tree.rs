@@ -11,45 +11,21 @@ use crate::system_call::{self, Children};
 impl Recorder {
     /// Collects every child that has ended: the command, and orphans that became ours.
     pub(super) fn collect_children(&mut self) {
-        let mut root_ended = false;
+        let ran = self.command().is_some();
         loop {
-            let pid = match system_call::ended_child() {
-                Children::Ended(pid) => pid,
+            match system_call::ended_child() {
+                Children::Ended(pid) => self.collect(pid),
                 Children::Running => break,
                 Children::None => {
                     self.no_children = true;
                     break;
                 }
-            };
-            self.panel.processes().before_collecting(pid);
-            let Some(collected) = system_call::collect(pid) else { continue };
-            let exit = Exit {
-                code: collected.code,
-                signal: collected.signal,
-                user_seconds: collected.user_seconds,
-                system_seconds: collected.system_seconds,
-                // Across execve(2) a process inherits the peak of who started it, so up to ours the number says nothing.
-                peak_resident_bytes: Some(collected.peak_resident_bytes).filter(|&bytes| bytes > self.peak_floor),
-            };
-            let at = now();
-            self.panel.processes().collected(at, pid, exit);
-            if matches!(self.job, Job::Started { pid: root } if root == pid) {
-                let end = collected.end();
-                last_stand::ended(end);
-                root_ended = true;
-                self.job_end = Some(end);
-                self.exit = Some(exit);
-                let how = match end {
-                    JobEnd::Code(code) => format!("exit {code}"),
-                    JobEnd::Signal(signal) => format!("signal {signal}"),
-                };
-                self.event(at, "exited", Some(&how), Some(pid), None);
             }
         }
         if !matches!(self.job, Job::Started { .. }) || self.job_end.is_none() {
             return;
         }
-        if let Some(signal) = self.asked.filter(|_| root_ended && self.options.until != Until::Root) {
+        if let Some(signal) = self.asked.filter(|_| ran && self.options.until != Until::Root) {
             self.tick_with_new_listing();
             self.pass_to_the_rest(signal);
         }
@@ -99,6 +75,32 @@ impl Recorder {
         };
         if over && self.panel.processes().members().next().is_none() {
             self.stop.get_or_insert(self.end_of_tree());
+        }
+    }
+
+    fn collect(&mut self, pid: u32) {
+        self.panel.processes().before_collecting(pid);
+        let Some(collected) = system_call::collect(pid) else { return };
+        let exit = Exit {
+            code: collected.code,
+            signal: collected.signal,
+            user_seconds: collected.user_seconds,
+            system_seconds: collected.system_seconds,
+            // Across execve(2) a process inherits the peak of who started it, so up to ours the number says nothing.
+            peak_resident_bytes: Some(collected.peak_resident_bytes).filter(|&bytes| bytes > self.peak_floor),
+        };
+        let at = now();
+        self.panel.processes().collected(at, pid, exit);
+        if self.command() == Some(pid) {
+            let end = collected.end();
+            last_stand::ended(end);
+            self.job_end = Some(end);
+            self.exit = Some(exit);
+            let how = match end {
+                JobEnd::Code(code) => format!("exit {code}"),
+                JobEnd::Signal(signal) => format!("signal {signal}"),
+            };
+            self.event(at, "exited", Some(&how), Some(pid), None);
         }
     }
 

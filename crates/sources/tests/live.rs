@@ -22,7 +22,9 @@ use barograph_model::{Batch, Moment};
 use barograph_sources::{
     Cadence, Exit, FaultKind, Machine, ProcessMemorySource, ProcessSource, Roots, SOURCES, Scope, Select, Source, Targets, Watch, start_ticks,
 };
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, kill_process_group, setpriority_process, setrlimit, waitid};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, kill_process_group, setpriority_process, setrlimit, waitid,
+};
 
 struct Counting;
 

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 
 use crate::Fault;
+use crate::shared::{SharedFile, Sharing};
 
 /// Where the machine's file systems are found.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ pub struct Machine {
     pub page_size: u64,
     /// Clock ticks in a second, for the times of /proc (USER_HZ).
     pub ticks_per_second: u64,
+    shared: Sharing,
 }
 
 impl Machine {
@@ -72,6 +74,7 @@ impl Machine {
             mounts: directory(&roots.mounts).ok(),
             page_size: rustix::param::page_size() as u64,
             ticks_per_second: rustix::param::clock_ticks_per_second(),
+            shared: Sharing::default(),
             roots,
         })
     }
@@ -122,6 +125,11 @@ impl Machine {
     pub fn keep(&self, root: Root, path: &str) -> Result<KeptFile, Fault> {
         let file = self.open_at(root, path, OFlags::empty()).map_err(|errno| Fault::call(self.path(root, path), errno))?;
         Ok(KeptFile { file, path: self.path(root, path).into() })
+    }
+
+    /// The same for a file that several sources read at each tick.
+    pub(crate) fn share(&self, root: Root, path: &'static str) -> Result<SharedFile, Fault> {
+        self.shared.open(self, root, path)
     }
 
     /// Reads a whole file into `buffer`, which is emptied before.

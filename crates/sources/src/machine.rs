@@ -5,6 +5,7 @@
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatVfs};
 use rustix::io::Errno;
@@ -58,6 +59,7 @@ pub struct Machine {
     /// Clock ticks in a second, for the times of /proc (USER_HZ).
     pub ticks_per_second: u64,
     shared: Sharing,
+    is_ours: OnceLock<bool>,
 }
 
 impl Machine {
@@ -75,6 +77,7 @@ impl Machine {
             page_size: rustix::param::page_size() as u64,
             ticks_per_second: rustix::param::clock_ticks_per_second(),
             shared: Sharing::default(),
+            is_ours: OnceLock::new(),
             roots,
         })
     }
@@ -86,7 +89,7 @@ impl Machine {
 
     /// Whether its /proc shows the processes that we know, ourselves among them: not that of another machine, a container's host, or a folder.
     pub(crate) fn is_ours(&self) -> bool {
-        self.link(Root::Proc, "self").and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) == Some(getpid())
+        *self.is_ours.get_or_init(|| self.link(Root::Proc, "self").and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) == Some(getpid()))
     }
 
     /// Whether a file is of the same file system as its root, and not mounted over what was there.

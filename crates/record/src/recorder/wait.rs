@@ -6,7 +6,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Job, Recorder};
 use crate::clock::deadline_nanos;
-use crate::job::JobEnd;
+use crate::job::{Attached, JobEnd};
 
 /// poll(2) refuses times that its kernel can't count; after an hour we look around and go on.
 const LONGEST_WAIT: i64 = 3_600_000_000_000;
@@ -29,20 +29,15 @@ impl Recorder {
         let timeout = Timespec { tv_sec: left / 1_000_000_000, tv_nsec: left % 1_000_000_000 };
         // An array, so that waiting takes no memory; who finds no place in it is seen at the next tick.
         let mut watched: [PollFd<'_>; 16] = std::array::from_fn(|_| PollFd::from_borrowed_fd(self.control.descriptor(), PollFlags::IN));
-        if let Some(socket) = beacon {
-            watched[1] = PollFd::from_borrowed_fd(socket, PollFlags::IN);
-        }
-        if let Some(other) = other {
-            watched[2] = PollFd::from_borrowed_fd(other, PollFlags::IN);
-        }
-        if let Job::Attached(processes) = &self.job {
-            let pidfds = processes.iter().filter_map(|process| process.pidfd.as_ref());
-            for (place, pidfd) in watched[3..].iter_mut().zip(pidfds) {
-                *place = PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN);
-            }
+        let attached: &[Attached] = if let Job::Attached(processes) = &self.job { processes } else { &[] };
+        let pidfds = attached.iter().filter_map(|process| process.pidfd.as_ref()).map(AsFd::as_fd);
+        let mut count = 1;
+        for (place, descriptor) in watched[1..].iter_mut().zip(beacon.into_iter().chain(other).chain(pidfds)) {
+            *place = PollFd::from_borrowed_fd(descriptor, PollFlags::IN);
+            count += 1;
         }
         // However it ends, we look at everything.
-        let _ = poll(&mut watched, Some(&timeout));
+        let _ = poll(&mut watched[..count], Some(&timeout));
     }
 
     /// Waits for a command that outlives its recording, and goes on passing signals to it.

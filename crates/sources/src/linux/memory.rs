@@ -152,7 +152,8 @@ impl Source for MemorySource {
     }
 }
 
-/// The keys of one file that the declaration names, each with its column and what its numbers are multiplied by.
+/// The keys of one file that the declaration names, each with its column and what its numbers are multiplied by. The shortest come first: most lines are about
+/// something else, and their lengths are compared before their bytes.
 struct Keys(Vec<(&'static [u8], usize, u64)>);
 
 impl Keys {
@@ -169,14 +170,18 @@ impl Keys {
                 (from == file).then_some((key.as_bytes(), index, scale))
             })
             .collect();
-        keys.sort_unstable();
+        keys.sort_unstable_by_key(|entry| by_length(entry.0));
         Keys(keys)
     }
 
     fn find(&self, key: &[u8]) -> Option<(usize, u64)> {
-        let found = self.0.binary_search_by_key(&key, |entry| entry.0).ok()?;
+        let found = self.0.binary_search_by_key(&by_length(key), |entry| by_length(entry.0)).ok()?;
         Some((self.0[found].1, self.0[found].2))
     }
+}
+
+fn by_length(key: &[u8]) -> (usize, &[u8]) {
+    (key.len(), key)
 }
 
 /// Lines of `key: value kB` or `key value`; keys that are not declared are passed over, and so are values that are no number.

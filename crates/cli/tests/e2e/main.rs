@@ -17,6 +17,7 @@ mod hostile;
 mod library;
 #[cfg(feature = "lines")]
 mod lines;
+mod little_room;
 mod numbers;
 mod output;
 mod places;

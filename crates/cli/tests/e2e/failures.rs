@@ -256,7 +256,7 @@ fn the_recorder_is_never_of_the_job() {
         assert!(!pids.is_empty() && !pids.contains(&Some(recorder)), "{table}: {pids:?}");
     }
     let job = rows(&timeline, "job").unwrap();
-    assert!(job.ints("processes_count").into_iter().flatten().all(|count| count == 1), "{:?}", job.ints("processes_count"));
+    assert!(job.ints("processes").into_iter().flatten().all(|count| count == 1), "{:?}", job.ints("processes_count"));
     let own = rows(&timeline, "own").unwrap().ints("resident_bytes").into_iter().flatten().max().unwrap();
     let totals = timeline.facts().end.clone().unwrap().totals;
     assert!(totals.peak_resident_bytes.unwrap() < own as u64 && totals.peak_process_resident_bytes.unwrap() < own as u64, "{totals:?}, we had {own}");

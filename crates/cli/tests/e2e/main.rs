@@ -21,6 +21,7 @@ mod little_room;
 mod numbers;
 mod output;
 mod places;
+mod preloaded;
 mod rules;
 mod says;
 mod signals;

@@ -5,7 +5,7 @@
 It asks as the page does: for itself, the list, the recording, and then for all panels, six at a time, in the order of the page. Then zooms, moments and
 lives. It prints milliseconds to the first byte of each answer, bytes, and the most memory that the server has had. The day is made by
 
-    cargo run --release -p barograph-view --example crowded_day -- day.baro
+    cargo run --release -p barograph-store --example day -- 200 86400 1 300 day.baro
 """
 
 import argparse

@@ -1,4 +1,4 @@
-// What looking costs: `node tests/browser/cost.mjs BAROGRAPH DAY.baro`, with the program, and a recording of a day made by the example `crowded_day` of crates/view. It prints the
+// What looking costs: `node tests/browser/cost.mjs BAROGRAPH DAY.baro`, with the program, and a recording of a day made by the example `day` of crates/store. It prints the
 // server's CPU share while nobody looks, and with a page on a run that is recorded each second; how much memory a day takes; and how long its frames take over HTTP.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

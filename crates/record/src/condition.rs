@@ -1,10 +1,13 @@
 //! Conditions: metrics over or under a threshold, seen at each tick. When one begins to hold, and when it does so no more, is an event of the recording.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
-use barograph_model::{Batch, Described, EventRow, Events, Field, Kind, Moment, Rows, Table, Unit};
+use barograph_model::{Batch, Described, EventRow, Events, Field, Kind, Moment, Physical, Rows, Table, Unit};
 use barograph_sources::{Cpu, Job, Memory, System, tables};
 
 use crate::clock::nanos;
@@ -236,9 +239,9 @@ struct Watched {
     minus: Vec<usize>,
     is_counter: bool,
     key: Option<String>,
-    /// Monotonic time of the last rows that were seen, and the sum of a counter then.
+    /// Monotonic time of the last rows that were seen, and where they are counters, what each subject's was then.
     seen: i64,
-    before: Option<(i64, f64)>,
+    before: HashMap<u64, f64>,
     /// Since when it is otherwise than was said: it holds, or does so no more.
     turned: Option<Moment>,
     /// Since when it holds, as was said.
@@ -276,7 +279,8 @@ impl Watched {
         let is_counter = table.metrics[plus[0]].kind == Kind::Counter;
         let key = if let What::Metric { key, .. } = &condition.what { key.clone() } else { None };
         let scale = condition.what.scale();
-        Ok(Watched { condition, scale, table, plus, minus, is_counter, key, seen: i64::MIN, before: None, turned: None, held: None, extreme: 0.0 })
+        let before = HashMap::new();
+        Ok(Watched { condition, scale, table, plus, minus, is_counter, key, seen: i64::MIN, before, turned: None, held: None, extreme: 0.0 })
     }
 
     /// Looks at the rows that are new in this batch of its table.
@@ -285,61 +289,78 @@ impl Watched {
         let mut row = times.iter().position(|time| *time > self.seen).unwrap_or(times.len());
         while row < times.len() {
             let end = (row..times.len()).find(|other| times[*other] != times[row]).unwrap_or(times.len());
-            let sum = self.sum(batch, row..end);
+            let value = if self.is_counter { self.rate(batch, row..end) } else { self.sum(batch, row..end) };
             self.seen = times[row];
-            self.take(Moment { utc_nanos: batch.utc_nanos()[row], monotonic_nanos: times[row] }, sum, events);
+            if let Some(value) = value {
+                self.take(Moment { utc_nanos: batch.utc_nanos()[row], monotonic_nanos: times[row] }, value, events);
+            }
             row = end;
         }
     }
 
-    /// The sum over those of these rows that count; `None` if there is none.
-    fn sum(&self, batch: &Batch, rows: std::ops::Range<usize>) -> Option<f64> {
-        let cell = |column: usize, row: usize| match self.table.metrics[column].physical {
-            barograph_model::Physical::Float => batch.columns()[column].float(row),
-            _ => batch.columns()[column].int(row).map(|int| int as f64),
-        };
-        let counted = self.table.counted.and_then(|name| self.table.metrics.iter().position(|metric| metric.name == name));
-        let mut sum = None;
-        for row in rows {
-            let is_it = match &self.key {
-                Some(key) => self.is_of(key, batch, row),
-                None => counted.is_none_or(|counted| batch.columns()[counted].int(row) == Some(1)),
-            };
-            if !is_it {
-                continue;
+    /// What these rows say together; `None` if none of them says anything.
+    fn sum(&self, batch: &Batch, rows: Range<usize>) -> Option<f64> {
+        self.values(batch, rows).map(|(_, value)| value).reduce(|sum, value| sum + value)
+    }
+
+    /// What counters have grown by in a second since the rows before: those of each subject that was there then too, as who comes or goes has not grown.
+    /// One that fell was reset, and tells nothing.
+    fn rate(&mut self, batch: &Batch, rows: Range<usize>) -> Option<f64> {
+        let (at, then) = (batch.monotonic_nanos()[rows.start], self.seen);
+        let (mut now, mut grown) = (HashMap::with_capacity(self.before.len()), None);
+        for (row, value) in self.values(batch, rows) {
+            let subject = self.subject(batch, row);
+            if let Some(growth) = self.before.get(&subject).map(|before| value - before).filter(|growth| *growth >= 0.0) {
+                grown = Some(grown.unwrap_or(0.0) + growth);
             }
-            for (columns, sign) in [(&self.plus, 1.0), (&self.minus, -1.0)] {
-                for &column in columns {
-                    match cell(column, row) {
-                        Some(value) => sum = Some(sum.unwrap_or(0.0) + sign * value),
-                        // Without what is taken away there is no value.
-                        None if sign < 0.0 => return None,
-                        None => {}
-                    }
-                }
+            now.insert(subject, value);
+        }
+        self.before = now;
+        grown.map(|grown| grown / ((at - then) as f64 / 1e9))
+    }
+
+    /// Those of these rows that count, and what each says.
+    fn values<'a>(&'a self, batch: &'a Batch, rows: Range<usize>) -> impl Iterator<Item = (usize, f64)> + 'a {
+        let counted = self.table.counted.and_then(|name| self.table.metrics.iter().position(|metric| metric.name == name));
+        let is_it = move |row: &usize| match &self.key {
+            Some(key) => self.is_of(key, batch, *row),
+            None => counted.is_none_or(|counted| batch.columns()[counted].int(*row) == Some(1)),
+        };
+        rows.filter(is_it).filter_map(|row| Some((row, self.value(batch, row)?)))
+    }
+
+    /// What a row says. Without what is taken away there is no value.
+    fn value(&self, batch: &Batch, row: usize) -> Option<f64> {
+        let cell = |column: &usize| match self.table.metrics[*column].physical {
+            Physical::Float => batch.columns()[*column].float(row),
+            _ => batch.columns()[*column].int(row).map(|int| int as f64),
+        };
+        let sum = self.plus.iter().filter_map(cell).reduce(|sum, value| sum + value)?;
+        self.minus.iter().try_fold(sum, |rest, column| Some(rest - cell(column)?))
+    }
+
+    /// Names the subject of a row: a hash of its keys.
+    fn subject(&self, batch: &Batch, row: usize) -> u64 {
+        let mut hash = DefaultHasher::new();
+        for (metric, column) in self.table.key_metrics().iter().zip(batch.columns()) {
+            match metric.physical {
+                Physical::Text => column.text(row).hash(&mut hash),
+                _ => column.int(row).hash(&mut hash),
             }
         }
-        sum
+        hash.finish()
     }
 
     /// Whether a row is of the subject with this key.
     fn is_of(&self, key: &str, batch: &Batch, row: usize) -> bool {
         let column = &batch.columns()[0];
         match self.table.metrics[0].physical {
-            barograph_model::Physical::Text => column.text(row) == Some(key),
+            Physical::Text => column.text(row) == Some(key),
             _ => column.int(row).is_some_and(|int| key.parse() == Ok(int)),
         }
     }
 
-    fn take(&mut self, at: Moment, sum: Option<f64>, events: &mut Rows<Events>) {
-        let Some(sum) = sum else { return };
-        let value = if self.is_counter {
-            let before = self.before.replace((at.monotonic_nanos, sum));
-            let Some((then, before)) = before.filter(|(_, before)| sum >= *before) else { return };
-            (sum - before) / ((at.monotonic_nanos - then) as f64 / 1e9)
-        } else {
-            sum
-        };
+    fn take(&mut self, at: Moment, value: f64, events: &mut Rows<Events>) {
         let holds = self.condition.holds(value);
         if holds && (self.turned.is_none() && self.held.is_none() || (value > self.extreme) == self.condition.is_over) {
             self.extreme = value;
@@ -532,6 +553,22 @@ mod tests {
         assert_eq!(look(&format!("{read}[sdb] > 1 MB/s")), ["now 1.91 MiB"]);
         assert_eq!(look(&format!("{read}[sda1] > 99 MB")), ["now 95.37 MiB"]);
         assert_eq!(look(&format!("{read}[sdc] > 0")), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn who_comes_or_goes_has_not_grown() {
+        let name = format!("{} > 2 MB/s", id(Disk::read));
+        let (mut conditions, mut events, mut rows) = (conditions(&name), Rows::new(), Rows::<Disk>::new());
+        // Megabytes read so far; each disk has a row now and then.
+        let ticks = [&[("sda", 900)][..], &[("sdb", 5)], &[("sda", 902)], &[("sda", 903), ("sdb", 7)], &[("sda", 904), ("sdb", 9)], &[("sdb", 10)]];
+        for (second, disks) in (1..).zip(ticks) {
+            for (device, read) in disks {
+                rows.row(at(second)).text(Disk::device, device.as_bytes()).set(Disk::read, read * 1_000_000).set(Disk::counted, 1);
+            }
+            conditions.look(&rows, &mut events);
+            rows.clear();
+        }
+        assert_eq!(said(&events), [event(5, &name, "now 2.86 MiB"), event(6, &format!("{name} ended"), "after 1.0 s, with at most 2.86 MiB")]);
     }
 
     #[test]

@@ -19,8 +19,9 @@ static COMMAND: OnceLock<Command> = OnceLock::new();
 static FOUND: OnceLock<Found> = OnceLock::new();
 /// The job, once it runs.
 static JOB: OnceLock<Job> = OnceLock::new();
+const NO_STATUS: i32 = -1;
 /// The job's exit status once it has one, as shells give it.
-static STATUS: AtomicI32 = AtomicI32::new(-1);
+static STATUS: AtomicI32 = AtomicI32::new(NO_STATUS);
 /// Whether somebody has been told: several threads may want memory.
 static TOLD: AtomicBool = AtomicBool::new(false);
 /// Whether this is the process that listens to lines, which has a job of its own to go on with.
@@ -82,9 +83,9 @@ pub(crate) fn begin(pid: u32, signals: &Signals, with_tree: bool) {
     }));
 }
 
-/// The job's root process has ended.
+/// The job's root process has ended. Whoever is given its pid afterwards, and ends, is another.
 pub(crate) fn ended(end: JobEnd) {
-    STATUS.store(end.shell_code().into(), Ordering::Relaxed);
+    let _ = STATUS.compare_exchange(NO_STATUS, end.shell_code().into(), Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Called when there is no memory. Comes back only where there is no job to care for.
@@ -145,7 +146,7 @@ impl Job {
         loop {
             let children_left = self.collect();
             let status = STATUS.load(Ordering::Relaxed);
-            if status >= 0 && !(self.with_tree && children_left) {
+            if status != NO_STATUS && !(self.with_tree && children_left) {
                 // Another thread may have gone on writing what was not so then.
                 WILL.get().inspect(|say| say(why));
                 system_call::exit(status);
@@ -155,7 +156,7 @@ impl Job {
             {
                 system_call::stop_by(signal);
             }
-            self.wait_and_forward(status < 0);
+            self.wait_and_forward(status == NO_STATUS);
         }
     }
 
@@ -221,6 +222,13 @@ mod tests {
         let (status, out, said) = run_within("another_thread_that_gives_up_before_the_job_does_not_start_it", WITHIN);
         assert_eq!(status, Some(5), "{out}{said}");
         assert!(!out.contains("started twice"), "{out}");
+    }
+
+    #[test]
+    fn a_job_ends_once() {
+        ended(JobEnd::Code(3));
+        ended(JobEnd::Signal(9));
+        assert_eq!(STATUS.load(Ordering::Relaxed), 3);
     }
 
     #[test]

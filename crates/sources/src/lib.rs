@@ -9,6 +9,7 @@ mod fault;
 pub mod fuzzing;
 mod machine;
 mod scan;
+mod shared;
 mod source;
 
 #[cfg(target_os = "linux")]

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 
 use crate::Fault;
+use crate::shared::{SharedFile, Sharing};
 
 /// Where the machine's file systems are found.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ pub struct Machine {
     pub page_size: u64,
     /// Clock ticks in a second, for the times of /proc (USER_HZ).
     pub ticks_per_second: u64,
+    shared: Sharing,
 }
 
 impl Machine {
@@ -72,6 +74,7 @@ impl Machine {
             mounts: directory(&roots.mounts).ok(),
             page_size: rustix::param::page_size() as u64,
             ticks_per_second: rustix::param::clock_ticks_per_second(),
+            shared: Sharing::default(),
             roots,
         })
     }
@@ -122,6 +125,11 @@ impl Machine {
     pub fn keep(&self, root: Root, path: &str) -> Result<KeptFile, Fault> {
         let file = self.open_at(root, path, OFlags::empty()).map_err(|errno| Fault::call(self.path(root, path), errno))?;
         Ok(KeptFile { file, path: self.path(root, path).into() })
+    }
+
+    /// The same for a file that several sources read at each tick.
+    pub(crate) fn share(&self, root: Root, path: &'static str) -> Result<SharedFile, Fault> {
+        self.shared.open(self, root, path)
     }
 
     /// Reads a whole file into `buffer`, which is emptied before.
@@ -211,20 +219,32 @@ impl KeptFile {
     }
 
     /// Reads all of it into `buffer`, which is emptied before. Allocates only while the buffer must grow.
+    ///
+    /// What is short is not asked for its end: a file of /proc gives less than there is only where the next of its lines does not fit into a page any more, and none
+    /// of those that are kept has lines that long.
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<(), Fault> {
-        read_all(&self.file, buffer).map_err(|errno| Fault::call(self.path.to_string(), errno))
+        read_until(&self.file, buffer, SHORT).map_err(|errno| Fault::call(self.path.to_string(), errno))
     }
 }
 
+/// A file that gives fewer bytes has no more.
+const SHORT: usize = 2048;
+
 /// Reads a file from its start to its end.
 pub(crate) fn read_all(file: impl AsFd, buffer: &mut Vec<u8>) -> Result<(), Errno> {
+    read_until(file, buffer, 0)
+}
+
+/// The same, or until it has given fewer than so many bytes; there is always room for more.
+fn read_until(file: impl AsFd, buffer: &mut Vec<u8>, short: usize) -> Result<(), Errno> {
     buffer.clear();
     loop {
-        if buffer.capacity() - buffer.len() < 1024 {
+        if buffer.capacity() - buffer.len() < 2 * SHORT {
             buffer.reserve(buffer.capacity().max(8192));
         }
         let offset = buffer.len() as u64;
-        if rustix::io::pread(&file, rustix::buffer::spare_capacity(buffer), offset)? == 0 {
+        let read = rustix::io::pread(&file, rustix::buffer::spare_capacity(buffer), offset)?;
+        if read == 0 || read < short {
             return Ok(());
         }
     }

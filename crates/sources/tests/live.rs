@@ -22,7 +22,9 @@ use barograph_model::{Batch, Moment};
 use barograph_sources::{
     Cadence, Exit, FaultKind, Machine, ProcessMemorySource, ProcessSource, Roots, SOURCES, Scope, Select, Source, Targets, Watch, start_ticks,
 };
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, kill_process_group, setrlimit, waitid};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, kill_process_group, setpriority_process, setrlimit, waitid,
+};
 
 struct Counting;
 
@@ -273,6 +275,58 @@ fn one_process_is_what_the_kernel_says_it_is() {
     }
     let descriptors = fs::read_dir(format!("/proc/{}/fd", shell.pid())).unwrap().count();
     assert_eq!(row.get("open_files"), Some(&descriptors.to_string()));
+}
+
+#[test]
+fn who_has_not_run_is_read_now_and_then() {
+    let _turn = alone();
+    let shell = Shell::start("read nothing");
+    shell.wait_until_asleep();
+    let mut source = tree_of(vec![shell.pid()]);
+    let nice = |source: &mut ProcessSource, second: f64| {
+        source.read(at(second)).unwrap();
+        rows_of(source, "process")[0]["nice"].clone()
+    };
+    assert_eq!([nice(&mut source, 0.0), nice(&mut source, 0.1)], ["0", "0"]);
+    // What others do to it is to be seen in the end.
+    setpriority_process(Pid::from_raw(shell.pid().cast_signed()), 5).unwrap();
+    let seen: Vec<String> = (2..=51).map(|tick| nice(&mut source, f64::from(tick) / 10.0)).collect();
+    let first = seen.iter().position(|nice| nice == "5");
+    assert!(first.is_some_and(|first| seen[..first].iter().all(|nice| nice == "0") && seen[first..].iter().all(|nice| nice == "5")), "{seen:?}");
+    // But for two moments of its own, nobody asks.
+    let begin = read_calls();
+    for tick in 52..=101 {
+        source.read(at(f64::from(tick) / 10.0)).unwrap();
+    }
+    let calls = read_calls() - begin;
+    assert!(calls < 80, "{calls} files were read in fifty ticks");
+}
+
+/// Calls that read, by this process.
+fn read_calls() -> u64 {
+    let io = fs::read_to_string("/proc/self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn whose_parent_has_gone_has_another_at_once() {
+    let _turn = alone();
+    let mut shell = Shell::start("sh -c 'sleep 1000 & echo $!; wait' & read nothing; kill $!; wait $!; echo gone; read nothing");
+    let sleeper = shell.hear();
+    let mut source = tree_of(vec![shell.pid()]);
+    let parent = |source: &mut ProcessSource, second: f64| {
+        source.read(at(second)).unwrap();
+        let rows = rows_of(source, "processes");
+        rows.iter().rfind(|row| row["pid"] == sleeper).map(|row| row["parent_pid"].clone())
+    };
+    let first = parent(&mut source, 0.0).unwrap();
+    for tick in 1..5 {
+        parent(&mut source, f64::from(tick) / 10.0);
+    }
+    shell.tell();
+    assert_eq!(shell.hear(), "gone");
+    assert!(parent(&mut source, 0.5).is_some_and(|second| second != first), "it has not run, and is another's");
+    kill_process(Pid::from_raw(sleeper.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
 
 #[test]

@@ -3,11 +3,14 @@
 //! the first reading of a fresh process is what counts. Prints JSON; seconds are those of the processor, which a busy machine does not lengthen.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for a person at a terminal")]
 
+mod own;
+
 use std::path::Path;
 
 use barograph_model::{Moment, Rows, Sink, SpanEdges};
 use barograph_sources::{Job, Process, Processes};
 use barograph_store::{Clock, End, Facts, Options, Recording, SpanQuery, Timeline};
+use own::{cpu, status_kib};
 
 /// Each of these is open all the time and has the shorter ones within it.
 const THREADS: u64 = 8;
@@ -97,9 +100,8 @@ fn span(edges: &mut Rows<SpanEdges>, number: u64, step: u64) {
     }
 }
 
-fn processor_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+fn cpu_seconds() -> f64 {
+    cpu().as_secs_f64()
 }
 
 fn id(number: u64) -> String {
@@ -109,24 +111,19 @@ fn id(number: u64) -> String {
 fn measure(folder: &Path) {
     let timeline = Timeline::open(folder).unwrap();
     let spans = timeline.spans(&SpanQuery::default()).unwrap();
-    let read = processor_seconds();
+    let read = cpu_seconds();
     let cpu: f64 = spans.iter().filter_map(|span| span.cost.thread_cpu_seconds).sum();
-    let told = processor_seconds();
-    let peak = |word: &str| {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with(word)).unwrap().to_owned();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
-    };
-    let (resident, highest) = (peak("VmRSS"), peak("VmHWM"));
+    let told = cpu_seconds();
+    let (resident, highest) = (status_kib("VmRSS") >> 10, status_kib("VmHWM") >> 10);
     let rows: usize = spans.frames(65_536).map(|frame| frame.len()).sum();
-    let columns = processor_seconds();
+    let columns = cpu_seconds();
     println!(
         r#"{{"spans": {}, "read_s": {:.3}, "costs_s": {:.3}, "columns_s": {:.3}, "resident_mib": {resident}, "peak_mib": {highest}, "peak_with_columns_mib": {}, "cpu_s": {cpu:.1}, "rows": {rows}, "edges_on_disk": {}}}"#,
         spans.len(),
         read,
         told - read,
         columns - told,
-        peak("VmHWM"),
+        status_kib("VmHWM") >> 10,
         timeline.table("span_edges").unwrap().bytes,
     );
 }

@@ -3,7 +3,7 @@
 //! Why not the parquet crate, which reads our files: it can't continue a file, it takes a schema, properties and a compressor for each column of each file,
 //! and a recorder of a hundred tables' states a minute pays for that again and again. What it takes to write flat columns is here and in [`crate::pages`].
 //!
-//! Chosen by measurement (`examples/publish.rs` and the example `day` of the program repeat it):
+//! Chosen by measurement (`examples/day.rs` repeats it):
 //! - few rows: DELTA_BINARY_PACKED for whole numbers, not compressed;
 //! - tables keyed by process, device …: rows of a subject side by side;
 //! - many rows: the encoding that makes a column smallest, which is tried out now and then. What stands still is smallest PLAIN,

@@ -141,8 +141,8 @@ fn mend_facts(folder: &Path, facts: Option<Facts>, report: &mut Report) -> Resul
 
 /// What the parts know: which recording they belong to, who wrote them, when it began and how often a row came.
 fn rebuilt_facts(folder: &Path) -> Result<Facts, Error> {
-    let mut facts = Facts { write_interval_seconds: 0.0, interval_seconds: 0.0, ..Facts::default() };
-    let mut begin: Option<(i64, i64)> = None;
+    let mut facts = Facts { write_interval_seconds: 0.0, ..Facts::default() };
+    let (mut begin, mut steps): (Option<(i64, i64)>, Vec<i64>) = (None, Vec::new());
     for table in table_names(folder)? {
         let first = |part: &Part| Ok((part.said("recording"), part.said("version")));
         for (id, version) in parts::collect(&folder.join(&table), first)?.0 {
@@ -151,11 +151,10 @@ fn rebuilt_facts(folder: &Path) -> Result<Facts, Error> {
         }
         let rows = frame_of(folder, &table, &facts)?;
         begin = rows.times().first().copied().zip(rows.monotonic().first().copied()).into_iter().chain(begin).min_by_key(|moment| moment.1);
-        let interval = usual_step(rows.monotonic());
-        if facts.interval_seconds == 0.0 || interval > 0.0 && interval < facts.interval_seconds {
-            facts.interval_seconds = interval;
-        }
+        steps.extend(usual_step(rows.monotonic()));
     }
+    // Most tables have their rows at ticks. Those of what programs say come more often, and slow sources more seldom.
+    facts.interval_seconds = median(steps).map_or(0.0, |nanos| nanos as f64 / 1e9);
     (facts.clock.utc_nanos, facts.clock.monotonic_nanos) = begin.unwrap_or_default();
     let detail = format!("{FACTS_FILE} was lost, and made anew from the tables: command, host and limits are not known");
     facts.notices.push(Notice { name: "facts_rebuilt".to_owned(), detail, count: 1 });
@@ -184,9 +183,12 @@ fn frame_of(folder: &Path, table: &str, facts: &Facts) -> Result<crate::Frame, E
     Timeline::with_facts(folder, facts.clone()).frame(table, &Query::all().columns(Vec::<String>::new()))
 }
 
-/// The median of the times between ticks, in seconds.
-fn usual_step(monotonic: &[i64]) -> f64 {
-    let mut steps: Vec<i64> = monotonic.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0).collect();
-    steps.sort_unstable();
-    steps.get(steps.len() / 2).map_or(0.0, |step| *step as f64 / 1e9)
+/// The median of the times between rows, in nanoseconds.
+fn usual_step(monotonic: &[i64]) -> Option<i64> {
+    median(monotonic.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0).collect())
+}
+
+fn median(mut numbers: Vec<i64>) -> Option<i64> {
+    numbers.sort_unstable();
+    numbers.get(numbers.len() / 2).copied()
 }

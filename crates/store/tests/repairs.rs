@@ -6,9 +6,9 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use barograph_model::Sink;
+use barograph_model::{Gauges, Moment, Rows, Sink};
 use barograph_store::{Durability, Error, FACTS_FILE, Query, State, Timeline, repair};
-use common::{check, end, machine, processes, recording};
+use common::{at, check, end, machine, processes, recording};
 
 /// A recording that was killed: published, not ended, and nobody holds it.
 fn killed() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -95,6 +95,26 @@ fn lost_facts_are_made_anew() {
         check(&timeline, 900, 100);
         assert!(repair(&path).unwrap().is_clean());
     }
+}
+
+#[test]
+fn what_a_program_said_often_does_not_make_an_interval_of_lost_facts() {
+    let (_folder, path, mut recording) = recording();
+    let mut said = Rows::<Gauges>::new();
+    for tick in 0..20 {
+        recording.take(&machine(tick)).unwrap();
+        recording.take(&processes(tick, 3)).unwrap();
+        for millis in 0..100 {
+            let at = Moment { monotonic_nanos: at(tick).monotonic_nanos + millis * 1_000_000, ..at(tick) };
+            said.row(at).text(Gauges::name, b"loss".as_slice()).set(Gauges::value, millis as f64);
+        }
+    }
+    recording.take(&said).unwrap();
+    recording.publish().unwrap();
+    drop(recording);
+    fs::remove_file(path.join(FACTS_FILE)).unwrap();
+    assert!(repair(&path).unwrap().facts_rebuilt.is_some());
+    assert_eq!(Timeline::open(&path).unwrap().facts().interval_seconds, 1.0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How long it takes to look at a recording: `cargo bench -p barograph-view --bench look -- RUN.baro [ROUNDS]`. Prints numbers and judges nothing.
 //!
-//! Made for the day that `examples/crowded_day.rs` writes. Files are in the page cache for all but the first opening after a boot.
+//! Made for the day that `crates/store/examples/day.rs` writes. Files are in the page cache for all but the first opening after a boot.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for a person at a terminal")]
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use barograph_view::{Line, Panel, Spec, View, Window};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let Some(path) = arguments.first() else {
-        println!("which recording? `cargo run --release -p barograph-view --example crowded_day -- DAY.baro` writes one");
+        println!("which recording? `cargo run --release -p barograph-store --example day -- 200 86400 1 300 DAY.baro` writes one");
         return;
     };
     let rounds: usize = arguments.get(1).map_or(9, |text| text.parse().unwrap());

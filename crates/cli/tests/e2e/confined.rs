@@ -6,7 +6,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{BAROGRAPH, Place, ended, finish, rows};
+use crate::harness::{BAROGRAPH, Place, ended, finish, job, python, rows};
 
 /// Nobody has these numbers; each test has its own, as limits of a user count all that is his.
 const STRANGERS: [&str; 2] = ["54321", "54322"];
@@ -46,6 +46,26 @@ fn as_pid_one_it_collects_orphans_and_ends() {
     let facts = ended(&place.path("run.baro")).facts().clone();
     assert_eq!(facts.recorder.pid, 1);
     assert!(facts.end.unwrap().totals.processes_seen.unwrap() >= 2);
+}
+
+#[test]
+fn an_orphan_of_the_commands_pid_does_not_change_its_status() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let line = format!("exec \"$BAROGRAPH\" run -q -o run -- sh -c '{} {} $$ & exit 3'", python(), job("namesake.py"));
+    let output = shell(&place, &["unshare", "--pid", "--fork", "--mount-proc"], &line);
+    if place.path("unable").exists() {
+        eprintln!("left out: this kernel gives nobody the pid of his choice");
+        return;
+    }
+    assert!(place.path("namesake").exists(), "{output:?}");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let timeline = ended(&place.path("run.baro"));
+    assert_eq!(timeline.facts().end.clone().unwrap().exit.unwrap().code, Some(3));
+    let exits = rows(&timeline, "events").unwrap().texts("name").into_iter().filter(|name| *name == Some("exited")).count();
+    assert_eq!(exits, 1);
 }
 
 #[test]

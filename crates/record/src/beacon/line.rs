@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 
 use barograph_beacon::{ATTRIBUTES_BYTES, NAME_BYTES, SPAN_BYTES, cut};
-use barograph_model::{Batch, EventRow, Events, Gauges, Moment, Rows, SpanEdges};
+use barograph_model::{Batch, EventRow, Events, Gauges, Moment, Row, Rows, SpanEdges};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+/// The most bytes of the key of an event.
+const KEY_BYTES: usize = 64;
 
 /// A line as it stands. Other keys are passed over.
 #[derive(Default, Deserialize)]
@@ -40,6 +43,94 @@ struct Line<'a> {
     written: Whole,
     minor_faults: Whole,
     major_faults: Whole,
+}
+
+/// What a line says, which is one thing.
+enum Says<'a> {
+    Mark(&'a str),
+    Begin(&'a str),
+    End(&'a str),
+    Gauge(&'a str),
+    Delete(&'a str),
+    Dropped(u64),
+}
+
+/// Who says it, and of whom.
+#[derive(Clone, Copy)]
+struct Who {
+    by: &'static str,
+    pid: Option<u64>,
+    thread: Option<u64>,
+}
+
+impl Line<'_> {
+    fn says(&self) -> Result<Says<'_>, Refused> {
+        let mut said = [
+            self.mark.as_deref().map(Says::Mark),
+            self.begin.as_deref().map(Says::Begin),
+            self.end.as_deref().map(Says::End),
+            self.gauge.as_deref().map(Says::Gauge),
+            self.delete.as_deref().map(Says::Delete),
+            self.dropped.map(Says::Dropped),
+        ]
+        .into_iter()
+        .flatten();
+        match (said.next(), said.next()) {
+            (Some(says), None) => Ok(says),
+            _ => Err(Refused::Malformed),
+        }
+    }
+
+    /// Who says it, if it came from this process.
+    fn who(&self, sender: Option<u64>) -> Result<Who, Refused> {
+        let by = match self.by.as_deref() {
+            None | Some("program") => "program",
+            Some("person") => "person",
+            Some("rule") => "rule",
+            Some(_) => return Err(Refused::Malformed),
+        };
+        // Who applies a rule is not whom it concerns.
+        Ok(Who { by, pid: self.pid.count().or(sender.filter(|_| by != "rule")), thread: self.tid.count() })
+    }
+
+    /// When it happened.
+    fn told(&self) -> Told {
+        match (self.utc_nanos.0, self.monotonic_nanos.0) {
+            (Some(utc_nanos), Some(monotonic_nanos)) => Told::Moment(Moment { utc_nanos, monotonic_nanos }),
+            _ => self.t.0.map_or(Told::Nothing, Told::Clock),
+        }
+    }
+
+    fn detail(&self) -> Option<Cow<'_, str>> {
+        self.detail.as_deref().map(|text| cut(text, NAME_BYTES))
+    }
+
+    fn attributes(&self) -> Option<&str> {
+        self.attributes.map(RawValue::get).filter(|text| text.starts_with('{') && text.len() <= ATTRIBUTES_BYTES)
+    }
+
+    /// The key of the event that it edits, if it does. Whoever edits says all that the event is to be from now on, its time above all.
+    fn revises(&self) -> Result<Option<&str>, Refused> {
+        let key = self.revises.as_deref().map(|key| within(key, KEY_BYTES)).transpose()?;
+        if key.is_some() && !matches!(self.told(), Told::Moment(_)) {
+            return Err(Refused::Malformed);
+        }
+        Ok(key)
+    }
+
+    /// How the span ended.
+    fn status(&self) -> Result<&'static str, Refused> {
+        match self.status.as_deref() {
+            None | Some("ok") => Ok("ok"),
+            Some("error") => Ok("error"),
+            Some(_) => Err(Refused::Malformed),
+        }
+    }
+}
+
+/// A key or an id: it has something to it, and is no longer than may be.
+fn within(id: &str, most_bytes: usize) -> Result<&str, Refused> {
+    if (1..=most_bytes).contains(&id.len()) { Ok(id) } else { Err(Refused::Malformed) }
 }
 
 /// A whole number that is not negative, or none. Languages that know no integers of 64 bits write it with a point or an exponent.
@@ -86,9 +177,6 @@ pub(super) enum Told {
     Moment(Moment),
 }
 
-/// The most bytes of the key of an event.
-const KEY_BYTES: usize = 64;
-
 /// What a line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -119,82 +207,73 @@ impl Said {
     }
 
     /// Takes a line that this process sent. `moment_of` places a time in the recording; without one it is now. Says what it was.
-    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl FnOnce(Told) -> Moment) -> Result<Taken, Refused> {
+    pub(super) fn take(&mut self, line: &[u8], sender: Option<u64>, moment_of: impl Fn(Told) -> Moment) -> Result<Taken, Refused> {
         let line: Line<'_> = serde_json::from_slice(line).map_err(|error| if error.is_eof() { Refused::Cut } else { Refused::Malformed })?;
         if line.order.is_some() {
             return Ok(Taken::Order);
         }
-        let id = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= SPAN_BYTES);
-        let by = match line.by.as_deref() {
-            None | Some("program") => "program",
-            Some("person") => "person",
-            Some("rule") => "rule",
-            Some(_) => return Err(Refused::Malformed),
-        };
-        let short = |text: &'_ Option<Cow<'_, str>>| text.as_deref().map(|text| cut(text, NAME_BYTES).into_owned());
-        let attributes = line.attributes.map(RawValue::get).filter(|text| text.starts_with('{') && text.len() <= ATTRIBUTES_BYTES);
-        // Who applies a rule is not whom it concerns.
-        let pid = line.pid.count().or(sender.filter(|_| by != "rule"));
-        let thread = line.tid.count();
-        let detail = short(&line.detail);
-        let told = match (line.utc_nanos.0, line.monotonic_nanos.0) {
-            (Some(utc_nanos), Some(monotonic_nanos)) => Told::Moment(Moment { utc_nanos, monotonic_nanos }),
-            _ => line.t.0.map_or(Told::Nothing, Told::Clock),
-        };
-        let key = |text: &Option<Cow<'_, str>>| text.as_ref().is_none_or(|text| !text.is_empty() && text.len() <= KEY_BYTES);
-        if let (Some(deleted), None, None, None, None) = (&line.delete, &line.mark, &line.begin, &line.end, &line.gauge) {
-            if !key(&line.delete) {
-                return Err(Refused::Malformed);
+        let who = line.who(sender)?;
+        let at = || moment_of(line.told());
+        match line.says()? {
+            Says::Mark(name) => self.mark(at(), who, name, &line)?,
+            Says::Delete(key) => {
+                let (at, revises) = (moment_of(Told::Nothing), Some(within(key, KEY_BYTES)?));
+                let revision = Some(self.next_revision());
+                self.events.add(EventRow { at, by: who.by, pid: who.pid, revises, revision, ..EventRow::default() });
             }
-            self.revisions += 1;
-            let revision = Some(self.revisions);
-            self.events.add(EventRow { at: moment_of(Told::Nothing), by, pid, revises: Some(deleted), revision, ..EventRow::default() });
-            return Ok(Taken::Message);
-        }
-        let edge = match (&line.mark, &line.begin, &line.end, &line.gauge, line.dropped) {
-            (Some(name), None, None, None, None) if line.delete.is_none() => {
-                let (name, revises) = (cut(name, NAME_BYTES), line.revises.as_deref());
-                // Whoever edits says all that the event is to be from now on.
-                if !key(&line.revises) || revises.is_some() && !matches!(told, Told::Moment(_)) {
-                    return Err(Refused::Malformed);
-                }
-                self.revisions += u64::from(revises.is_some());
-                let (at, duration_seconds) = (moment_of(told), line.duration.filter(|seconds| *seconds >= 0.0));
-                let (name, detail, revision) = (Some(&*name), detail.as_deref(), revises.map(|_| self.revisions));
-                self.events.add(EventRow { at, by, name, detail, pid, thread, attributes, duration_seconds, revises, revision });
-                return Ok(Taken::Message);
-            }
-            (None, None, None, Some(name), None) => {
-                let mut row = self.gauges.row(moment_of(told));
+            Says::Gauge(name) => {
+                let mut row = self.gauges.row(at());
                 row.text(Gauges::name, cut(name, NAME_BYTES).as_bytes()).set(Gauges::value, line.value);
-                row.set(Gauges::pid, pid).set(Gauges::thread, thread);
-                return Ok(Taken::Message);
+                row.set(Gauges::pid, who.pid).set(Gauges::thread, who.thread);
             }
-            (None, None, None, None, Some(dropped)) => return Ok(Taken::Dropped(dropped)),
-            (None, Some(_), None, None, None) if line.span.is_some() && id(&line.span) && id(&line.parent) => "begin",
-            (None, None, Some(_), None, None) if id(&line.end) => "end",
-            _ => return Err(Refused::Malformed),
-        };
-        let is_end = edge == "end";
-        let status = match line.status.as_deref() {
-            _ if !is_end => None,
-            None | Some("ok") => Some("ok"),
-            Some("error") => Some("error"),
-            Some(_) => return Err(Refused::Malformed),
-        };
-        let name = short(&line.begin);
-        self.edges
-            .row(moment_of(told))
-            .text(SpanEdges::edge, edge.as_bytes())
-            .text(SpanEdges::span, (if is_end { &line.end } else { &line.span }).as_deref().map(str::as_bytes))
-            .text(SpanEdges::parent, line.parent.as_deref().map(str::as_bytes).filter(|_| !is_end))
-            .text(SpanEdges::name, name.as_deref().map(str::as_bytes))
-            .text(SpanEdges::by, by.as_bytes())
-            .set(SpanEdges::pid, pid)
-            .set(SpanEdges::thread, thread)
-            .text(SpanEdges::status, status.map(str::as_bytes))
-            .text(SpanEdges::detail, detail.as_deref().map(str::as_bytes))
-            .text(SpanEdges::attributes, attributes.map(str::as_bytes))
+            Says::Begin(name) => {
+                let span = within(line.span.as_deref().unwrap_or_default(), SPAN_BYTES)?;
+                let parent = line.parent.as_deref().map(|parent| within(parent, SPAN_BYTES)).transpose()?;
+                let mut row = self.edge("begin", at(), who, span, &line);
+                row.text(SpanEdges::name, cut(name, NAME_BYTES).as_bytes()).text(SpanEdges::parent, parent.map(str::as_bytes));
+            }
+            Says::End(span) => {
+                let (span, status) = (within(span, SPAN_BYTES)?, line.status()?);
+                self.edge("end", at(), who, span, &line).text(SpanEdges::status, status.as_bytes());
+            }
+            Says::Dropped(dropped) => return Ok(Taken::Dropped(dropped)),
+        }
+        Ok(Taken::Message)
+    }
+
+    fn mark(&mut self, at: Moment, who: Who, name: &str, line: &Line<'_>) -> Result<(), Refused> {
+        let revises = line.revises()?;
+        let revision = revises.map(|_| self.next_revision());
+        self.events.add(EventRow {
+            at,
+            by: who.by,
+            name: Some(&cut(name, NAME_BYTES)),
+            detail: line.detail().as_deref(),
+            pid: who.pid,
+            duration_seconds: line.duration.filter(|seconds| *seconds >= 0.0),
+            thread: who.thread,
+            attributes: line.attributes(),
+            revises,
+            revision,
+        });
+        Ok(())
+    }
+
+    fn next_revision(&mut self) -> u64 {
+        self.revisions += 1;
+        self.revisions
+    }
+
+    /// Begins the row of an edge of a span with what begins and ends alike have: who, what else was said, and what the process had used.
+    fn edge(&mut self, edge: &str, at: Moment, who: Who, span: &str, line: &Line<'_>) -> Row<'_, SpanEdges> {
+        let mut row = self.edges.row(at);
+        row.text(SpanEdges::edge, edge.as_bytes())
+            .text(SpanEdges::span, span.as_bytes())
+            .text(SpanEdges::by, who.by.as_bytes())
+            .set(SpanEdges::pid, who.pid)
+            .set(SpanEdges::thread, who.thread)
+            .text(SpanEdges::detail, line.detail().as_deref().map(str::as_bytes))
+            .text(SpanEdges::attributes, line.attributes().map(str::as_bytes))
             .set(SpanEdges::thread_cpu, line.cpu.seconds())
             .set(SpanEdges::process_cpu, line.process_cpu.seconds())
             .set(SpanEdges::resident, line.rss.count())
@@ -202,7 +281,7 @@ impl Said {
             .set(SpanEdges::written, line.written.count())
             .set(SpanEdges::minor_faults, line.minor_faults.count())
             .set(SpanEdges::major_faults, line.major_faults.count());
-        Ok(Taken::Message)
+        row
     }
 }
 
@@ -347,6 +426,8 @@ mod tests {
             r#"{"mark": "a", "revises": "", "utc_nanos": 7, "monotonic_nanos": 3}"#,
             r#"{"delete": ""}"#,
             r#"{"delete": "5-a", "mark": "a"}"#,
+            r#"{"delete": "5-a", "gauge": "a"}"#,
+            r#"{"delete": "5-a", "dropped": 1}"#,
             "{\"mark\": \"a\"} {\"mark\": \"b\"}",
             &long,
         ] {

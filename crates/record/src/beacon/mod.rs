@@ -17,7 +17,7 @@ use std::os::unix::net::UnixDatagram;
 use barograph_beacon::{Address, BEACON_VARIABLE, DATAGRAM_BYTES, RECORDING_VARIABLE, places};
 use barograph_model::Moment;
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, UCred, recvmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketAddrAny, UCred, recvmsg};
 
 use crate::clock::{deadline_nanos, now, suspended, thread_cpu_nanos};
 use crate::order::Ordered;
@@ -59,6 +59,29 @@ impl Heard {
     /// Messages that were not taken, as far as they can be counted.
     pub fn lost(&self) -> u64 {
         self.oversized + self.malformed + self.foreign + self.dropped + self.refused
+    }
+}
+
+/// Who sent a datagram.
+struct Sender {
+    /// None for a process that is in none of our namespaces.
+    pid: Option<u64>,
+    may_order: bool,
+    /// Where an answer reaches him.
+    address: Option<SocketAddrAny>,
+    /// How long the machine has been suspended by now, which his clock does not count.
+    asleep: i64,
+}
+
+impl Sender {
+    fn new(credentials: Option<UCred>, address: Option<SocketAddrAny>) -> Sender {
+        Sender {
+            // The kernel says 0 for one that it can't name to us.
+            pid: credentials.map(|user| user.pid.as_raw_pid()).filter(|pid| *pid > 0).map(|pid| u64::from(pid.cast_unsigned())),
+            may_order: credentials.is_some_and(|user| !is_foreign(user)),
+            address,
+            asleep: suspended().as_nanos() as i64,
+        }
     }
 }
 
@@ -175,51 +198,54 @@ impl Beacon {
         } else if matches!(self.address, Address::Abstract(_)) && sender.is_none_or(is_foreign) {
             self.heard.foreign += 1;
         } else {
-            // The kernel says 0 for a process that is in none of our namespaces.
-            let pid = sender.map(|sender| sender.pid.as_raw_pid()).filter(|pid| *pid > 0).map(|pid| u64::from(pid.cast_unsigned()));
-            let (asleep, began) = (suspended().as_nanos() as i64, self.began);
-            let may_order = sender.is_some_and(|sender| !is_foreign(sender));
-            let Beacon { buffer, heard, orders, pieces, socket, .. } = self;
-            let datagram = &buffer[..received.bytes];
-            let is_open = !datagram.ends_with(b"\n");
-            let mut lines = datagram.split(|byte| *byte == b'\n').peekable();
-            let mut begun = lines.peek().and_then(|first| pieces.join(pid, first));
-            while let Some(line) = lines.next() {
-                let mut take = |line: &[u8]| {
-                    match said.take(line, pid, |told| moment(told, asleep, began))? {
-                        Taken::Message => heard.taken += 1,
-                        Taken::Dropped(dropped) => heard.dropped = heard.dropped.saturating_add(dropped),
-                        Taken::Order if may_order => orders.take(line, received.address.clone(), socket, deadline_nanos(), heard),
-                        Taken::Order => heard.refused += 1,
-                    }
-                    Ok(())
-                };
-                let may_go_on = is_open && lines.peek().is_none();
-                let joined = begun.take();
-                let of_joined = joined.as_deref().map(&mut take);
-                if of_joined == Some(Ok(())) {
-                    // It was counted when its beginning alone was there.
-                    heard.malformed -= 1;
-                    continue;
-                }
-                let is_blank = line.trim_ascii().is_empty();
-                let refused = match take(line) {
-                    Ok(()) => continue,
-                    Err(refused) => refused,
-                };
-                match joined {
-                    Some(joined) if may_go_on && of_joined == Some(Err(Refused::Cut)) => pieces.keep(pid, &joined),
-                    _ if is_blank => {}
-                    _ => {
-                        heard.malformed += 1;
-                        if may_go_on && refused == Refused::Cut {
-                            pieces.keep(pid, line);
-                        }
-                    }
+            let from = Sender::new(sender, received.address);
+            let buffer = std::mem::take(&mut self.buffer);
+            self.hear_lines(&buffer[..received.bytes], &from, said);
+            self.buffer = buffer;
+        }
+        true
+    }
+
+    /// Takes the lines of a datagram, the first of which may go on with what its sender had begun, and the last be the beginning of more.
+    fn hear_lines(&mut self, datagram: &[u8], from: &Sender, said: &mut Said) {
+        let is_open = !datagram.ends_with(b"\n");
+        let mut lines = datagram.split(|byte| *byte == b'\n').peekable();
+        let mut joined = lines.peek().and_then(|first| self.pieces.join(from.pid, first));
+        while let Some(line) = lines.next() {
+            let may_go_on = is_open && lines.peek().is_none();
+            self.hear_line(line, joined.take(), may_go_on, from, said);
+        }
+    }
+
+    /// Takes a line: with what its sender had begun, if that makes sense, or else by itself. What makes no sense yet is kept if it may go on.
+    fn hear_line(&mut self, line: &[u8], joined: Option<Vec<u8>>, may_go_on: bool, from: &Sender, said: &mut Said) {
+        let of_joined = joined.as_deref().map(|joined| self.take(joined, from, said));
+        if of_joined == Some(Ok(())) {
+            // It was counted when its beginning alone was there.
+            self.heard.malformed -= 1;
+            return;
+        }
+        let Err(refused) = self.take(line, from, said) else { return };
+        match joined {
+            Some(joined) if may_go_on && of_joined == Some(Err(Refused::Cut)) => self.pieces.keep(from.pid, &joined),
+            _ if line.trim_ascii().is_empty() => {}
+            _ => {
+                self.heard.malformed += 1;
+                if may_go_on && refused == Refused::Cut {
+                    self.pieces.keep(from.pid, line);
                 }
             }
         }
-        true
+    }
+
+    fn take(&mut self, line: &[u8], from: &Sender, said: &mut Said) -> Result<(), Refused> {
+        match said.take(line, from.pid, |told| moment(told, from.asleep, self.began))? {
+            Taken::Message => self.heard.taken += 1,
+            Taken::Dropped(dropped) => self.heard.dropped = self.heard.dropped.saturating_add(dropped),
+            Taken::Order if from.may_order => self.orders.take(line, from.address.clone(), &self.socket, deadline_nanos(), &mut self.heard),
+            Taken::Order => self.heard.refused += 1,
+        }
+        Ok(())
     }
 }
 

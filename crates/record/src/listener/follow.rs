@@ -116,15 +116,10 @@ impl Follower {
     /// Reads what has been added, to this file and to the one that has taken its name.
     fn read_on(&mut self, buffer: &mut [u8], ear: &SharedEar) {
         loop {
-            if let Some(file) = &self.file {
-                if file.metadata().is_ok_and(|found| found.len() < self.place) {
-                    self.place = 0;
-                }
-                while let Ok(length @ 1..) = file.read_at(buffer, self.place) {
-                    ear.hear(&buffer[..length], barograph_beacon::monotonic_nanos());
-                    self.place += length as u64;
-                }
+            if self.file.as_ref().is_some_and(|file| file.metadata().is_ok_and(|found| found.len() < self.place)) {
+                self.place = 0;
             }
+            self.read_to_end(buffer, ear);
             let Some(path) = &self.path else { return };
             let Ok(next) = open(path) else { return };
             let of = |file: &File| file.metadata().ok().as_ref().and_then(identity);
@@ -132,13 +127,16 @@ impl Follower {
                 return;
             }
             // What was written to the old one after we had read it was written before this one was looked at.
-            if let Some(file) = &self.file {
-                while let Ok(length @ 1..) = file.read_at(buffer, self.place) {
-                    ear.hear(&buffer[..length], barograph_beacon::monotonic_nanos());
-                    self.place += length as u64;
-                }
-            }
+            self.read_to_end(buffer, ear);
             (self.file, self.place) = (Some(next), 0);
+        }
+    }
+
+    fn read_to_end(&mut self, buffer: &mut [u8], ear: &SharedEar) {
+        let Some(file) = &self.file else { return };
+        while let Ok(length @ 1..) = file.read_at(buffer, self.place) {
+            ear.hear(&buffer[..length], barograph_beacon::monotonic_nanos());
+            self.place += length as u64;
         }
     }
 }

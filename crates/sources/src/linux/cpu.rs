@@ -6,7 +6,8 @@ use barograph_model::{Batch, Count, Counter, Described, Field, Gauge, Hertz, Id,
 
 use super::frequency::Frequencies;
 use crate::scan::{complete, lines, number, number_or_fault, words};
-use crate::{Cadence, Entry, Fault, FaultKind, Faults, KeptFile, Machine, Root, Source};
+use crate::shared::SharedFile;
+use crate::{Cadence, Entry, Fault, FaultKind, Faults, Machine, Root, Source};
 
 /// Declares a table that has, between its keys and its other fields, the ten times of a line `cpu` of /proc/stat in the kernel's order. Eight of them share out
 /// all time; guests' is part of that of programs.
@@ -90,34 +91,53 @@ trait Times: Described + Sized + 'static {
 pub(super) const ENTRY: Entry = Entry { name: "cpu", tables: &[Cpu::TABLE, Cores::TABLE], cadence: Cadence::EachTick, open };
 
 struct CpuSource {
-    stat: KeptFile,
+    stat: SharedFile,
+    times: AllTimes,
+}
+
+/// What becomes of the lines.
+struct AllTimes {
     ticks_per_second: f64,
     frequencies: Frequencies,
-    buffer: Vec<u8>,
     faults: Faults,
     cpu: Rows<Cpu>,
     cores: Rows<Cores>,
 }
 
 fn open(machine: &Arc<Machine>) -> Result<Option<Box<dyn Source>>, Fault> {
-    Ok(Some(Box::new(CpuSource {
-        stat: machine.keep(Root::Proc, "stat")?,
+    let times = AllTimes {
         ticks_per_second: machine.ticks_per_second as f64,
         frequencies: Frequencies::open(machine),
-        buffer: Vec::new(),
         faults: Faults::default(),
         cpu: Rows::new(),
         cores: Rows::new(),
-    })))
+    };
+    Ok(Some(Box::new(CpuSource { stat: machine.share(Root::Proc, "stat")?, times })))
 }
 
 impl Source for CpuSource {
     fn read(&mut self, at: Moment) -> Result<(), Fault> {
-        self.stat.read(&mut self.buffer)?;
-        let CpuSource { ticks_per_second, frequencies, faults, cpu, cores, .. } = self;
-        let mut cpu_lines = lines(complete(&self.buffer)).filter(|line| line.starts_with(b"cpu")).peekable();
+        let is_of_cpus = self.stat.read(at, |text| self.times.add(at, text))?;
+        if is_of_cpus { Ok(()) } else { Err(Fault::malformed(self.stat.path().to_owned(), "no line of it is about a CPU")) }
+    }
+
+    fn each_batch(&mut self, visit: &mut dyn FnMut(&mut Batch)) {
+        visit(&mut self.times.cpu);
+        visit(&mut self.times.cores);
+    }
+
+    fn faults(&self) -> Faults {
+        self.times.faults
+    }
+}
+
+impl AllTimes {
+    /// Adds the rows of a tick, if any line is about a CPU.
+    fn add(&mut self, at: Moment, text: &[u8]) -> bool {
+        let AllTimes { ticks_per_second, frequencies, faults, cpu, cores } = self;
+        let mut cpu_lines = lines(complete(text)).filter(|line| line.starts_with(b"cpu")).peekable();
         if cpu_lines.peek().is_none() {
-            return Err(Fault::malformed(self.stat.path().to_owned(), "no line of it is about a CPU"));
+            return false;
         }
         frequencies.begin(at, faults);
         let mut online = 0;
@@ -136,16 +156,7 @@ impl Source for CpuSource {
         }
         total.set(Cpu::cores_online, (online > 0).then_some(online));
         frequencies.end();
-        Ok(())
-    }
-
-    fn each_batch(&mut self, visit: &mut dyn FnMut(&mut Batch)) {
-        visit(&mut self.cpu);
-        visit(&mut self.cores);
-    }
-
-    fn faults(&self) -> Faults {
-        self.faults
+        true
     }
 }
 

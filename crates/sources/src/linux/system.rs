@@ -5,7 +5,8 @@ use std::sync::Arc;
 use barograph_model::{Batch, Count, Counter, Described, Gauge, Measure, Moment, Row, Rows, Seconds, Unit, table};
 
 use crate::scan::{complete, decimal, lines, number, number_or_fault, position, words};
-use crate::{Cadence, Entry, Fault, FaultKind, Faults, KeptFile, Machine, Root, Source};
+use crate::shared::SharedFile;
+use crate::{Cadence, Entry, Fault, FaultKind, Faults, Machine, Root, Source};
 
 /// How many on average over some time, with a fraction ([`Unit::Count`]).
 #[derive(Debug)]
@@ -56,8 +57,7 @@ type Parse = fn(&[u8], &mut Row<'_, System>, &mut Faults);
 const FILES: [(&str, Parse); 4] = [("stat", parse_stat), ("loadavg", parse_loadavg), ("sys/fs/file-nr", parse_file_nr), ("uptime", parse_uptime)];
 
 struct SystemSource {
-    files: Vec<(KeptFile, Parse)>,
-    buffer: Vec<u8>,
+    files: Vec<(SharedFile, Parse)>,
     faults: Faults,
     rows: Rows<System>,
 }
@@ -66,21 +66,21 @@ fn open(machine: &Arc<Machine>) -> Result<Option<Box<dyn Source>>, Fault> {
     let mut faults = Faults::default();
     let mut files = Vec::new();
     for (path, parse) in FILES {
-        match machine.keep(Root::Proc, path) {
+        match machine.share(Root::Proc, path) {
             Ok(file) => files.push((file, parse)),
             Err(fault) => faults.count(fault.kind),
         }
     }
-    Ok(Some(Box::new(SystemSource { files, buffer: Vec::new(), faults, rows: Rows::new() })))
+    Ok(Some(Box::new(SystemSource { files, faults, rows: Rows::new() })))
 }
 
 impl Source for SystemSource {
     fn read(&mut self, at: Moment) -> Result<(), Fault> {
-        let mut row = self.rows.row(at);
-        for (file, parse) in &self.files {
-            match file.read(&mut self.buffer) {
-                Ok(()) => parse(complete(&self.buffer), &mut row, &mut self.faults),
-                Err(fault) => self.faults.count(fault.kind),
+        let SystemSource { files, faults, rows } = self;
+        let mut row = rows.row(at);
+        for (file, parse) in files {
+            if let Err(fault) = file.read(at, |text| parse(complete(text), &mut row, faults)) {
+                faults.count(fault.kind);
             }
         }
         Ok(())

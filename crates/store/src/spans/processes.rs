@@ -210,6 +210,30 @@ impl Seen {
     }
 }
 
+/// Columns of a sample, in the order of [`Sample::of`].
+const SAMPLED: [&str; 10] = [USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM, RESIDENT, PEAK_RESIDENT, READ, WRITTEN, MINOR_FAULTS, MAJOR_FAULTS];
+
+/// What a process had used at a tick.
+struct Sample {
+    cpu: Option<f64>,
+    /// Of the children that it collected.
+    children_cpu: Option<f64>,
+    resident: Option<f64>,
+    mark: Option<f64>,
+    read: Option<f64>,
+    written: Option<f64>,
+    minor_faults: Option<f64>,
+    major_faults: Option<f64>,
+}
+
+impl Sample {
+    fn of(cells: [Option<f64>; SAMPLED.len()]) -> Sample {
+        let [user, system, children_user, children_system, resident, mark, read, written, minor_faults, major_faults] = cells;
+        let (cpu, children_cpu) = (sum(user, system), sum(children_user, children_system));
+        Sample { cpu, children_cpu, resident, mark, read, written, minor_faults, major_faults }
+    }
+}
+
 /// The samples of one process.
 #[derive(Debug, Default)]
 struct Samples {
@@ -222,6 +246,28 @@ struct Samples {
     minor_faults: Track,
     major_faults: Track,
     tree: Option<Tree>,
+}
+
+impl Samples {
+    fn push(&mut self, at: i64, born: i64, sample: &Sample) {
+        let counters = [
+            (&mut self.cpu, sample.cpu),
+            (&mut self.read, sample.read),
+            (&mut self.written, sample.written),
+            (&mut self.minor_faults, sample.minor_faults),
+            (&mut self.major_faults, sample.major_faults),
+        ];
+        for (track, value) in counters {
+            if track.last_at().is_none() && born < at {
+                // Every counter was zero at its birth.
+                track.push(born, value.map(|_| 0.0));
+            }
+            track.push(at, value);
+        }
+        // Who has ended and waits to be collected has no RAM, and that is not what it had.
+        self.resident.push(at, sample.resident.filter(|bytes| *bytes > 0.0));
+        self.mark.push(at, sample.mark);
+    }
 }
 
 /// What processes used together.
@@ -293,8 +339,7 @@ impl Readings {
 
     fn read_processes(&mut self, timeline: &Timeline, window: (i64, i64)) -> Result<(), Error> {
         let mut grove = Grove::new(self, window.0);
-        let columns = [PID, START, USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM, RESIDENT, PEAK_RESIDENT, READ, WRITTEN, MINOR_FAULTS, MAJOR_FAULTS];
-        let mut query = Query::all().columns(columns).monotonic(window.0, window.1);
+        let mut query = Query::all().columns([PID, START].into_iter().chain(SAMPLED)).monotonic(window.0, window.1);
         if let (1, Some(only)) = (grove.members.len().max(self.samples.len()), self.samples.keys().next()) {
             let life = &self.seen.lives[only.place()];
             query = query.equal(PID, life.pid).equal(START, life.start_ticks);
@@ -303,40 +348,19 @@ impl Readings {
             (0..).map(Process).zip(&self.seen.lives).map(|(process, life)| ((life.pid, life.start_ticks), process)).collect();
         for chunk in timeline.chunks(SAMPLES, &query, CHUNK_ROWS)? {
             let rows = chunk?;
-            let columns = columns.map(|column| if column == PID || column == START { Vec::new() } else { rows.floats(column) });
-            let [_, _, user, system, children_user, children_system, resident, mark, read, written, minor, major] = &columns;
-            let (pids, starts, times) = (rows.ints(PID), rows.ints(START), rows.monotonic());
-            let mut row = 0;
-            while row < rows.len() {
-                let at = times[row];
-                while row < rows.len() && times[row] == at {
-                    if let Some(&process) = pids[row].zip(starts[row]).and_then(|key| places.get(&key)) {
-                        let own = sum(user[row], system[row]);
-                        if let Some(samples) = self.samples.get_mut(&process) {
-                            let born = self.seen.lives[process.place()].started_nanos;
-                            let counters = [
-                                (&mut samples.cpu, own),
-                                (&mut samples.read, read[row]),
-                                (&mut samples.written, written[row]),
-                                (&mut samples.minor_faults, minor[row]),
-                                (&mut samples.major_faults, major[row]),
-                            ];
-                            for (track, value) in counters {
-                                if track.last_at().is_none() && born < at {
-                                    // Every counter was zero at its birth.
-                                    track.push(born, value.map(|_| 0.0));
-                                }
-                                track.push(at, value);
-                            }
-                            // Who has ended and waits to be collected has no RAM, and that is not what it had.
-                            samples.resident.push(at, resident[row].filter(|bytes| *bytes > 0.0));
-                            samples.mark.push(at, mark[row]);
-                        }
-                        grove.see(process, own.zip(sum(children_user[row], children_system[row])), resident[row]);
+            let (pids, starts, columns) = (rows.ints(PID), rows.ints(START), SAMPLED.map(|column| rows.floats(column)));
+            let mut first = 0;
+            for tick in rows.monotonic().chunk_by(|one, next| one == next) {
+                for row in first..first + tick.len() {
+                    let Some(&process) = pids[row].zip(starts[row]).and_then(|key| places.get(&key)) else { continue };
+                    let sample = Sample::of(columns.each_ref().map(|column| column[row]));
+                    if let Some(samples) = self.samples.get_mut(&process) {
+                        samples.push(tick[0], self.seen.lives[process.place()].started_nanos, &sample);
                     }
-                    row += 1;
+                    grove.see(process, sample.cpu.zip(sample.children_cpu), sample.resident);
                 }
-                grove.tick(self, at);
+                first += tick.len();
+                grove.tick(self, tick[0]);
             }
         }
         // Who ended after the last sample did so as well.

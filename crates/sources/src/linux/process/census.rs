@@ -89,6 +89,7 @@ impl ProcessSource {
     fn depart(&mut self, at: Moment, pid: u32, process: Watched, late: bool) {
         if process.member {
             self.ledger.depart(process.gone(pid, late));
+            self.member_left = true;
         }
         if process.identity.is_some() {
             self.identities.ended(at, self.machine.ticks_per_second as f64, process.who(pid), None);
@@ -112,6 +113,7 @@ impl ProcessSource {
                 self.read_one(at, index);
             }
         }
+        self.member_left = false;
         // Still new are those who vanished while we looked. Whoever has their pid now is met after the next listing.
         self.known.retain(|known| !matches!(known.standing, Standing::New));
     }
@@ -185,9 +187,16 @@ impl ProcessSource {
             return Standing::Watched(process);
         }
         let run_nanos = self.files.run_nanos(pid);
+        // Whose parent has gone has another one, without having run.
+        let may_have_new_parent = process.member && self.member_left;
+        if !may_have_new_parent && process.rests(at.monotonic_nanos, pid, run_nanos, self.machine.page_size) {
+            process.rest_on(self.turn);
+            return Standing::Watched(process);
+        }
         match self.files.stat(pid, process.kept.as_ref()) {
             Ok(stat) if stat.start_ticks == process.stat.start_ticks => {
                 process.advance(self.turn, stat, run_nanos);
+                process.read_at = at.monotonic_nanos;
                 self.read_io(at, pid, &mut process);
                 if !process.member && process.kept.is_none() && self.fast.is_off() {
                     // It has lived from one reading to the next: it is worth it.

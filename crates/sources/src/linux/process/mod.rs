@@ -41,7 +41,8 @@ pub use python::{LineSource, LineStatus};
 pub use watch::{Choice, Scope, Select, Watch};
 
 table! {
-    /// What each watched process uses. Counters run since the process began.
+    /// What each watched process uses. Counters run since the process began. Who has not run since the row before is as it was then, for at most five seconds; where it has
+    /// more than 16 MiB of RAM it is read each time.
     pub Process = "process" in "/proc/PID" {
         key {
             /// Number of the process. It is used again for others after its end.
@@ -139,6 +140,8 @@ pub struct ProcessSource {
     before: Vec<Known>,
     /// Pids of those met at this reading.
     met: Vec<u32>,
+    /// Somebody of the job has gone since all of it was read.
+    member_left: bool,
     /// Whether we had children when this was opened, and those that we then saw: they are not of the job.
     had_children: bool,
     foreign: Vec<u32>,
@@ -179,6 +182,7 @@ impl ProcessSource {
             known: Vec::new(),
             before: Vec::new(),
             met: Vec::new(),
+            member_left: false,
             had_children: has_children(),
             foreign: Vec::new(),
             busiest: Vec::new(),
@@ -359,6 +363,7 @@ impl ProcessSource {
             if process.identity.is_some() {
                 self.identities.ended(at, self.ticks(), process.who(pid), Some(exit));
             }
+            self.member_left = true;
             self.files.release(process.kept);
         }
     }

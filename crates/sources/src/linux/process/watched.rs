@@ -16,6 +16,11 @@ struct Turns {
     seconds: (i64, i64),
 }
 
+/// Who has not run is read again once in so long, as its memory may be taken from it, and others may change how nice it is.
+const LONGEST_REST: i64 = 5_000_000_000;
+/// Who has more memory than this is read at every tick: what is taken from it would be missed.
+const LARGE_BYTES: u64 = 16 << 20;
+
 const TURNS_OF_THE_JOB: Turns = Turns { a_second: 32, seconds: (1, 10) };
 const TURNS_OF_OTHERS: Turns = Turns { a_second: 8, seconds: (10, 300) };
 
@@ -44,6 +49,8 @@ pub(super) struct Watched {
     pub(super) settled: bool,
     /// With CPU time as it is shown: neither part ever falls, whichever way it comes.
     pub(super) stat: Stat,
+    /// When `stat` was read, on the monotonic clock.
+    pub(super) read_at: i64,
     /// How long it had run by its clock before `stat` was read, if that was asked.
     run_nanos: Option<u64>,
     /// The same, or as the BPF iterator says.
@@ -105,6 +112,7 @@ impl Watched {
             selected: false,
             settled: false,
             stat,
+            read_at: i64::MIN,
             run_nanos,
             ran_nanos: run_nanos,
             rested: false,
@@ -136,6 +144,31 @@ impl Watched {
         (self.run_nanos, self.ran_nanos) = (run_nanos, run_nanos);
     }
 
+    /// Whether what /proc says of it need not be read, as its clock says what it said then: it has not run, and all that is of interest here is changed by the process itself.
+    /// But for its memory, so that it is read now and then all the same, each at a moment of its own.
+    ///
+    /// The clock may be behind by one tick of the kernel's scheduler, for whoever began to run since. That is seen at the next reading.
+    pub(super) fn rests(&self, now: i64, pid: u32, run_nanos: Option<u64>, page: u64) -> bool {
+        let period = |nanos: i64| nanos.saturating_add(i64::from(pid % 16) * (LONGEST_REST / 16)).div_euclid(LONGEST_REST);
+        run_nanos.is_some()
+            && run_nanos == self.run_nanos
+            && self.stat.state != b'R'
+            && self.stat.resident_pages.saturating_mul(page) <= LARGE_BYTES
+            && period(now) == period(self.read_at)
+    }
+
+    /// Takes what /proc said last.
+    pub(super) fn rest_on(&mut self, turn: u64) {
+        self.rested = true;
+        self.note_before();
+        self.turn = turn;
+    }
+
+    fn note_before(&mut self) {
+        self.cpu_before = self.stat.cpu.sum();
+        self.children_minor_faults_before = self.stat.children_minor_faults;
+    }
+
     /// Takes what the BPF iterator says.
     pub(super) fn advance_fast(&mut self, turn: u64, answer: Answer) {
         self.step(turn, answer.stat);
@@ -150,8 +183,7 @@ impl Watched {
         let renamed = stat.name != self.stat.name && stat.virtual_bytes > 0;
         self.renamed |= renamed;
         self.look |= renamed || stat.parent != self.stat.parent;
-        self.cpu_before = self.stat.cpu.sum();
-        self.children_minor_faults_before = self.stat.children_minor_faults;
+        self.note_before();
         self.turn = turn;
         self.stat = stat;
     }
@@ -181,7 +213,7 @@ impl Watched {
         self.stat.children_minor_faults.saturating_sub(self.children_minor_faults_before)
     }
 
-    fn rest(&self) -> Option<Rest> {
+    fn at_rest(&self) -> Option<Rest> {
         self.ran_nanos.filter(|_| self.stat.state != b'R').map(|ran| (ran, self.stat.threads, self.stat.resident_pages))
     }
 
@@ -189,14 +221,14 @@ impl Watched {
     pub(super) fn take_detail(&mut self, now: i64, detail: Detail) {
         self.detail = Some(detail);
         self.detail_fresh = true;
-        self.detail_of = self.rest().map(|rest| (rest, now));
+        self.detail_of = self.at_rest().map(|rest| (rest, now));
     }
 
-    /// Whether its dear files can only say again what they said: all that they tell is changed by the process itself, but for memory that is taken from it. Those of
-    /// the job are asked again all the same, and others in the end.
+    /// Whether its dear files can only say again what they said: all that they tell is changed by the process itself, but for memory that is taken from it. So
+    /// they are asked again in the end, and sooner those of the job.
     pub(super) fn needs_no_detail(&self, now: i64) -> bool {
-        let longest = TURNS_OF_OTHERS.seconds.1 * 1_000_000_000;
-        !self.member && self.detail_of.is_some_and(|(rest, read)| now - read < longest && self.rest() == Some(rest))
+        let longest = if self.member { LONGEST_REST } else { TURNS_OF_OTHERS.seconds.1 * 1_000_000_000 };
+        self.detail_of.is_some_and(|(rest, read)| now - read < longest && self.at_rest() == Some(rest))
     }
 
     /// The next time its dear files are due they are read, whatever it did since.

@@ -1,4 +1,4 @@
-//! Nothing grows with the run: not memory, not what a publish writes. `cargo run --release -p barograph-cli --example day` is the long form.
+//! Nothing grows with the run: not memory, not what a publish writes. `cargo run --release -p barograph-store --example day` is the long form.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(unsafe_code, reason = "an allocator that counts is unsafe by nature")]
 
@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use barograph_model::Sink;
-use barograph_store::{Facts, Options, Recording};
+use barograph_store::{Options, Recording};
 use day::Day;
 
 struct Counting;
@@ -56,12 +56,12 @@ fn thousand(day: &mut Day, recording: &mut Recording) -> (i64, u64) {
 fn memory_and_what_a_publish_writes_do_not_grow_with_the_run() {
     // In memory where that can be had: this is no test of a disk.
     let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let mut recording = Recording::create(folder.path().join("day.baro"), Facts::default(), Options::default()).unwrap();
+    let mut recording = Recording::create(folder.path().join("day.baro"), Day::facts(), Options::default()).unwrap();
     // Five born and five dead at each tick: 15,000 processes that nobody may remember.
-    let mut day = Day::new(50, 5);
+    let mut day = Day::new(50, 5 * 60);
     let first = thousand(&mut day, &mut recording);
     let (second, third) = (thousand(&mut day, &mut recording), thousand(&mut day, &mut recording));
-    assert_eq!(day.born(), 50 + 5 * 2999);
+    assert_eq!(day.born(), 50 + 5 * 3000);
     let grown = |before: u64, after: u64| after as f64 / before as f64;
     let memory = grown(second.0.unsigned_abs(), third.0.unsigned_abs());
     assert!(memory < 1.1, "{first:?} {second:?} {third:?}");

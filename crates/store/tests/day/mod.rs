@@ -1,20 +1,18 @@
-//! Writes a long recording by the writer that every recording is written by: `cargo run --release -p barograph-view --example crowded_day -- FOLDER.baro
-//! [PROCESSES [HOURS [SEED]]]`. Without numbers, 200 processes for 24 hours at one tick a second: 17 million rows of processes.
+//! A day that never was, as fast as it goes: rows of the real tables, for whoever measures or tries the writer.
 //!
-//! A tenth of the processes works, in bursts of minutes; some stir now and then; the rest sleeps, as on most machines. Each minute one ends and another
-//! begins. There are eight cores, a disk with a partition, a network card, and what a machine says of itself at each tick.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for a person at a terminal")]
+//! A tenth of the processes works, in bursts of minutes; some stir now and then; the rest sleeps, as on most machines, and some of them end while others
+//! begin. There are eight cores, a disk with a partition, a network card, what a machine says of itself at each tick, and what a program says now and then.
 
-use std::path::PathBuf;
-use std::time::Instant;
-
-use barograph_model::{Counter, EventRow, Events, Field, Gauges, Moment, Rows, Seconds, Sink};
+use barograph_model::{Counter, Described, EventRow, Events, Field, Gauges, Moment, Row, Rows, Seconds, Sink};
 use barograph_sources::{Cores, Cpu, Disk, Job, Memory, Network, Own, Pressure, Process, Processes, System};
-use barograph_store::{Clock, Durability, End, Facts, Host, Options, Recording};
+use barograph_store::{Clock, Facts, Host, Recording};
 
 const BEGIN: Moment = Moment { utc_nanos: 1_790_000_000_000_000_000, monotonic_nanos: 5_000_000_000_000 };
 const CORES: u64 = 8;
 const PAGE: u64 = 4096;
+
+/// The processes at the first places are those of the job.
+const OF_JOB: usize = 60;
 
 struct Random(u64);
 
@@ -138,7 +136,7 @@ fn identity(rows: &mut Rows<Processes>, at: Moment, work: &Work, change: &str) {
         .set(Processes::user_id, 1000)
         .text(Processes::user, b"user".as_slice())
         .text(Processes::cgroup, b"/user.slice".as_slice())
-        .set(Processes::in_job, u64::from(work.place < 60));
+        .set(Processes::in_job, u64::from(work.place < OF_JOB));
 }
 
 /// The processes together.
@@ -166,7 +164,7 @@ fn sum<'a>(works: impl Iterator<Item = &'a Work>, gone: &Sum) -> Sum {
     })
 }
 
-fn times<T: barograph_model::Described>(row: &mut barograph_model::Row<'_, T>, fields: [Field<T, Counter<Seconds>>; 10], used: (u64, u64), all: u64) {
+fn times<T: Described>(row: &mut Row<'_, T>, fields: [Field<T, Counter<Seconds>>; 10], used: (u64, u64), all: u64) {
     // The kernel counts in ticks of 10 ms.
     let ticks = |micros: u64| (micros / 10_000) as f64 / 100.0;
     let [user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice] = fields;
@@ -303,73 +301,102 @@ fn machine(recording: &mut Recording, at: Moment, tick: u64, all: &Sum, job: &Su
     recording.take(&of_job).unwrap();
 }
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let path = PathBuf::from(arguments.first().expect("where to?"));
-    let number = |place: usize, default: u64| arguments.get(place).map_or(default, |text| text.parse().unwrap());
-    let (count, hours, mut random) = (number(1, 200), number(2, 24), Random(number(3, 1)));
-    let host = Host { name: "day".to_owned(), cores: CORES, memory_bytes: 32 << 30, page_size: PAGE, ticks_per_second: 100, ..Host::default() };
-    let clock = Clock { utc_nanos: BEGIN.utc_nanos, monotonic_nanos: BEGIN.monotonic_nanos, zone: "UTC".to_owned() };
-    let command = Some(vec!["python3".to_owned(), "day.py".to_owned()]);
-    let facts = Facts { host, clock, command, ..Facts::default() };
-    let mut recording = Recording::create(&path, facts, Options { force: true, ..Options::default() }).unwrap();
-    let mut works: Vec<Work> = (0..count as usize).map(|place| Work::born(place, 1000 + place as u64 * 3, 0, &mut random)).collect();
-    let (mut rows, mut identities) = (Rows::<Process>::new(), Rows::<Processes>::new());
-    let (mut events, mut gauges) = (Rows::<Events>::new(), Rows::<Gauges>::new());
-    let (mut gone_of_all, mut gone_of_job) = (Sum::default(), Sum::default());
-    let begun = Instant::now();
-    let (ticks, mut next_pid, mut at) = (hours * 3600, 10_000, BEGIN);
-    for tick in 0..ticks {
-        let nanos = (tick * 1_000_000_000 + random.below(400_000)).cast_signed();
-        at = Moment { utc_nanos: BEGIN.utc_nanos + nanos, monotonic_nanos: BEGIN.monotonic_nanos + nanos };
-        rows.clear();
-        identities.clear();
-        if tick % 60 == 59 {
-            let place = random.below(count) as usize;
-            identity(&mut identities, at, &works[place], "gone");
-            let ended = works[place].clone();
-            gone_of_all = sum([&ended].into_iter(), &gone_of_all);
-            if place < 60 {
-                gone_of_job = sum([&ended].into_iter(), &gone_of_job);
-            }
-            next_pid += 3;
-            works[place] = Work::born(place, next_pid, tick, &mut random);
-        }
-        for work in &mut works {
-            work.act(&mut random);
-            if work.is_new {
-                identity(&mut identities, at, work, "seen");
-            }
-            row(&mut rows, at, tick, work);
-            work.is_new = false;
-        }
-        recording.take(&rows).unwrap();
-        recording.take(&identities).unwrap();
-        let all = sum(works.iter(), &gone_of_all);
-        let job = sum(works.iter().take(60), &gone_of_job);
-        machine(&mut recording, at, tick, &all, &job, (count, count.min(60)), &mut random);
-        if tick % 600 == 300 {
-            events.clear();
-            let name = format!("checkpoint {}", tick / 600);
-            events.add(EventRow { at, by: "program", name: Some(&name), ..EventRow::default() });
-            recording.take(&events).unwrap();
-        }
-        if tick % 5 == 0 {
-            gauges.clear();
-            gauges
-                .row(at)
-                .text(Gauges::name, b"loss".as_slice())
-                .set(Gauges::value, 1.0 / (1.0 + tick as f64 / 600.0) + random.below(100) as f64 / 1e4);
-            recording.take(&gauges).unwrap();
-        }
-        // More seldom than a recorder: what a crash would lose is made again, and the closed row groups are the same.
-        if tick % 300 == 299 {
-            recording.publish().unwrap();
-        }
-        if tick % 3600 == 3599 {
-            println!("{} h after {:.0} s", (tick + 1) / 3600, begun.elapsed().as_secs_f64());
+/// The day so far.
+pub(crate) struct Day {
+    works: Vec<Work>,
+    births_a_minute: u64,
+    born: u64,
+    tick: u64,
+    at: Moment,
+    random: Random,
+    gone: Sum,
+    gone_of_job: Sum,
+    rows: Rows<Process>,
+    identities: Rows<Processes>,
+}
+
+impl Day {
+    /// So many processes, of which so many end each minute, and as many begin.
+    pub(crate) fn new(count: u64, births_a_minute: u64) -> Day {
+        let mut random = Random(1);
+        Day {
+            works: (0..count as usize).map(|place| Work::born(place, 1000 + place as u64 * 3, 0, &mut random)).collect(),
+            births_a_minute,
+            born: count,
+            tick: 0,
+            at: BEGIN,
+            random,
+            gone: Sum::default(),
+            gone_of_job: Sum::default(),
+            rows: Rows::new(),
+            identities: Rows::new(),
         }
     }
-    let end = End { utc_nanos: at.utc_nanos, monotonic_nanos: at.monotonic_nanos, reason: "exited".to_owned(), ..End::default() };
-    recording.finish(end, Durability::Crash).unwrap();
+
+    /// The facts of its recording.
+    pub(crate) fn facts() -> Facts {
+        let host = Host { name: "day".to_owned(), cores: CORES, memory_bytes: 32 << 30, page_size: PAGE, ticks_per_second: 100, ..Host::default() };
+        let clock = Clock { utc_nanos: BEGIN.utc_nanos, monotonic_nanos: BEGIN.monotonic_nanos, zone: "UTC".to_owned() };
+        Facts { host, clock, command: Some(vec!["python3".to_owned(), "day.py".to_owned()]), ..Facts::default() }
+    }
+
+    /// All processes that there ever were.
+    pub(crate) fn born(&self) -> u64 {
+        self.born
+    }
+
+    /// One tick of everything; says when that was.
+    pub(crate) fn tick(&mut self, recording: &mut Recording) -> Moment {
+        let nanos = (self.tick * 1_000_000_000 + self.random.below(400_000)).cast_signed();
+        self.at = Moment { utc_nanos: BEGIN.utc_nanos + nanos, monotonic_nanos: BEGIN.monotonic_nanos + nanos };
+        self.rows.clear();
+        self.identities.clear();
+        for _ in self.tick * self.births_a_minute / 60..(self.tick + 1) * self.births_a_minute / 60 {
+            self.end_one_and_begin_another();
+        }
+        for work in &mut self.works {
+            work.act(&mut self.random);
+            if work.is_new {
+                identity(&mut self.identities, self.at, work, "seen");
+            }
+            row(&mut self.rows, self.at, self.tick, work);
+            work.is_new = false;
+        }
+        recording.take(&self.rows).unwrap();
+        recording.take(&self.identities).unwrap();
+        let all = sum(self.works.iter(), &self.gone);
+        let job = sum(self.works.iter().take(OF_JOB), &self.gone_of_job);
+        let counts = (self.works.len() as u64, self.works.len().min(OF_JOB) as u64);
+        machine(recording, self.at, self.tick, &all, &job, counts, &mut self.random);
+        self.say(recording);
+        self.tick += 1;
+        self.at
+    }
+
+    fn end_one_and_begin_another(&mut self) {
+        let place = self.random.below(self.works.len() as u64) as usize;
+        let ended = self.works[place].clone();
+        identity(&mut self.identities, self.at, &ended, "gone");
+        self.gone = sum([&ended].into_iter(), &self.gone);
+        if place < OF_JOB {
+            self.gone_of_job = sum([&ended].into_iter(), &self.gone_of_job);
+        }
+        self.born += 1;
+        let pid = 10_000 + 3 * (self.born - self.works.len() as u64);
+        self.works[place] = Work::born(place, pid, self.tick, &mut self.random);
+    }
+
+    /// What the program says of itself.
+    fn say(&mut self, recording: &mut Recording) {
+        if self.tick % 600 == 300 {
+            let (mut events, name) = (Rows::<Events>::new(), format!("checkpoint {}", self.tick / 600));
+            events.add(EventRow { at: self.at, by: "program", name: Some(&name), ..EventRow::default() });
+            recording.take(&events).unwrap();
+        }
+        if self.tick.is_multiple_of(5) {
+            let (mut gauges, loss) = (Rows::<Gauges>::new(), 1.0 / (1.0 + self.tick as f64 / 600.0) + self.random.below(100) as f64 / 1e4);
+            gauges.row(self.at).text(Gauges::name, b"loss".as_slice()).set(Gauges::value, loss);
+            recording.take(&gauges).unwrap();
+        }
+    }
 }

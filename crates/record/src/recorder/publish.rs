@@ -1,0 +1,119 @@
+//! How often what was read is published, and what goes with it.
+
+use std::time::Duration;
+
+use barograph_model::Sink;
+
+use super::Recorder;
+use crate::clock::{deadline_nanos, nanos};
+use crate::writer::Writer;
+
+/// Once somebody has asked for the end, what is read is published so often: whoever asks may not wait for long before he kills.
+const LAST_WRITE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// While somebody looks, it is published so often.
+const WATCHED_WRITE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What each source has cost is told so often, and at the end: a table more to publish costs as much as reading most sources ten times.
+const COSTS_TOLD: i64 = 60_000_000_000;
+
+impl Recorder {
+    /// Whether somebody looks at what is published.
+    pub(super) fn is_watched(&self) -> bool {
+        deadline_nanos() < self.watched_until
+    }
+
+    fn write_interval(&self) -> i64 {
+        let interval = self.options.write_interval;
+        let interval = if self.asked.is_some() { interval.min(LAST_WRITE_INTERVAL) } else { interval };
+        nanos(if self.is_watched() { interval.min(WATCHED_WRITE_INTERVAL) } else { interval })
+    }
+
+    pub(super) fn publish_due(&self) -> i64 {
+        self.published.saturating_add(self.write_interval())
+    }
+
+    pub(super) fn gather<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
+        self.panel.each_batch(&mut |batch| writer.gather(batch));
+        writer.gather(&mut self.events);
+        self.said.each_batch(&mut |batch| writer.gather(batch));
+        writer.relieve();
+        let progress = writer.progress();
+        self.cost.written_bytes = progress.written_bytes;
+        self.cost.rows_lost = progress.rows_lost;
+        self.sink_cpu = progress.thread_cpu_nanos;
+    }
+
+    pub(super) fn publish<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
+        self.publish_now = false;
+        self.read_for.drain(..).for_each(|who| writer.tell(who));
+        if std::mem::take(&mut self.is_changed) {
+            writer.set_up(self.setup());
+        }
+        if deadline_nanos() >= self.costs_due {
+            self.costs_due = deadline_nanos().saturating_add(COSTS_TOLD);
+            self.panel.read_own_sources(self.last_tick);
+        }
+        self.panel.each_batch(&mut |batch| writer.gather(batch));
+        writer.publish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use barograph_model::{Batch, Described};
+    use barograph_sources::{Own, OwnSources};
+
+    use super::super::Options;
+    use super::super::test::{Kept, options, panel};
+    use super::*;
+    use crate::control::Process;
+
+    #[test]
+    fn a_publish_comes_at_the_last_tick_within_the_write_interval() {
+        let interval = Duration::from_millis(20);
+        let mut recorder = Recorder::new(panel(), options(interval, interval * 5 / 2)).unwrap();
+        let (kept, mut asked) = (Kept::default(), 0);
+        recorder.run(kept.clone(), || {
+            asked += 1;
+            (asked == 30).then(|| "enough".to_owned())
+        });
+        let batches = kept.0.lock().unwrap();
+        let mut ticks: Vec<usize> = batches.iter().filter(|batch| batch.table().is(Own::TABLE)).map(Batch::len).collect();
+        ticks.sort_unstable();
+        // The median, as a busy machine may hold up the thread of the sink; a third tick would be more than the interval.
+        assert!(ticks[ticks.len() / 2] <= 2, "{ticks:?}");
+    }
+
+    #[test]
+    fn once_nobody_looks_any_more_it_is_published_as_before() {
+        let hour = Duration::from_secs(3600);
+        let options = Options { duration: Some(Duration::from_millis(2_600)), ..options(Duration::from_millis(50), hour) };
+        let (mut recorder, _handle) = Recorder::within(panel(), options).unwrap();
+        recorder.watched_until = deadline_nanos() + 1_300_000_000;
+        let kept = Kept::default();
+        recorder.run(kept.clone(), || None);
+        let publishes = kept.1.load(Ordering::Relaxed);
+        assert!(publishes <= 1, "{publishes}");
+    }
+
+    #[test]
+    fn what_sources_cost_is_told_at_the_first_publish_and_then_seldom() {
+        let second = Duration::from_secs(1);
+        let (mut recorder, _handle) = Recorder::within(panel(), options(second, second)).unwrap();
+        let kept = Kept::default();
+        let mut writer = Writer::new(kept.clone(), Process::Theirs);
+        for publish in 0..4 {
+            // A minute passes before the last.
+            recorder.costs_due -= if publish == 3 { COSTS_TOLD } else { 0 };
+            recorder.last_tick.monotonic_nanos = publish;
+            recorder.publish(&mut writer);
+        }
+        writer.finish();
+        let mut told = kept.of::<OwnSources>().monotonic_nanos().to_vec();
+        told.dedup();
+        assert_eq!(told, [0, 3]);
+    }
+}

@@ -42,7 +42,7 @@ fn what_was_read_in_two_times_gives_way_to_a_reading_of_one() {
     fs::create_dir(&child).unwrap();
     fs::write(child.join("stat"), stat(200, 100, 0)).unwrap();
     let [first, second] = ["io", "status"].map(|name| child.join(name));
-    [&first, &second].map(|path| pipe(path));
+    [&first, &second].into_iter().for_each(|path| pipe(path));
     let hold = thread::spawn(move || {
         // Whoever opens a pipe waits for the other end, so the reading has come as far as here.
         drop(File::create(first).unwrap());

@@ -95,12 +95,19 @@ pub(crate) fn out_of_memory() {
 
 /// Called when we have touched memory that is not there, or given up. Comes back only where there is no job to care for.
 pub(crate) fn fault() {
-    stand("the recorder has failed, or there is no memory left for its threads");
+    let why = "the recorder has failed, or there is no memory left for its threads";
+    stand(why);
+    // The allocator, which may be anybody's, gives up before we know what we are asked for.
+    system_call::become_what_follows(|| {
+        tell(why, "nothing was recorded");
+    });
 }
 
 /// Sees the job to its end if it runs, or else becomes it.
 fn stand(why: &str) {
-    while IS_ASSISTANT.get() {
+    // Before there is a job only the first thread is needed, and two would start it twice: the C library may give up for an assistant before that is one.
+    let is_needed = JOB.get().is_some() || COMMAND.get().is_none() || IS_LISTENER.load(Ordering::Relaxed) || system_call::is_first_thread();
+    while IS_ASSISTANT.get() || !is_needed {
         let _ = poll(&mut [], None);
     }
     if IS_LISTENER.load(Ordering::Relaxed) {
@@ -188,10 +195,34 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    use std::env;
     use std::process::Command;
+    use std::time::Duration;
+    use std::{env, ptr};
 
     use super::*;
+
+    /// Runs one of these tests once more, as a process of its own, which this variable tells.
+    fn run_within(name: &str, variable: &str) -> (Option<i32>, String, String) {
+        let name = format!("last_stand::tests::{name}");
+        let output = Command::new(env::current_exe().unwrap()).args(["--exact", &name, "--nocapture"]).env(variable, "1").output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    #[test]
+    fn another_thread_that_gives_up_before_the_job_does_not_start_it() {
+        const WITHIN: &str = "BAROGRAPH_TEST_ANOTHER_GIVES_UP";
+        if env::var_os(WITHIN).is_some() {
+            system_call::stand_by(0, ptr::null(), ptr::null());
+            prepare(system_call::Command::new(&["echo", "started twice"]).unwrap());
+            thread::spawn(|| std::process::abort());
+            thread::sleep(Duration::from_millis(300));
+            // As the first thread would, which goes on.
+            system_call::exit(5);
+        }
+        let (status, out, said) = run_within("another_thread_that_gives_up_before_the_job_does_not_start_it", WITHIN);
+        assert_eq!(status, Some(5), "{out}{said}");
+        assert!(!out.contains("started twice"), "{out}");
+    }
 
     #[test]
     fn a_job_ends_once() {
@@ -204,7 +235,7 @@ mod tests {
     fn who_gives_up_sees_the_job_to_its_end() {
         const WITHIN: &str = "BAROGRAPH_TEST_GIVES_UP";
         if env::var_os(WITHIN).is_some() {
-            system_call::stand_by();
+            system_call::stand_by(0, ptr::null(), ptr::null());
             let signals = Signals::watch().unwrap();
             let job = signals.spawn(&["sh", "-c", "sleep 0.2; echo ended; exit 5"], &[], [None; 2]).unwrap();
             begin(job, &signals, false);
@@ -215,11 +246,8 @@ mod tests {
             }
             std::process::abort();
         }
-        let itself = env::current_exe().unwrap();
-        let name = "last_stand::tests::who_gives_up_sees_the_job_to_its_end";
-        let output = Command::new(itself).args(["--exact", name, "--nocapture"]).env(WITHIN, "1").output().unwrap();
-        let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(5), "{out}{said}");
+        let (status, out, said) = run_within("who_gives_up_sees_the_job_to_its_end", WITHIN);
+        assert_eq!(status, Some(5), "{out}{said}");
         assert!(out.contains("ended"), "{out}");
         assert!(said.contains("and the job goes on\nwritten down: the recorder has failed"), "{said}");
     }

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::thread::JoinHandleExt;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use libc::{c_char, c_int, pid_t};
@@ -315,15 +315,9 @@ impl Command {
 
     /// Becomes the program, with what Rust's runtime changed put back. Returns only if that fails. Takes no memory.
     pub(crate) fn execute(&self) -> io::Error {
-        let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
-        // SAFETY: the pointers are to C strings that live through the call, and end with null. Streams that were closed at our start are nobody's.
+        put_back_what_the_runtime_changed();
+        // SAFETY: the pointers are to C strings that live through the call, and end with null.
         unsafe {
-            if !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
-                libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-            }
-            for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
-                libc::close(stream);
-            }
             for (with, place) in self.replaced() {
                 libc::dup2(with, place);
             }
@@ -586,10 +580,59 @@ static FAULT_STACK: FaultStack = FaultStack(UnsafeCell::new([0; FAULT_STACK_BYTE
 // SAFETY: only the kernel uses it, for one thread.
 unsafe impl Sync for FaultStack {}
 
+/// The arguments and the environment of this process, where they were when it began.
+static WORDS: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
+static ENVIRONMENT: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
+
+/// Becomes what follows `--` in the arguments of `run`, having said so. Comes back where there is no such thing, or it can't be executed. Takes no memory.
+pub(crate) fn become_what_follows(say: impl FnOnce()) {
+    let words = WORDS.load(Ordering::Relaxed);
+    if words.is_null() {
+        return;
+    }
+    // SAFETY: the words were handed over by the loader, at least three, and end with null; C strings all of them, which nobody changes.
+    unsafe {
+        let is = |place: usize, word: &CStr| CStr::from_ptr(*words.add(place)) == word;
+        if !is(1, c"run") {
+            return;
+        }
+        let mut place = 2;
+        while !(*words.add(place)).is_null() && !is(place, c"--") {
+            place += 1;
+        }
+        let command = words.add(place + 1);
+        if !(*words.add(place)).is_null() && !(*command).is_null() {
+            say();
+            put_back_what_the_runtime_changed();
+            libc::execvpe(*command, command, ENVIRONMENT.load(Ordering::Relaxed));
+            exit(if io::Error::last_os_error().kind() == io::ErrorKind::NotFound { 127 } else { 126 });
+        }
+    }
+}
+
+/// Leaves SIGPIPE and the standard streams to a program as they were left to us.
+fn put_back_what_the_runtime_changed() {
+    let closed = CLOSED_STREAMS.load(Ordering::Relaxed);
+    // SAFETY: takes numbers only. Streams that were closed at our start are nobody's.
+    unsafe {
+        if !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        }
+        for stream in (0..3).filter(|stream| closed & (1 << stream) != 0) {
+            libc::close(stream);
+        }
+    }
+}
+
+/// Whether this is the thread that began as `main`.
+pub(crate) fn is_first_thread() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
+}
+
 /// Sees the job to its end even where we touch what is not there, or give up: mostly where the first stack, or the C library, finds no memory. It is for a
 /// program that only records, and to be called before Rust's runtime, which has handlers of its own for two of these signals if nobody else has; and they
 /// take memory at each start of a thread, and end us where there is none.
-pub extern "C" fn stand_by() {
+pub extern "C" fn stand_by(count: c_int, words: *const *const c_char, environment: *const *const c_char) {
     extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
         // SAFETY: the kernel hands over a description that is good for the time of this call, with a sender if there is one.
         let is_ours = unsafe { (*info).si_code > 0 || (*info).si_pid() == libc::getpid() };
@@ -602,6 +645,12 @@ pub extern "C" fn stand_by() {
             libc::signal(signal, libc::SIG_DFL);
             libc::raise(signal);
         }
+    }
+    note_inheritance();
+    // What a loader hands over that is not glibc's nobody knows.
+    if cfg!(target_env = "gnu") && count > 2 {
+        WORDS.store(words.cast_mut(), Ordering::Relaxed);
+        ENVIRONMENT.store(environment.cast_mut(), Ordering::Relaxed);
     }
     let stack = libc::stack_t { ss_sp: FAULT_STACK.0.get().cast(), ss_flags: 0, ss_size: FAULT_STACK_BYTES };
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();

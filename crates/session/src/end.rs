@@ -1,8 +1,8 @@
 //! What a recording came to, written when it ends.
 
 use barograph_record::{JobEnd, Outcome, Reason};
-use barograph_sources::{FaultKind, Machine};
-use barograph_store::{End, Error, Exit, Notice, Recording, Totals};
+use barograph_sources::{FaultKind, Machine, oom_kills};
+use barograph_store::{End, Error, Exit, Limits, Notice, Recording, Totals};
 
 /// Writes the end of a recording: what the readings came to, what a reader of them should know, and all rows that no file has yet.
 pub fn end_recording(recording: &mut Recording, outcome: &Outcome, totals: Totals, machine: &Machine) -> Result<(), Error> {
@@ -16,7 +16,7 @@ pub fn end_recording(recording: &mut Recording, outcome: &Outcome, totals: Total
         JobEnd::Code(code) => Exit { code: Some(code), signal: None },
         JobEnd::Signal(signal) => Exit { code: None, signal: Some(signal) },
     });
-    let notices = notices(outcome, machine);
+    let notices = notices(outcome, machine, &recording.facts().limits);
     recording.facts_mut().notices.extend(notices);
     let end = End { utc_nanos: outcome.ended.utc_nanos, monotonic_nanos: outcome.ended.monotonic_nanos, reason, exit, totals };
     let durability = recording.durability_of(&end);
@@ -47,7 +47,7 @@ pub fn totals(outcome: &Outcome, has_job: bool) -> Totals {
     }
 }
 
-fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
+fn notices(outcome: &Outcome, machine: &Machine, limits: &Limits) -> Vec<Notice> {
     let mut notices = Vec::new();
     let mut add = |name: &str, count: u64, detail: String| {
         if count > 0 {
@@ -58,6 +58,10 @@ fn notices(outcome: &Outcome, machine: &Machine) -> Vec<Notice> {
     add("unreadable_processes", outcome.totals.unreadable_peak, "processes of the job whose input and output this user may not read".to_owned());
     let uncounted = "processes of the job ignore SIGCHLD, so what their children used after they were last seen is in no sum";
     add("uncounted_children", outcome.totals.ignoring_children_peak, uncounted.to_owned());
+    // Nobody asks where memory is not limited: the machine's own count is in every row.
+    let killed = limits.oom_kills.and_then(|before| oom_kills(machine)?.checked_sub(before));
+    let limit = limits.memory_bytes.unwrap_or(0);
+    add("oom_kills", killed.unwrap_or(0), format!("processes killed because memory ran out, in a control group that may use {limit} bytes"));
     let denied = outcome.faults.of(FaultKind::Denied);
     add("denied", denied, format!("readings of {} refused to this user", machine.roots().proc.display()));
     add("malformed", outcome.faults.of(FaultKind::Malformed), "files that did not read as they should; please report this".to_owned());

@@ -39,7 +39,7 @@ pub fn facts(
         command: subject.command(machine),
         directory: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
         user: user_name(machine),
-        limits: Limits { memory_bytes: limits.memory_bytes, cores: limits.cores, origin: limits.origin },
+        limits: Limits { memory_bytes: limits.memory_bytes, cores: limits.cores, origin: limits.origin, oom_kills: limits.oom_kills },
         host: Host {
             name: host.name,
             os: host.os,

@@ -142,6 +142,9 @@ pub struct Limits {
     pub cores: Option<f64>,
     /// What sets the limits, such as the path of a cgroup.
     pub origin: String,
+    /// Processes of the cgroup that the kernel had killed for lack of memory before; absent if memory is not limited, or nobody counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_kills: Option<u64>,
 }
 
 /// A process: its pid alone would soon name another.

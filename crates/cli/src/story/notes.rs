@@ -12,6 +12,9 @@ use crate::human;
 /// UTC is corrected by small steps all the time; what is larger, in nanoseconds, is worth telling.
 const CLOCK_WAS_SET: i64 = 1_000_000_000;
 
+/// Whom the kernel killed for lack of memory, as the end of a recording and a report call it.
+const OOM_KILLS: &str = "oom_kills";
+
 /// Something that a reader should know.
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
@@ -54,7 +57,7 @@ pub(super) fn notes(timeline: &Timeline, span: &Span, ticks: &Ticks, groups: &[G
     }
     of_job(&mut notes, timeline, span, groups);
     of_shared_memory(&mut notes, timeline, groups, &all)?;
-    of_kills(&mut notes, timeline, &all)?;
+    of_kills(&mut notes, timeline, span, &all)?;
     of_facts(&mut notes, timeline);
     for damage in timeline.damaged() {
         let text = format!("{} can't be read ({}); its rows are missing here. `barograph repair` puts it aside.", damage.path.display(), damage.why);
@@ -244,14 +247,27 @@ fn counted_once(timeline: &Timeline, all: &Query) -> anyhow::Result<Option<(f64,
     Ok(job.times().iter().enumerate().filter_map(at_tick).max_by(|a, b| a.0.total_cmp(&b.0)))
 }
 
-fn of_kills(notes: &mut Notes, timeline: &Timeline, all: &Query) -> anyhow::Result<()> {
+fn of_kills(notes: &mut Notes, timeline: &Timeline, span: &Span, all: &Query) -> anyhow::Result<()> {
     let last = |rows: &Frame, column: &str| rows.floats(column).into_iter().flatten().reduce(f64::max);
+    let facts = timeline.facts();
+    // How many of the control group, of which no row tells when.
+    let of_group = facts.notices.iter().find(|notice| notice.name == OOM_KILLS && span.is_whole()).map_or(0, |notice| notice.count);
+    let limit = human::set(human::bytes(facts.limits.memory_bytes.unwrap_or(0)));
     let kills = Memory::TABLE.metrics[Memory::oom_kills.index()].column();
     if let Some(rows) = frame(timeline, Memory::TABLE.name, &all.clone().columns([kills.clone()]))? {
         let first = rows.floats(&kills).into_iter().flatten().next().unwrap_or(0.0);
-        let killed = (last(&rows, &kills).unwrap_or(0.0) - first) as u64;
-        let text = format!("The kernel killed {} because memory ran out.", human::plural(killed, "process", "processes"));
-        notes.warn("oom_kills", killed, text);
+        let killed = ((last(&rows, &kills).unwrap_or(0.0) - first) as u64).max(of_group);
+        let processes = human::plural(killed, "process", "processes");
+        let text = match of_group {
+            0 => format!("The kernel killed {processes} because memory ran out."),
+            _ if of_group == killed => {
+                format!("The kernel killed {processes} of this run's control group because memory ran out: the group may use {limit}.")
+            }
+            _ => format!(
+                "The kernel killed {processes} because memory ran out, {of_group} of them of this run's control group, which may use {limit}."
+            ),
+        };
+        notes.warn(OOM_KILLS, killed, text);
     }
     let unreadable = Job::TABLE.metrics[Job::unreadable.index()].column();
     if let Some(rows) = frame(timeline, Job::TABLE.name, &all.clone().columns([unreadable.clone()]))? {

@@ -48,9 +48,16 @@ impl Group {
         fs::write(self.folder.join(file), value).unwrap_or_else(|error| panic!("{file}: {error}"));
     }
 
-    fn set_either(&self, first: (&str, &str), second: (&str, &str)) {
+    pub(crate) fn set_either(&self, first: (&str, &str), second: (&str, &str)) {
         let (file, value) = if self.folder.join(first.0).exists() { first } else { second };
         self.set(file, value);
+    }
+
+    /// Sets what not every kernel has.
+    pub(crate) fn set_if_there(&self, file: &str, value: &str) {
+        if self.folder.join(file).exists() {
+            self.set(file, value);
+        }
     }
 
     /// The line of shell by which a shell enters it.

@@ -17,9 +17,11 @@ mod hostile;
 mod library;
 #[cfg(feature = "lines")]
 mod lines;
+mod little_room;
 mod numbers;
 mod output;
 mod places;
+mod preloaded;
 mod rules;
 mod says;
 mod signals;

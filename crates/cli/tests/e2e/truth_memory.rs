@@ -2,9 +2,12 @@
 
 #![allow(clippy::print_stderr, reason = "a comparison that was left out says so")]
 
-use barograph_store::Frame;
+use std::fs::File;
+use std::process::Stdio;
 
-use crate::harness::{Place, Ran, finish, job, python, rows};
+use barograph_store::{Frame, Timeline};
+
+use crate::harness::{Place, Ran, eventually, finish, job, output_of, python, rows, written};
 use crate::truth::{assert_same, notice, report, totals};
 
 const MIB: f64 = (1 << 20) as f64;
@@ -55,20 +58,36 @@ fn the_peak_is_what_time_says() {
     assert_same("system time", totals.system_seconds.unwrap(), said[2], 0.03);
 }
 
+/// The sum of proportional sets in a pass that came to all eleven processes which the job had at that tick.
+fn complete_pass(timeline: &Timeline) -> Option<f64> {
+    let (job, parts) = (rows(timeline, "job")?, rows(timeline, "process_memory")?);
+    let parts: Vec<(i64, f64)> = parts.times().iter().copied().zip(parts.floats("proportional_bytes").into_iter().flatten()).collect();
+    let eleven = job.times().iter().zip(job.ints("processes")).filter(|(_, count)| *count == Some(11));
+    let mut passes = eleven.map(|(tick, _)| parts.iter().filter(|(time, _)| time == tick).map(|(_, bytes)| *bytes).collect::<Vec<f64>>());
+    passes.find(|pass| pass.len() == 11).map(|pass| pass.iter().sum())
+}
+
 #[test]
 fn shared_pages_are_counted_for_each_and_once() {
-    // A pass over the processes' page tables breaks off when it takes too long, as on a busy machine; the next one would come much later.
-    let complete = (0..5).find_map(|_| {
-        let place = Place::new();
-        let ran = place.run(&["-i", "100ms"], &[python(), &job("share.py"), "64", "10", "1.6"]);
-        let once = rows(&ran.timeline(), "process_memory")?;
-        (once.len() == 11).then_some((place, ran, once))
-    });
-    let (place, ran, once): (Place, Ran, Frame) = complete.expect("a pass over eleven processes");
-    let [proportional, resident] = printed(&ran.stdout())[..] else { panic!("{}", ran.stdout()) };
+    let place = Place::new();
+    let (path, ready, enough) = (place.path("run.baro"), place.path("ready"), place.path("enough"));
+    let mut command = place.run_command(&["-i", "100ms", "-w", "100ms"], &[python(), &job("share.py"), "64", "10", enough.to_str().unwrap()]);
+    command.stdout(File::create(&ready).unwrap()).stderr(Stdio::piped());
+    let recorder = command.spawn().unwrap();
+    written(&ready);
+    let open = || Timeline::open(&path).ok();
+    // A pass comes a second after the begin. One that met too few, on a busy machine, or took too long, is followed by another, ten seconds later at the soonest.
+    let once = eventually("a pass over eleven processes", || complete_pass(&open()?));
+    // All of them have all pages by now, and a tick is to see it.
+    let ticks = || Some(rows(&open()?, "job")?.len());
+    let before = ticks().unwrap();
+    eventually("two ticks", || ticks().filter(|ticks| *ticks >= before + 2));
+    File::create(&enough).unwrap();
+    let ran = Ran { output: output_of(recorder), recording: path.clone() };
+    let [proportional, resident] = printed(&std::fs::read_to_string(&ready).unwrap())[..] else { panic!("{}", ran.stderr()) };
     assert!(resident > 10.0 * proportional / 2.0, "most of it is shared: {proportional} {resident}");
     // Pages of Python itself are shared with whoever else runs one: its part of them changes as those come and go.
-    assert_same("each page once", once.floats("proportional_bytes").into_iter().flatten().sum(), proportional, 6.0 * MIB);
+    assert_same("each page once", once, proportional, 6.0 * MIB);
     let job = rows(&ran.timeline(), "job").unwrap();
     assert_same("pages for each", highest(&job, "resident_bytes"), resident, 0.0);
     assert_same("peak of the job", totals(&ran).peak_resident_bytes.unwrap() as f64, resident, 0.0);

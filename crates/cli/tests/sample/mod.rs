@@ -43,7 +43,7 @@ pub(crate) fn facts() -> Facts {
             page_size: 4096,
             ticks_per_second: 100,
         },
-        limits: Limits { memory_bytes: Some(4 << 30), cores: Some(2.5), origin: "/user.slice/job-1.scope".to_owned() },
+        limits: Limits { memory_bytes: Some(4 << 30), cores: Some(2.5), origin: "/user.slice/job-1.scope".to_owned(), ..Limits::default() },
         clock: Clock { utc_nanos: START, monotonic_nanos: BOOT, zone: "Europe/Berlin".to_owned() },
         sources: [("memory", "ok"), ("pressure", "/proc/pressure: not in this kernel")].map(|(name, said)| (name.to_owned(), said.to_owned())).into(),
         notices: vec![Notice { name: "write_error".to_owned(), detail: "disk full for a while".to_owned(), count: 2 }],

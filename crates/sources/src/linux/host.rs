@@ -80,6 +80,8 @@ pub struct LimitFacts {
     pub cores: Option<f64>,
     /// What says so, such as a control group; empty if nothing does.
     pub origin: String,
+    /// What [`oom_kills`] says, where memory is limited.
+    pub oom_kills: Option<u64>,
 }
 
 impl LimitFacts {
@@ -92,9 +94,7 @@ impl LimitFacts {
             limits.origin = "CPU affinity".to_owned();
         }
         let groups = machine.text(Root::Proc, "self/cgroup").unwrap_or_default();
-        for line in groups.lines() {
-            let mut parts = line.splitn(3, ':').skip(1);
-            let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        for (controllers, path) in groups.lines().filter_map(controllers_and_path) {
             let has = |name: &str| controllers.split(',').any(|controller| controller == name);
             // In a container the path may be seen from outside, where it leads nowhere; the hierarchy's root is then the container's group.
             for path in ancestors(path) {
@@ -116,6 +116,7 @@ impl LimitFacts {
                 }
             }
         }
+        limits.oom_kills = limits.memory_bytes.and_then(|_| oom_kills(machine));
         limits
     }
 
@@ -135,6 +136,25 @@ impl LimitFacts {
             self.origin = format!("cgroup {}", if path.is_empty() { "/" } else { path });
         }
     }
+}
+
+/// How many processes of this process's control group the kernel has killed so far because memory ran out, and in version 2 of the groups in it.
+pub fn oom_kills(machine: &Machine) -> Option<u64> {
+    let groups = machine.text(Root::Proc, "self/cgroup")?;
+    groups.lines().filter_map(controllers_and_path).find_map(|(controllers, path)| {
+        let (roots, file): (&[&str], _) = match controllers {
+            "" => (&["fs/cgroup", "fs/cgroup/unified"], "memory.events"),
+            _ if controllers.split(',').any(|controller| controller == "memory") => (&["fs/cgroup/memory"], "memory.oom_control"),
+            _ => return None,
+        };
+        let told = |path| roots.iter().find_map(|root| machine.text(Root::Sys, &format!("{root}{path}/{file}")));
+        ancestors(path).find_map(|path| told(path)?.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok()))
+    })
+}
+
+/// The controllers of a line of /proc/PID/cgroup, none in version 2, and the group's path.
+fn controllers_and_path(line: &str) -> Option<(&str, &str)> {
+    line.split_once(':')?.1.split_once(':')
 }
 
 /// `/a/b`, `/a`, and the root as the empty path.
@@ -159,6 +179,7 @@ fn quota(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Roots;
 
     #[test]
     fn quotas_are_cores() {
@@ -190,6 +211,26 @@ mod tests {
         assert_eq!((limits.memory_bytes, limits.origin.as_str()), (Some(50), "cgroup /a"));
         limits.cores_v2(Some("150000 100000".to_owned()), "", &host);
         assert_eq!((limits.cores, limits.origin.as_str()), (Some(1.5), "cgroup /"));
+    }
+
+    #[test]
+    fn kills_of_the_own_group_are_told_by_both_versions() {
+        for (groups, file, told) in [
+            ("4:memory:/a/b\n0::/\n", "fs/cgroup/memory/a/b/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
+            ("0::/a/b\n", "fs/cgroup/a/b/memory.events", "low 0\noom 7\noom_kill 3\noom_group_kill 0\n"),
+            // As a container that has its own group where the root would be.
+            ("0::/outside\n", "fs/cgroup/memory.events", "oom_kill 3\n"),
+        ] {
+            let place = tempfile::tempdir().unwrap();
+            let root = |name: &str| place.path().join(name);
+            let roots = Roots { proc: root("proc"), sys: root("sys"), etc: root("etc"), mounts: root("mounts") };
+            for (path, text) in [(roots.proc.join("self/cgroup"), groups), (roots.sys.join(file), told)] {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            assert_eq!(oom_kills(&Machine::open(roots).unwrap()), Some(3), "{file}");
+        }
+        assert_eq!(controllers_and_path("1:cpu,memory:/x:y"), Some(("cpu,memory", "/x:y")));
     }
 
     #[test]

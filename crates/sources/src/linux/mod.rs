@@ -22,7 +22,7 @@ use crate::Entry;
 pub use cpu::{Cores, Cpu};
 pub use disk::Disk;
 pub use filesystem::Filesystem;
-pub use host::{HostFacts, LimitFacts};
+pub use host::{HostFacts, LimitFacts, oom_kills};
 pub use memory::Memory;
 pub use network::Network;
 pub use own::{Cost, Own, OwnSource, OwnSources, SourceCost};

@@ -35,7 +35,7 @@ fn facts() -> Facts {
     Facts {
         command: Some(["python3", "train.py", "--name", "a\x1b[31mb"].map(str::to_owned).to_vec()),
         host: Host { name: "build-7".to_owned(), cores: 8, memory_bytes: 32 << 30, ticks_per_second: 100, ..Host::default() },
-        limits: Limits { memory_bytes: Some(4 << 30), cores: Some(2.5), origin: "/job".to_owned() },
+        limits: Limits { memory_bytes: Some(4 << 30), cores: Some(2.5), origin: "/job".to_owned(), ..Limits::default() },
         clock: Clock { utc_nanos: BEGIN, monotonic_nanos: 5000 * S, zone: "Europe/Berlin".to_owned() },
         interval_seconds: 1.0,
         ..Facts::default()

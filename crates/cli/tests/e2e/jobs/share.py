@@ -1,4 +1,4 @@
-"""Touches so many MiB; then so many children read all of them and live on for so many seconds.
+"""Touches so many MiB; then so many children read all of them and live on for so many seconds, or until there is a file of that name.
 
 Prints what the kernel says, in bytes: the sum of the children's proportional sets, and the sum of what each has in RAM.
 """
@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-size, count, seconds = int(sys.argv[1]) << 20, int(sys.argv[2]), float(sys.argv[3])
+size, count, until = int(sys.argv[1]) << 20, int(sys.argv[2]), sys.argv[3]
 block = mmap.mmap(-1, size)
 for at in range(0, size, mmap.PAGESIZE):
     block[at] = 1
@@ -37,7 +37,11 @@ pids.append(os.getpid())
 proportional = sum(kibibytes(f"/proc/{pid}/smaps_rollup", "Pss") for pid in pids)
 resident = sum(kibibytes(f"/proc/{pid}/smaps_rollup", "Rss") for pid in pids)
 print(proportional * 1024, resident * 1024, flush=True)
-time.sleep(seconds)
+if until.startswith("/"):
+    while not os.path.exists(until):
+        time.sleep(0.02)
+else:
+    time.sleep(float(until))
 os.close(release)
 for pid in pids[:-1]:
     os.waitpid(pid, 0)

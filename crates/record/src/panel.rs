@@ -10,6 +10,8 @@ use barograph_sources::{
 };
 
 use crate::budget::Saving;
+#[cfg(feature = "lines")]
+use crate::clock::now;
 use crate::clock::{monotonic_nanos, nanos};
 #[cfg(feature = "lines")]
 use crate::lines::{LineOptions, LineThread};
@@ -175,7 +177,7 @@ impl Panel {
     #[cfg(feature = "lines")]
     pub(crate) fn watch_lines(&mut self, machine: &Arc<Machine>, options: LineOptions) {
         let targets = Targets::default();
-        targets.set(self.processes.member_identities());
+        targets.set(now(), self.processes.member_identities());
         let status = match LineThread::start(machine, targets, options) {
             Ok(lines) => {
                 self.lines = Some(lines);
@@ -248,11 +250,11 @@ impl Panel {
             }
         }
         if let Some(targets) = &self.targets {
-            targets.set(self.processes.member_identities());
+            targets.set(at, self.processes.member_identities());
         }
         #[cfg(feature = "lines")]
         if let Some(lines) = &self.lines {
-            lines.targets().set(self.processes.member_identities());
+            lines.targets().set(at, self.processes.member_identities());
         }
     }
 

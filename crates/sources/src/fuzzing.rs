@@ -147,7 +147,7 @@ impl World {
                 processes.collected(at, first, Exit { code: Some(0), ..Exit::default() });
             }
             let start = |&pid: &u32| Some((pid, crate::start_ticks(&self.machine, pid)?));
-            self.targets.set(members.iter().filter_map(start));
+            self.targets.set(at, members.iter().filter_map(start));
             let job = &mut self.job;
             processes.each_batch(&mut |batch| {
                 if batch.table().name == "job" {

@@ -655,12 +655,15 @@ fn memory_that_ten_children_share_is_counted_once_as_pss() {
     let (machine, targets) = (this_machine(), Targets::default());
     // A pid that was used again is not taken for the process that had it.
     let reused = (parent.pid(), start_ticks(&machine, parent.pid()).unwrap() + 1);
-    targets.set(source.member_identities().chain([reused]));
+    targets.set(at(7.0), source.member_identities().chain([reused]));
     let mut memory = ProcessMemorySource::new(&machine, targets);
     let mut sizes = BTreeMap::new();
     // A pass breaks off when it has used up its time, and the next one goes on.
     for pass in 0..1000 {
         memory.read(at(f64::from(pass) * 1000.0)).unwrap();
+        memory.each_batch(&mut |batch| {
+            assert!(batch.utc_nanos().iter().all(|&nanos| nanos == at(7.0).utc_nanos), "a row is of the tick whose processes these are");
+        });
         sizes.extend(
             rows_of(&mut memory, "process_memory").into_iter().map(|row| (row["pid"].clone(), row["proportional_bytes"].parse::<usize>().unwrap())),
         );
@@ -690,7 +693,7 @@ fn page_tables_of_large_processes_are_walked_a_few_at_a_time() {
     let begin = thread_cpu_time();
     all.iter().for_each(|pid| drop(fs::read(format!("/proc/{pid}/smaps_rollup")).unwrap()));
     let (whole, targets) = (thread_cpu_time() - begin, Targets::default());
-    targets.set(processes.member_identities());
+    targets.set(at(0.0), processes.member_identities());
     let mut memory = ProcessMemorySource::new(&this_machine(), targets);
     let mut pass = |second: f64| -> Vec<u32> {
         memory.read(at(second)).unwrap();

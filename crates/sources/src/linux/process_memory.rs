@@ -46,22 +46,31 @@ const PASS_NANOS: i64 = 20_000_000;
 /// After a pass it rests this many times as long as it took, which is 0.2 % of the time.
 const REST: i64 = 500;
 
-/// The processes to look at, shared with whoever knows them.
+/// The processes to look at, and the tick at which they were there, shared with whoever knows them.
 #[derive(Clone, Debug, Default)]
-pub struct Targets(Arc<Mutex<Vec<(u32, u64)>>>);
+pub struct Targets(Arc<Mutex<There>>);
+
+#[derive(Debug, Default)]
+struct There {
+    at: Moment,
+    processes: Vec<(u32, u64)>,
+}
 
 impl Targets {
-    /// Says which processes, each by pid and start ticks, are to be looked at from now on.
-    pub fn set(&self, targets: impl Iterator<Item = (u32, u64)>) {
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        list.clear();
-        list.extend(targets);
+    /// Says which processes, each by pid and start ticks, are to be looked at from this tick on.
+    pub fn set(&self, at: Moment, targets: impl Iterator<Item = (u32, u64)>) {
+        let mut there = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        there.at = at;
+        there.processes.clear();
+        there.processes.extend(targets);
     }
 
-    /// The processes of this moment, in place of what is in the list.
-    pub(super) fn copy_into(&self, list: &mut Vec<(u32, u64)>) {
+    /// The processes of this moment, in place of what is in the list, and their tick.
+    pub(super) fn copy_into(&self, list: &mut Vec<(u32, u64)>) -> Moment {
         list.clear();
-        list.extend_from_slice(&self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let there = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        list.extend_from_slice(&there.processes);
+        there.at
     }
 }
 
@@ -101,7 +110,8 @@ impl Source for ProcessMemorySource {
             return Ok(());
         }
         let begin = cpu_nanos();
-        self.targets.copy_into(&mut self.list);
+        // On a busy machine this may be later than when it was asked: the rows are then those of that tick, whose processes they are.
+        let tick = self.targets.copy_into(&mut self.list);
         for _ in 0..self.list.len() {
             self.cursor = (self.cursor + 1) % self.list.len();
             let (pid, start) = self.list[self.cursor];
@@ -110,7 +120,7 @@ impl Source for ProcessMemorySource {
                 continue;
             }
             match self.machine.read(Root::Proc, &format!("{pid}/smaps_rollup"), &mut self.buffer) {
-                Ok(()) => write_row(&mut self.rows, at, pid, start, parse(&self.buffer)),
+                Ok(()) => write_row(&mut self.rows, tick, pid, start, parse(&self.buffer)),
                 Err(fault) if fault.kind == FaultKind::Gone => {}
                 Err(fault) => self.faults.count(fault.kind),
             }

@@ -23,7 +23,7 @@ table! {
         suspended: Counter<Seconds> = "clock_gettime(2), CLOCK_BOOTTIME less CLOCK_MONOTONIC",
         /// CPU time of the recorder, all of its threads, in its own code and in the kernel.
         cpu: Counter<Seconds> = "clock_gettime(2), CLOCK_PROCESS_CPUTIME_ID",
-        /// RAM that the recorder has; absent where it records from within another program.
+        /// RAM that the recorder has, read once a second; absent where it records from within another program.
         resident: Gauge<Bytes> = "/proc/self/statm",
         /// Bytes that the recorder wrote to its recording.
         written: Counter<Bytes> = "the recorder",
@@ -103,9 +103,15 @@ pub struct SourceCost {
     pub failures: u64,
 }
 
+/// How often our own memory is looked at.
+const RESIDENT_NANOS: i64 = 1_000_000_000;
+
 /// Fills the tables `own` and `own_sources`.
 pub struct OwnSource {
     statm: Option<KeptFile>,
+    resident: Option<u64>,
+    /// When that was read, on the monotonic clock.
+    resident_at: i64,
     page_size: u64,
     buffer: Vec<u8>,
     rows: Rows<Own>,
@@ -117,6 +123,8 @@ impl OwnSource {
     pub fn open(machine: &Arc<Machine>) -> OwnSource {
         OwnSource {
             statm: if machine.is_ours() { machine.keep(Root::Proc, "self/statm").ok() } else { None },
+            resident: None,
+            resident_at: i64::MIN,
             page_size: machine.page_size,
             buffer: Vec::new(),
             rows: Rows::new(),
@@ -126,11 +134,10 @@ impl OwnSource {
 
     /// Writes the row of this tick.
     pub fn read(&mut self, at: Moment, cost: &Cost) {
-        let own = self.statm.as_ref().filter(|_| cost.threads_cpu.is_none());
-        let resident = own.and_then(|statm| {
-            statm.read(&mut self.buffer).ok()?;
-            words(&self.buffer).nth(1).and_then(number)?.checked_mul(self.page_size)
-        });
+        // A little early, so that a tick that is a little early too does not make it two seconds.
+        if cost.threads_cpu.is_none() && at.monotonic_nanos.saturating_sub(self.resident_at) > RESIDENT_NANOS / 20 * 19 {
+            (self.resident, self.resident_at) = (self.resident(), at.monotonic_nanos);
+        }
         let of_process = || {
             let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
             time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
@@ -143,7 +150,7 @@ impl OwnSource {
             .set(Own::lateness, cost.lateness.as_secs_f64())
             .set(Own::suspended, cost.suspended.as_secs_f64())
             .set(Own::cpu, cost.threads_cpu.map_or_else(of_process, |cpu| cpu.as_secs_f64()))
-            .set(Own::resident, resident)
+            .set(Own::resident, self.resident)
             .set(Own::written, cost.written_bytes)
             .set(Own::rows_lost, cost.rows_lost)
             .set(Own::processes_left_out, cost.processes_left_out)
@@ -153,6 +160,11 @@ impl OwnSource {
             .set(Own::malformed, cost.faults.of(FaultKind::Malformed))
             .set(Own::limited, cost.faults.of(FaultKind::Limit))
             .set(Own::failed, cost.faults.of(FaultKind::Other));
+    }
+
+    fn resident(&mut self) -> Option<u64> {
+        self.statm.as_ref()?.read(&mut self.buffer).ok()?;
+        words(&self.buffer).nth(1).and_then(number)?.checked_mul(self.page_size)
     }
 
     /// Writes a row for a source.

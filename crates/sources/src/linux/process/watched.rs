@@ -21,7 +21,7 @@ const LONGEST_REST: i64 = 5_000_000_000;
 /// Who has more memory than this is read at every tick: what is taken from it would be missed.
 const LARGE_BYTES: u64 = 16 << 20;
 
-const TURNS_OF_THE_JOB: Turns = Turns { a_second: 32, seconds: (1, 10) };
+const TURNS_OF_THE_JOB: Turns = Turns { a_second: 10, seconds: (1, 10) };
 const TURNS_OF_OTHERS: Turns = Turns { a_second: 8, seconds: (10, 300) };
 
 /// A process of the listing.

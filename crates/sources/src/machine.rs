@@ -223,10 +223,15 @@ impl KeptFile {
 
     /// Reads all of it into `buffer`, which is emptied before. Allocates only while the buffer must grow.
     ///
-    /// What is short is not asked for its end: a file of /proc gives less than there is only where the next of its lines does not fit into a page any more, and none
-    /// of those that are kept has lines that long.
+    /// What is short is not asked for its end: a file of /proc gives less than there is only where the next of its records, mostly a line, does not fit into a page
+    /// any more. For files whose records may be that long there is [`KeptFile::read_to_the_end`].
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<(), Fault> {
         read_until(&self.file, buffer, SHORT).map_err(|errno| Fault::call(self.path.to_string(), errno))
+    }
+
+    /// The same, until there is no more.
+    pub fn read_to_the_end(&self, buffer: &mut Vec<u8>) -> Result<(), Fault> {
+        read_all(&self.file, buffer).map_err(|errno| Fault::call(self.path.to_string(), errno))
     }
 }
 

@@ -133,7 +133,8 @@ impl Cpuinfo {
         if self.fresh {
             self.read_at = Some(at);
             self.hertz.clear();
-            self.file.read(buffer)?;
+            // Each core is a record, which its flags make long.
+            self.file.read_to_the_end(buffer)?;
             parse(buffer, |core, hertz| {
                 self.hertz.insert(core, hertz);
             });

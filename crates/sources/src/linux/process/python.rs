@@ -116,7 +116,7 @@ impl LineSource {
 
     /// Finds out who came and went, and who of them runs Python.
     fn look(&mut self, now: i64) {
-        let _ = self.targets.copy_into(&mut self.list);
+        self.targets.copy_into(&mut self.list);
         for &identity in &self.list {
             let known = self.known.entry(identity).or_insert_with(|| Known::new(now));
             (known.listed, known.is_own_finding) = (now, false);

@@ -140,18 +140,22 @@ impl Watched {
         };
         self.step(turn, Stat { cpu, ..stat });
         // Of several threads one may run since less than the kernel has written down.
-        self.rested = run_nanos.is_some() && self.run_nanos == run_nanos && stat.state != b'R' && stat.threads == 1;
+        self.rested = self.has_not_run(run_nanos) && stat.state != b'R' && stat.threads == 1;
         (self.run_nanos, self.ran_nanos) = (run_nanos, run_nanos);
     }
 
-    /// Whether what /proc says of it need not be read, as its clock says what it said then: it has not run, and all that is of interest here is changed by the process itself.
-    /// But for its memory, so that it is read now and then all the same, each at a moment of its own.
+    /// Whether its clock says what it said before.
+    fn has_not_run(&self, run_nanos: Option<u64>) -> bool {
+        run_nanos.is_some() && run_nanos == self.run_nanos
+    }
+
+    /// Whether what /proc says of it need not be read: it has not run, and all that is of interest here is changed by the process itself. But for its memory, so that
+    /// it is read now and then all the same, each process at a moment of its own.
     ///
     /// The clock may be behind by one tick of the kernel's scheduler, for whoever began to run since. That is seen at the next reading.
     pub(super) fn rests(&self, now: i64, pid: u32, run_nanos: Option<u64>, page: u64) -> bool {
         let period = |nanos: i64| nanos.saturating_add(i64::from(pid % 16) * (LONGEST_REST / 16)).div_euclid(LONGEST_REST);
-        run_nanos.is_some()
-            && run_nanos == self.run_nanos
+        self.has_not_run(run_nanos)
             && self.stat.state != b'R'
             && self.stat.resident_pages.saturating_mul(page) <= LARGE_BYTES
             && period(now) == period(self.read_at)
@@ -159,7 +163,6 @@ impl Watched {
 
     /// Takes what /proc said last.
     pub(super) fn rest_on(&mut self, turn: u64) {
-        self.rested = true;
         self.note_before();
         self.turn = turn;
     }

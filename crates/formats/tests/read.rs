@@ -186,6 +186,7 @@ fn what_is_no_table_of_times_is_refused_in_one_sentence() {
     assert!(refused("x.csv", "time,x\nsoon,1\nlater,2\n").contains("has soon, which is no time"));
     assert!(refused("x.csv", "time\n1795166400\n").contains("times and nothing else"));
     assert!(refused("x.csv", "time,x\n99999999999999999999999,1\n").contains("1823"));
+    assert!(refused("x.csv", "time,x\n1862-10-25,1\n2026-10-25,2\n").contains("146 years apart"));
     assert!(refused("x.jsonl", "[1, 2]\n").contains("one object a line"));
     assert!(refused("x.jsonl", "{\"time\": \n").contains("line 1 is no JSON object"));
     assert!(refused("x.jsonl", "{\"a\": 1}\n").contains("it has a"));

@@ -20,6 +20,7 @@ mod group;
 mod guard;
 mod index;
 mod last_word;
+mod lengths;
 mod lines;
 mod name;
 mod pages;
@@ -46,6 +47,7 @@ pub mod fuzzing;
 
 pub use append::append;
 pub use chunks::Chunks;
+pub use decode::read_foreign;
 pub use disk::Durability;
 pub use error::Error;
 pub use events::{EVENT_KEY, Event, Revision, add_events, revisable, revise};

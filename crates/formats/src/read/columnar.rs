@@ -3,8 +3,7 @@
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
-use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use ::parquet::errors::ParquetError;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -18,7 +17,7 @@ use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::FileDecoder;
 use arrow_ipc::{Block, root_as_footer, root_as_message};
 use arrow_schema::{DataType, Schema, TimeUnit};
-use barograph_store::{Finite, check_flat, guarded};
+use barograph_store::{Finite, check_flat, guarded, read_foreign};
 
 use super::ReadError;
 use super::source::{Column, Each, LeftOut, MOST_COLUMNS, Opening, Row, Source, Value, unique_names};
@@ -96,14 +95,7 @@ impl Source for Parquet {
 
     fn each(&mut self, row: Each<'_>) -> Result<LeftOut, ReadError> {
         let file = self.opening.file.try_clone().map_err(|error| ReadError::disk(&self.opening.path, error))?;
-        let metadata = self.metadata.clone();
-        let build = || {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(Finite(file), metadata)
-                .with_batch_size(BATCH_ROWS)
-                .with_projection(ProjectionMask::all())
-                .build()
-        };
-        let mut reader = guarded(build).map_err(|error| spoilt(&self.opening, &error))?;
+        let mut reader = guarded(|| read_foreign(file, &self.metadata, BATCH_ROWS)).map_err(|error| spoilt(&self.opening, &error))?;
         while let Some(batch) = guarded(|| reader.next().transpose().map_err(ParquetError::from)).map_err(|error| spoilt(&self.opening, &error))? {
             each_of(&batch, row)?;
         }

@@ -6,12 +6,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, TimestampNanosecondArray};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use barograph_formats::{AsRecording, Format, Options, as_recording};
 use barograph_model::{Batch, Described, Events, Moment, Physical, Sink, Table};
 use barograph_sources::{Cpu, Disk, Job, Memory, Network, Process};
 use barograph_store::{Facts, Frame, Query, Recording, Timeline};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -175,6 +178,38 @@ fn columns_of_one_name_and_no_name_are_told_apart() {
     let (_, frame, _) = opened("x.csv", "time,a,a,,monotonic_nanos\n1795166400,1,2,3,\n1795166401,4,5,6,x\n", None);
     assert_eq!(frame.columns(), ["a", "a_2", "column_4"]);
     assert_eq!(frame.ints("a_2"), [Some(2), Some(5)]);
+}
+
+/// pandas, DuckDB and Spark write Snappy where nobody says otherwise.
+#[test]
+fn parquet_is_read_however_it_is_compressed() {
+    let rows = 3000;
+    let times = TimestampNanosecondArray::from_iter_values((0..rows).map(|row| row * 1_000_000_000));
+    let columns: [(&str, ArrayRef); 3] = [
+        ("time", Arc::new(times.with_timezone("UTC"))),
+        ("x", Arc::new(Int64Array::from_iter_values(0..rows))),
+        ("name", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("name {}", row % 7))))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let ways = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ];
+    for way in ways {
+        let mut bytes = Vec::new();
+        let properties = WriterProperties::builder().set_compression(way).build();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let (_, frame, _) = opened("x.parquet", bytes, None);
+        assert_eq!(frame.ints("x"), (0..rows).map(Some).collect::<Vec<_>>(), "{way:?}");
+        assert_eq!(frame.texts("name")[8], Some("name 1"), "{way:?}");
+    }
 }
 
 #[test]

@@ -6,14 +6,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, TimestampNanosecondArray};
+use arrow_array::types::Int8Type;
+use arrow_array::{
+    ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, TimestampNanosecondArray,
+};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use barograph_formats::{AsRecording, Format, Options, as_recording};
 use barograph_model::{Batch, Described, Events, Moment, Physical, Sink, Table};
 use barograph_sources::{Cpu, Disk, Job, Memory, Network, Process};
 use barograph_store::{Facts, Frame, Query, Recording, Timeline};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -195,7 +198,6 @@ fn parquet_is_read_however_it_is_compressed() {
         Compression::UNCOMPRESSED,
         Compression::SNAPPY,
         Compression::GZIP(GzipLevel::default()),
-        Compression::BROTLI(BrotliLevel::default()),
         Compression::LZ4,
         Compression::LZ4_RAW,
         Compression::ZSTD(ZstdLevel::default()),
@@ -209,6 +211,27 @@ fn parquet_is_read_however_it_is_compressed() {
         let (_, frame, _) = opened("x.parquet", bytes, None);
         assert_eq!(frame.ints("x"), (0..rows).map(Some).collect::<Vec<_>>(), "{way:?}");
         assert_eq!(frame.texts("name")[8], Some("name 1"), "{way:?}");
+    }
+}
+
+/// As pandas writes categories.
+#[test]
+fn texts_of_a_dictionary_are_texts() {
+    let texts = [Some("load"), None, Some("train"), Some("load")];
+    let times = TimestampNanosecondArray::from_iter_values((0..4).map(|row| row * 1_000_000_000)).with_timezone("UTC");
+    let columns: [(&str, ArrayRef); 2] = [("time", Arc::new(times)), ("phase", Arc::new(DictionaryArray::<Int8Type>::from_iter(texts)))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let (mut arrow, mut parquet) = (Vec::new(), Vec::new());
+    let mut writer = FileWriter::try_new(&mut arrow, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let mut writer = ArrowWriter::try_new(&mut parquet, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for (name, bytes) in [("x.arrow", arrow), ("x.parquet", parquet)] {
+        let (_, frame, _) = opened(name, bytes, None);
+        let kept: Vec<_> = texts.into_iter().flatten().map(Some).collect();
+        assert_eq!(frame.texts("phase"), kept, "{name}");
     }
 }
 

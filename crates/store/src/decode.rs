@@ -24,8 +24,8 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
+use crate::counts::Looked;
 use crate::guard::{Finite, MOST_BYTES};
-use crate::lengths::Looked;
 
 /// All rows of a file that is no part of ours, and which [`crate::check_flat`] lets pass. To be called, and asked for rows, within [`crate::guarded`].
 pub fn read_foreign(file: File, metadata: &ArrowReaderMetadata, batch_rows: usize) -> Result<ParquetRecordBatchReader> {

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -57,6 +58,16 @@ pub(crate) fn open_parquet(opening: Opening) -> Result<Box<dyn Source>, ReadErro
     let file = opening.file.try_clone().map_err(|error| ReadError::disk(&opening.path, error))?;
     let load = || ArrowReaderMetadata::load(&Finite(file), ArrowReaderOptions::new());
     let metadata = check_flat(&opening.file).and_then(|()| guarded(load)).map_err(|error| spoilt(&opening, &error))?;
+    let mut chunks = metadata.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let unknown = chunks.find_map(|chunk| match chunk.compression() {
+        Compression::BROTLI(_) => Some("Brotli"),
+        Compression::LZO => Some("LZO"),
+        _ => None,
+    });
+    if let Some(unknown) = unknown {
+        let what = format!("it is compressed with {unknown}, which is not read here; write it anew with Snappy, gzip, LZ4 or Zstandard");
+        return Err(ReadError::unreadable(&opening.path, what));
+    }
     let columns = columns(&opening, metadata.schema())?;
     Ok(Box::new(Parquet { opening, metadata, columns }))
 }
@@ -275,8 +286,9 @@ fn cell(array: &dyn Array, row: usize) -> Option<Value<'_>> {
         DataType::Duration(TimeUnit::Nanosecond) => seconds!(DurationNanosecondType, 1e9),
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary_opt()?;
-            let key = dictionary.normalized_keys().get(row).copied()?;
-            return cell(dictionary.values().as_ref(), key);
+            let Value::Int(key) = cell(dictionary.keys(), row)? else { return None };
+            let (key, values) = (usize::try_from(key).ok()?, dictionary.values());
+            return if key < values.len() { cell(values.as_ref(), key) } else { None };
         }
         _ => return None,
     })

@@ -1,8 +1,9 @@
-//! A look at pages of texts that are packed by their lengths, before the parquet crate takes as much memory as they say that they need.
+//! A look at pages before the parquet crate takes as much memory as they say that they need: where there is none, the program ends, and that can't be
+//! caught.
 //!
-//! DELTA_LENGTH_BYTE_ARRAY begins with a list of lengths and DELTA_BYTE_ARRAY with two, each of which says how many there are (Parquet, "Encodings").
-//! The crate asks for that much memory, and where there is none the program ends, which can't be caught. So a list may speak of no more values than
-//! its page has.
+//! A dictionary says how many values it has. Texts in DELTA_LENGTH_BYTE_ARRAY begin with a list of lengths, and those in DELTA_BYTE_ARRAY with two, each of
+//! which says how many there are (Parquet, "Encodings"). No dictionary may speak of more values than it has bytes, and no list of more than its page has
+//! values.
 
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageMetadata, PageReader};
@@ -36,13 +37,7 @@ impl<P: PageReader> Iterator for Looked<P> {
 
 impl<P: PageReader> PageReader for Looked<P> {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        let page = self.pages.get_next_page()?;
-        match &page {
-            Some(page) if !has_sound_lengths(page, self.is_optional) => {
-                Err(ParquetError::General("a page speaks of more lengths than it has values".to_owned()))
-            }
-            _ => Ok(page),
-        }
+        checked(self.pages.get_next_page()?, self.is_optional)
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
@@ -58,7 +53,7 @@ impl<P: PageReader> PageReader for Looked<P> {
     }
 
     fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
-        self.pages.take_deferred_dictionary()
+        checked(self.pages.take_deferred_dictionary()?, self.is_optional)
     }
 
     fn at_record_boundary(&mut self) -> Result<bool> {
@@ -66,16 +61,23 @@ impl<P: PageReader> PageReader for Looked<P> {
     }
 }
 
-/// Whether the lists of lengths in a page, if it has any, are as long as its values are many at most.
-fn has_sound_lengths(page: &Page, is_optional: bool) -> bool {
-    let lists = match page.encoding() {
-        Encoding::DELTA_LENGTH_BYTE_ARRAY => 1,
-        Encoding::DELTA_BYTE_ARRAY => 2,
+fn checked(page: Option<Page>, is_optional: bool) -> Result<Option<Page>> {
+    match &page {
+        Some(page) if !is_possible(page, is_optional) => Err(ParquetError::General("a page speaks of more values than it has".to_owned())),
+        _ => Ok(page),
+    }
+}
+
+fn is_possible(page: &Page, is_optional: bool) -> bool {
+    let count = usize::try_from(page.num_values()).unwrap_or(usize::MAX);
+    let lists = match (page, page.encoding()) {
+        (Page::DictionaryPage { buf, .. }, _) => return count <= buf.len(),
+        (_, Encoding::DELTA_LENGTH_BYTE_ARRAY) => 1,
+        (_, Encoding::DELTA_BYTE_ARRAY) => 2,
         _ => return true,
     };
-    let most = usize::try_from(page.num_values()).unwrap_or(usize::MAX).min(MOST_VALUES);
     let Some(mut rest) = values(page, is_optional) else { return false };
-    (0..lists).all(|_| pass_over_list(&mut rest, most).is_some())
+    (0..lists).all(|_| pass_over_list(&mut rest, count.min(MOST_VALUES)).is_some())
 }
 
 /// What follows the levels, which say where a value is absent. Those of a flat column are of one kind alone.

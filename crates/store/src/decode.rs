@@ -123,8 +123,10 @@ impl Pages {
         let mut bytes = vec![0; usize::try_from(length).map_err(|_| ParquetError::EOF("a column is too large".to_owned()))?];
         file.read_exact_at(&mut bytes, begin)?;
         let fetched = Arc::new(Fetched { begin, bytes: bytes.into() });
-        if !matches!(chunk.compression(), Compression::ZSTD(_)) {
-            return Ok(Pages { found: SerializedPageReader::new(fetched, chunk, rows, None)?, most_bytes: None });
+        match chunk.compression() {
+            Compression::ZSTD(_) => {}
+            Compression::UNCOMPRESSED => return Ok(Pages { found: SerializedPageReader::new(fetched, chunk, rows, None)?, most_bytes: None }),
+            other => return Err(ParquetError::General(format!("it is compressed by {other}, as no part is"))),
         }
         let plain = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
         let most_bytes = usize::try_from(chunk.uncompressed_size()).unwrap_or(0).min(MOST_BYTES);

@@ -5,7 +5,8 @@
 //! as large as that. So its panics are caught here, and nowhere else, and become the error that the part deserves. They are not shown either: what
 //! a person must know is that the part can't be read. Of what was read when it panicked nothing is kept.
 //!
-//! What can't be caught is memory that runs out. So parts that would need more than any part of ours are refused before they are decoded.
+//! What can't be caught is memory that runs out. So parts that would need more than any part of ours are refused before they are decoded. Somebody
+//! else's file may be larger: what it unpacks to is limited by 2 GiB for a page, and where it is compressed by gzip not at all.
 
 use std::any::Any;
 use std::cell::Cell;

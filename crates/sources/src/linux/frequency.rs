@@ -71,7 +71,12 @@ impl Frequencies {
         self.first = self.spent_at.take().unwrap_or(0);
         self.started = Instant::now();
         if let Some(cpuinfo) = &mut self.cpuinfo {
-            cpuinfo.refresh(at, &mut self.buffer).unwrap_or_else(|fault| faults.count(fault.kind));
+            match cpuinfo.refresh(at, &mut self.buffer) {
+                // Its cores tell none: it is not asked again.
+                Ok(()) if cpuinfo.fresh && cpuinfo.hertz.is_empty() => self.cpuinfo = None,
+                Ok(()) => {}
+                Err(fault) => faults.count(fault.kind),
+            }
         }
     }
 
@@ -191,6 +196,22 @@ mod tests {
         };
         assert_eq!([tick(), tick()], [[true, false, false], [false, true, false]]);
         assert_eq!([tick(), tick()], [[false, false, true], [true, false, false]]);
+    }
+
+    #[test]
+    fn cpuinfo_without_megahertz_is_read_once() {
+        let place = tempfile::tempdir().unwrap();
+        // As a core of arm64 and one of x86 have it.
+        for (text, is_kept) in
+            [("processor\t: 0\nBogoMIPS\t: 2000.00\nCPU part\t: 0x051\n\n", false), ("processor\t: 0\ncpu MHz\t\t: 800.000\n", true)]
+        {
+            std::fs::write(place.path().join("cpuinfo"), text).unwrap();
+            let root = || place.path().to_owned();
+            let machine = Arc::new(Machine::open(Roots { proc: root(), sys: root(), etc: root(), mounts: root() }).unwrap());
+            let (mut frequencies, mut faults) = (Frequencies::open(&machine), Faults::default());
+            frequencies.begin(Moment::default(), &mut faults);
+            assert_eq!((frequencies.of(0, &mut faults).is_some(), frequencies.cpuinfo.is_some()), (is_kept, is_kept), "{text}");
+        }
     }
 
     #[test]

@@ -226,7 +226,8 @@ impl ProcessSource {
             return;
         }
         let io = self.files.io(pid, process.kept.as_ref());
-        process.io_failed = io.is_err();
+        // Who has ended since its `stat` was read is no secret: whoever collected it has what it used.
+        process.io_failed = io.as_ref().is_err_and(|kind| *kind != FaultKind::Gone);
         match io {
             Ok(io) => process.io = Some(io),
             Err(kind) => self.faults.count(kind),

@@ -226,8 +226,9 @@ impl ProcessSource {
             return;
         }
         let io = self.files.io(pid, process.kept.as_ref());
-        // Who has ended since its `stat` was read is no secret: whoever collected it has what it used.
-        process.io_failed = io.as_ref().is_err_and(|kind| *kind != FaultKind::Gone);
+        // Who has ended since its `stat` was read withholds nothing: who collected it has what it used. Some kernels have no such file.
+        let has_ended = matches!(io, Err(FaultKind::Gone)) && matches!(self.files.stat(pid, None), Err(FaultKind::Gone));
+        process.io_failed = io.is_err() && !has_ended;
         match io {
             Ok(io) => process.io = Some(io),
             Err(kind) => self.faults.count(kind),

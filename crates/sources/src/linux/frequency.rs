@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use barograph_model::Moment;
+use rustix::fs::OFlags;
 
 use crate::scan::{complete, decimal, lines, number, position};
 use crate::{Fault, FaultKind, Faults, KeptFile, Machine, Root};
@@ -55,7 +56,7 @@ impl Frequencies {
             cpuinfo: cpuinfo.map(|file| Cpuinfo { file, read_at: None, fresh: false, hertz: HashMap::new() }),
             cores: HashMap::new(),
             buffer: Vec::new(),
-            budget: BUDGET,
+            budget: if waits_for_cores(machine) { BUDGET } else { Duration::MAX },
             tick: 0,
             asked: 0,
             first: 0,
@@ -109,6 +110,12 @@ impl Frequencies {
         self.cores.retain(|_, core| core.tick == self.tick);
         self.spent_at = self.spent_at.filter(|&next| next < self.asked);
     }
+}
+
+/// Whether a core may be asked for what its file says. A folder that plays /sys asks nobody, however long a reading of it waits to be run.
+fn waits_for_cores(machine: &Machine) -> bool {
+    let folder = machine.open_at(Root::Sys, ".", OFlags::DIRECTORY);
+    folder.and_then(rustix::fs::fstatfs).is_ok_and(|of| of.f_type == libc::SYSFS_MAGIC)
 }
 
 fn keep(machine: &Machine, core: u64, faults: &mut Faults) -> Option<KeptFile> {
@@ -196,6 +203,23 @@ mod tests {
         };
         assert_eq!([tick(), tick()], [[true, false, false], [false, true, false]]);
         assert_eq!([tick(), tick()], [[false, false, true], [true, false, false]]);
+    }
+
+    #[test]
+    fn a_folder_that_plays_sys_is_read_however_long_it_takes() {
+        let place = tempfile::tempdir().unwrap();
+        for core in 0..2 {
+            let folder = place.path().join(format!("devices/system/cpu/cpu{core}/cpufreq"));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("scaling_cur_freq"), "1000\n").unwrap();
+        }
+        let root = || place.path().to_owned();
+        let machine = Arc::new(Machine::open(Roots { proc: root(), sys: root(), etc: root(), mounts: root() }).unwrap());
+        let (mut frequencies, mut faults) = (Frequencies::open(&machine), Faults::default());
+        frequencies.begin(Moment::default(), &mut faults);
+        std::thread::sleep(2 * BUDGET);
+        assert_eq!([0, 1].map(|core| frequencies.of(core, &mut faults)), [Some(1e6); 2]);
+        assert!(waits_for_cores(&Machine::open(Roots::default()).unwrap()), "the kernel's own");
     }
 
     #[test]

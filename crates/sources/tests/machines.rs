@@ -79,8 +79,6 @@ fn told_by(folder: &Path, change: impl Fn(&Path)) -> String {
         }
         let at = script.moment(number);
         if let Some((source, faults_before)) = &mut processes {
-            // Whatever the last listing cost.
-            source.list_anew();
             read(number, at, "process", source, faults_before, &mut told);
             for &(pid, _) in script.collect.iter().filter(|&&(_, after)| after == number) {
                 source.before_collecting(pid);

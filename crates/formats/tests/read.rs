@@ -6,12 +6,18 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
+use arrow_array::types::Int8Type;
+use arrow_array::{
+    ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, TimestampNanosecondArray,
+};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use barograph_formats::{AsRecording, Format, Options, as_recording};
 use barograph_model::{Batch, Described, Events, Moment, Physical, Sink, Table};
 use barograph_sources::{Cpu, Disk, Job, Memory, Network, Process};
 use barograph_store::{Facts, Frame, Query, Recording, Timeline};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -177,6 +183,58 @@ fn columns_of_one_name_and_no_name_are_told_apart() {
     assert_eq!(frame.ints("a_2"), [Some(2), Some(5)]);
 }
 
+/// pandas, DuckDB and Spark write Snappy where nobody says otherwise.
+#[test]
+fn parquet_is_read_however_it_is_compressed() {
+    let rows = 3000;
+    let times = TimestampNanosecondArray::from_iter_values((0..rows).map(|row| row * 1_000_000_000));
+    let columns: [(&str, ArrayRef); 3] = [
+        ("time", Arc::new(times.with_timezone("UTC"))),
+        ("x", Arc::new(Int64Array::from_iter_values(0..rows))),
+        ("name", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("name {}", row % 7))))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let ways = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ];
+    for way in ways {
+        let mut bytes = Vec::new();
+        let properties = WriterProperties::builder().set_compression(way).build();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let (_, frame, _) = opened("x.parquet", bytes, None);
+        assert_eq!(frame.ints("x"), (0..rows).map(Some).collect::<Vec<_>>(), "{way:?}");
+        assert_eq!(frame.texts("name")[8], Some("name 1"), "{way:?}");
+    }
+}
+
+/// As pandas writes categories.
+#[test]
+fn texts_of_a_dictionary_are_texts() {
+    let texts = [Some("load"), None, Some("train"), Some("load")];
+    let times = TimestampNanosecondArray::from_iter_values((0..4).map(|row| row * 1_000_000_000)).with_timezone("UTC");
+    let columns: [(&str, ArrayRef); 2] = [("time", Arc::new(times)), ("phase", Arc::new(DictionaryArray::<Int8Type>::from_iter(texts)))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let (mut arrow, mut parquet) = (Vec::new(), Vec::new());
+    let mut writer = FileWriter::try_new(&mut arrow, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let mut writer = ArrowWriter::try_new(&mut parquet, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for (name, bytes) in [("x.arrow", arrow), ("x.parquet", parquet)] {
+        let (_, frame, _) = opened(name, bytes, None);
+        let kept: Vec<_> = texts.into_iter().flatten().map(Some).collect();
+        assert_eq!(frame.texts("phase"), kept, "{name}");
+    }
+}
+
 #[test]
 fn what_is_no_table_of_times_is_refused_in_one_sentence() {
     assert!(refused("x.csv", "").contains("it is empty"));
@@ -186,6 +244,7 @@ fn what_is_no_table_of_times_is_refused_in_one_sentence() {
     assert!(refused("x.csv", "time,x\nsoon,1\nlater,2\n").contains("has soon, which is no time"));
     assert!(refused("x.csv", "time\n1795166400\n").contains("times and nothing else"));
     assert!(refused("x.csv", "time,x\n99999999999999999999999,1\n").contains("1823"));
+    assert!(refused("x.csv", "time,x\n1862-10-25,1\n2026-10-25,2\n").contains("146 years apart"));
     assert!(refused("x.jsonl", "[1, 2]\n").contains("one object a line"));
     assert!(refused("x.jsonl", "{\"time\": \n").contains("line 1 is no JSON object"));
     assert!(refused("x.jsonl", "{\"a\": 1}\n").contains("it has a"));

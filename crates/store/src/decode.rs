@@ -1,6 +1,7 @@
-//! How the columns of a part come to the decoders of the parquet crate: each read from the disk at once, and decompressed by a context that is kept.
+//! How columns come to the decoders of the parquet crate. Those of a part are each read from the disk at once, and decompressed by a context that is kept;
+//! those of somebody else's file, which may be large, come page by page.
 //!
-//! Why not by the crate's own reader: for each column of each row group it makes a context for compressing and one for decompressing, each of which asks
+//! Why parts not by the crate's own reader: for each column of each row group it makes a context for compressing and one for decompressing, each of which asks
 //! the processor what it can do, and that is a call of the hypervisor in a virtual machine; and it asks the kernel six times for each page. With row groups
 //! as small as ours that is most of the work.
 
@@ -12,7 +13,8 @@ use std::sync::Arc;
 use std::vec;
 
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::RowGroups;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, RowGroups, RowSelection};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Compression;
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
@@ -22,11 +24,40 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
-use crate::guard::MOST_BYTES;
+use crate::counts::Looked;
+use crate::guard::{Finite, MOST_BYTES};
 
-/// Some row groups of a part.
+/// All rows of a file that is no part of ours, and which [`crate::check_flat`] lets pass. To be called, and asked for rows, within [`crate::guarded`].
+pub fn read_foreign(file: File, metadata: &ArrowReaderMetadata, batch_rows: usize) -> Result<ParquetRecordBatchReader> {
+    let groups = (0..metadata.metadata().num_row_groups()).collect();
+    let groups = Groups { file: Pieces::ByPage(Arc::new(Finite(file))), metadata: metadata.metadata().clone(), groups };
+    read(&groups, metadata, ProjectionMask::all(), None, batch_rows)
+}
+
+/// These columns of some row groups, and of them these rows.
+pub(crate) fn read(
+    groups: &Groups,
+    metadata: &ArrowReaderMetadata,
+    mask: ProjectionMask,
+    rows: Option<RowSelection>,
+    batch_rows: usize,
+) -> Result<ParquetRecordBatchReader> {
+    let levels = parquet_to_arrow_field_levels(metadata.parquet_schema(), mask, Some(metadata.schema().fields()))?;
+    ParquetRecordBatchReader::try_new_with_row_groups(&levels, groups, batch_rows, rows)
+}
+
+/// In which pieces a file is read.
+#[derive(Clone)]
+pub(crate) enum Pieces {
+    /// A column of a row group at once.
+    ByColumn(Arc<File>),
+    /// A page at a time.
+    ByPage(Arc<Finite>),
+}
+
+/// Some row groups of a file.
 pub(crate) struct Groups {
-    pub(crate) file: Arc<File>,
+    pub(crate) file: Pieces,
     pub(crate) metadata: Arc<ParquetMetaData>,
     pub(crate) groups: Vec<usize>,
 }
@@ -52,7 +83,7 @@ impl RowGroups for Groups {
 
 /// One column, row group by row group.
 struct Chunks {
-    file: Arc<File>,
+    file: Pieces,
     metadata: Arc<ParquetMetaData>,
     groups: vec::IntoIter<usize>,
     column: usize,
@@ -63,8 +94,12 @@ impl Iterator for Chunks {
 
     fn next(&mut self) -> Option<Self::Item> {
         let group = self.metadata.row_group(self.groups.next()?);
-        let pages = Pages::open(&self.file, group.column(self.column), usize::try_from(group.num_rows()).unwrap_or(0));
-        Some(pages.map(|pages| Box::new(pages) as Box<dyn PageReader>))
+        let (chunk, rows) = (group.column(self.column), usize::try_from(group.num_rows()).unwrap_or(0));
+        let is_optional = chunk.column_descr().max_def_level() > 0;
+        Some(match &self.file {
+            Pieces::ByColumn(file) => Pages::open(file, chunk, rows).map(|pages| Looked { pages, is_optional }.boxed()),
+            Pieces::ByPage(file) => SerializedPageReader::new(file.clone(), chunk, rows, None).map(|pages| Looked { pages, is_optional }.boxed()),
+        })
     }
 }
 

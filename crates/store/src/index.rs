@@ -1,7 +1,8 @@
-//! A look at the index of a Parquet file before anybody builds something of it: whether its columns are flat, as those of every table are.
+//! A look at the index of a Parquet file before anybody builds something of it: whether its columns are flat, as those of every table are, and narrow.
 //!
 //! Columns within columns cost the parquet crate more than an error. Nested deep enough they need more stack than there is, which ends the program; and
-//! lists whose levels are spoilt let it look for the next row for ever. Neither can be caught, and nobody needs either.
+//! lists whose levels are spoilt let it look for the next row for ever. Values of one length, absent or not, have as much memory as the index says.
+//! Nothing of that can be caught, and nobody needs it.
 //!
 //! An index is a struct of Thrift's compact protocol. Its second field is the list of columns in the order of a walk down the tree, each with the number
 //! of its children. Nothing else is understood here: what can't be walked is refused, as whoever comes next might understand it differently.
@@ -11,7 +12,7 @@ use std::os::unix::fs::FileExt;
 
 use parquet::errors::{ParquetError, Result};
 
-use crate::thrift::{BINARY, BYTE, DOUBLE, FALSE, INT, LIST, MAP, SET, STRUCT, TRUE, UUID};
+use crate::thrift::{BINARY, BYTE, DOUBLE, FALSE, INT, LIST, MAP, SET, STRUCT, TRUE, UUID, read_varint};
 
 /// Structs within structs of the index itself.
 const DEEPEST: usize = 32;
@@ -22,7 +23,7 @@ const LONGEST: u64 = 16 << 20;
 /// What a Parquet file ends with: the length of the index, and a mark.
 const TAIL: u64 = 8;
 
-/// The index of a file so many bytes long. Refuses one whose columns are not flat.
+/// The index of a file so many bytes long. Refuses one whose columns are not flat, or too wide.
 pub(crate) fn flat_index(file: &File, size: u64) -> Result<Vec<u8>> {
     let refuse = |why: &str| Err(ParquetError::General(why.to_owned()));
     let Some(end) = size.checked_sub(TAIL) else { return refuse("it is too short for a Parquet file") };
@@ -36,17 +37,20 @@ pub(crate) fn flat_index(file: &File, size: u64) -> Result<Vec<u8>> {
     file.read_exact_at(&mut index, end - length)?;
     match Walk(&index).file() {
         Some(()) => Ok(index),
-        None => refuse("its index is torn, or has columns within columns"),
+        None => refuse("its index is torn, or has columns within columns, or values too wide"),
     }
 }
 
-/// Refuses a file whose columns are not flat.
+/// Refuses a file whose columns are not flat, or too wide.
 pub fn check_flat(file: &File) -> Result<()> {
     flat_index(file, file.metadata()?.len()).map(drop)
 }
 
 /// How the index says that a column is a list: 2, with the sign in the lowest bit.
 const REPEATED: u64 = 4;
+
+/// Bytes of a value, where all of a column have the same: those of a UUID or of the largest decimal number are 16 and 32.
+const WIDEST: u64 = 4096;
 
 /// What is still to be walked.
 struct Walk<'a>(&'a [u8]);
@@ -59,7 +63,7 @@ impl Walk<'_> {
         })
     }
 
-    /// The list of columns: the first is the root, and no other has children, or more than one value in a row.
+    /// The list of columns: the first is the root, and no other has children, or more than one value in a row. None is too wide.
     fn columns(&mut self) -> Option<()> {
         let (count, kind) = self.list()?;
         for place in 0..count {
@@ -67,12 +71,14 @@ impl Walk<'_> {
                 return None;
             }
             let mut is_flat = true;
+            let mut is_wide = false;
             self.fields(|walk, field, kind| match (field, kind) {
+                (2, INT) => walk.number().map(|bytes| is_wide |= bytes >> 1 > WIDEST),
                 (3, INT) => walk.number().map(|repetition| is_flat &= repetition != REPEATED),
                 (5, INT) => walk.number().map(|children| is_flat &= children == 0),
                 _ => walk.skip(kind, DEEPEST),
             })?;
-            if place > 0 && !is_flat {
+            if is_wide || place > 0 && !is_flat {
                 return None;
             }
         }
@@ -132,15 +138,7 @@ impl Walk<'_> {
     }
 
     fn number(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 127) << shift;
-            if byte < 128 {
-                return Some(number);
-            }
-        }
-        None
+        read_varint(&mut self.0)
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -194,6 +192,15 @@ mod tests {
         twice.extend_from_slice(&[0x09, 4]);
         twice.extend_from_slice(&flat(0, 2)[3..]);
         assert!(Walk(&twice).file().is_none());
+    }
+
+    #[test]
+    fn values_of_one_length_are_not_wide() {
+        // Optional, and 16 or 4,097 bytes long.
+        let column =
+            |bytes: &[u8]| [&[0x15, 2, 0x19, 0x2c, 0x48, 1, b'r', 0x15, 2, 0, 0x15, 14, 0x15], bytes, &[0x15, 2, 0x18, 1, b'x', 0, 0]].concat();
+        assert!(Walk(&column(&[32])).file().is_some());
+        assert!(Walk(&column(&[0x82, 64])).file().is_none());
     }
 
     /// Without the look at the index, this ends the whole program.

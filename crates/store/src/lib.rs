@@ -8,6 +8,7 @@ mod arrow;
 mod catalogue;
 mod cells;
 mod chunks;
+mod counts;
 mod decode;
 mod disk;
 mod encode;
@@ -46,6 +47,7 @@ pub mod fuzzing;
 
 pub use append::append;
 pub use chunks::Chunks;
+pub use decode::read_foreign;
 pub use disk::Durability;
 pub use error::Error;
 pub use events::{EVENT_KEY, Event, Revision, add_events, revisable, revise};

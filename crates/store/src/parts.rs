@@ -9,13 +9,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, Field, Schema};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection};
-use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use crate::decode::Groups;
+use crate::decode::{self, Groups, Pieces};
 use crate::guard::{MOST_BYTES, are_possible, check_size, guarded};
 use crate::index::flat_index;
 use crate::schema::{MONOTONIC, TIME, time_fields};
@@ -191,7 +191,7 @@ impl Part {
         batch_rows: usize,
         mut take: impl FnMut(RecordBatch) -> ParquetResult<()>,
     ) -> ParquetResult<()> {
-        let batches = |mask: ProjectionMask, rows: Option<RowSelection>| self.batches(mask, groups.clone(), rows, batch_rows);
+        let batches = |mask: ProjectionMask, rows: Option<RowSelection>| self.batches(self.by_column(), mask, groups.clone(), rows, batch_rows);
         let (mut rows, left) = (None, self.unanswered(query, &groups));
         if left.restricts_rows() {
             let mut keep = Vec::new();
@@ -233,33 +233,27 @@ impl Part {
         left
     }
 
-    /// Columns of some row groups, by our own reader of pages.
+    /// Columns of some row groups, read in such pieces of the file.
     pub(crate) fn batches(
         &self,
+        file: Pieces,
         mask: ProjectionMask,
         groups: Vec<usize>,
         rows: Option<RowSelection>,
         batch_rows: usize,
     ) -> ParquetResult<ParquetRecordBatchReader> {
-        let groups = Groups { file: self.file.clone(), metadata: self.metadata.metadata().clone(), groups };
-        let levels = parquet_to_arrow_field_levels(self.metadata.parquet_schema(), mask, Some(self.schema().fields()))?;
-        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, batch_rows, rows)
+        let groups = Groups { file, metadata: self.metadata.metadata().clone(), groups };
+        decode::read(&groups, &self.metadata, mask, rows, batch_rows)
     }
 
-    /// The same by that of the parquet crate.
+    pub(crate) fn by_column(&self) -> Pieces {
+        Pieces::ByColumn(self.file.clone())
+    }
+
+    /// As the parquet crate does by itself.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn batches_by_the_crate(
-        &self,
-        mask: ProjectionMask,
-        groups: Vec<usize>,
-        rows: Option<RowSelection>,
-        batch_rows: usize,
-    ) -> ParquetResult<ParquetRecordBatchReader> {
-        use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-        let file = crate::guard::Finite(self.file.try_clone()?);
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
-        let builder = builder.with_projection(mask).with_row_groups(groups).with_batch_size(batch_rows);
-        rows.into_iter().fold(builder, ParquetRecordBatchReaderBuilder::with_row_selection).build()
+    pub(crate) fn by_page(&self) -> io::Result<Pieces> {
+        Ok(Pieces::ByPage(Arc::new(crate::guard::Finite(self.file.try_clone()?))))
     }
 
     #[cfg(any(test, feature = "fuzzing"))]

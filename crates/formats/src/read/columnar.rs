@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
-use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -18,7 +18,7 @@ use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::FileDecoder;
 use arrow_ipc::{Block, root_as_footer, root_as_message};
 use arrow_schema::{DataType, Schema, TimeUnit};
-use barograph_store::{Finite, check_flat, guarded};
+use barograph_store::{Finite, check_flat, guarded, read_foreign};
 
 use super::ReadError;
 use super::source::{Column, Each, LeftOut, MOST_COLUMNS, Opening, Row, Source, Value, unique_names};
@@ -58,6 +58,16 @@ pub(crate) fn open_parquet(opening: Opening) -> Result<Box<dyn Source>, ReadErro
     let file = opening.file.try_clone().map_err(|error| ReadError::disk(&opening.path, error))?;
     let load = || ArrowReaderMetadata::load(&Finite(file), ArrowReaderOptions::new());
     let metadata = check_flat(&opening.file).and_then(|()| guarded(load)).map_err(|error| spoilt(&opening, &error))?;
+    let mut chunks = metadata.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let unknown = chunks.find_map(|chunk| match chunk.compression() {
+        Compression::BROTLI(_) => Some("Brotli"),
+        Compression::LZO => Some("LZO"),
+        _ => None,
+    });
+    if let Some(unknown) = unknown {
+        let what = format!("it is compressed with {unknown}, which is not read here; write it anew with Snappy, gzip, LZ4 or Zstandard");
+        return Err(ReadError::unreadable(&opening.path, what));
+    }
     let columns = columns(&opening, metadata.schema())?;
     Ok(Box::new(Parquet { opening, metadata, columns }))
 }
@@ -96,14 +106,7 @@ impl Source for Parquet {
 
     fn each(&mut self, row: Each<'_>) -> Result<LeftOut, ReadError> {
         let file = self.opening.file.try_clone().map_err(|error| ReadError::disk(&self.opening.path, error))?;
-        let metadata = self.metadata.clone();
-        let build = || {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(Finite(file), metadata)
-                .with_batch_size(BATCH_ROWS)
-                .with_projection(ProjectionMask::all())
-                .build()
-        };
-        let mut reader = guarded(build).map_err(|error| spoilt(&self.opening, &error))?;
+        let mut reader = guarded(|| read_foreign(file, &self.metadata, BATCH_ROWS)).map_err(|error| spoilt(&self.opening, &error))?;
         while let Some(batch) = guarded(|| reader.next().transpose().map_err(ParquetError::from)).map_err(|error| spoilt(&self.opening, &error))? {
             each_of(&batch, row)?;
         }
@@ -283,8 +286,9 @@ fn cell(array: &dyn Array, row: usize) -> Option<Value<'_>> {
         DataType::Duration(TimeUnit::Nanosecond) => seconds!(DurationNanosecondType, 1e9),
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary_opt()?;
-            let key = dictionary.normalized_keys().get(row).copied()?;
-            return cell(dictionary.values().as_ref(), key);
+            let Value::Int(key) = cell(dictionary.keys(), row)? else { return None };
+            let (key, values) = (usize::try_from(key).ok()?, dictionary.values());
+            return if key < values.len() { cell(values.as_ref(), key) } else { None };
         }
         _ => return None,
     })

@@ -268,6 +268,12 @@ fn make(path: &Path, source: &mut dyn Source, format: &'static str, zone: Option
     };
     // The clock that never steps begins with the first row, if the file has none of its own.
     let begin = if monotonic.is_some() { 0 } else { first.1 };
+    if last.1 - begin > MOST_NANOS {
+        return Err(ReadError::unreadable(
+            path,
+            "its first and last time lie more than 146 years apart; correct the times that are wrong, or leave out their rows",
+        ));
+    }
 
     let ours = shape::ours(source.columns(), &found.place.columns());
     let mut targets = ours.targets;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::Schema;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -27,22 +27,26 @@ struct Way {
     rows_of_page: usize,
     rows_of_group: usize,
     bytes_of_dictionary: usize,
+    /// How texts are packed where they are in no dictionary, if not as is usual.
+    texts: Option<Encoding>,
 }
 
 fn way() -> impl Strategy<Value = Way> {
-    (any::<bool>(), prop::bool::weighted(0.8), any::<bool>(), 1..300_usize, 1..800_usize, 1..2000_usize).prop_map(
-        |(is_second, is_packed, has_dictionary, rows_of_page, rows_of_group, bytes_of_dictionary)| Way {
+    let texts = prop::option::of(prop_oneof![Just(Encoding::DELTA_LENGTH_BYTE_ARRAY), Just(Encoding::DELTA_BYTE_ARRAY)]);
+    (any::<bool>(), prop::bool::weighted(0.8), any::<bool>(), 1..300_usize, 1..800_usize, 1..2000_usize, texts).prop_map(
+        |(is_second, is_packed, has_dictionary, rows_of_page, rows_of_group, bytes_of_dictionary, texts)| Way {
             is_second,
             is_packed,
             has_dictionary,
             rows_of_page,
             rows_of_group,
             bytes_of_dictionary,
+            texts,
         },
     )
 }
 
-/// Rows of four columns: few different values, many, none.
+/// Rows of four columns, of which the third is written twice: few different values, many, none.
 fn rows() -> impl Strategy<Value = Vec<Row>> {
     let whole = prop_oneof![Just(None), (0..4_i64).prop_map(Some), any::<i64>().prop_map(Some)];
     let text = prop_oneof![Just(None), "[a-c]{0,2}".prop_map(Some), "\\PC{0,20}".prop_map(Some)];
@@ -50,22 +54,24 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 }
 
 fn file(rows: &[Row], way: &Way) -> Vec<u8> {
-    let columns: [(&str, ArrayRef); 4] = [
-        ("whole", Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>())),
-        ("float", Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>())),
-        ("text", Arc::new(rows.iter().map(|row| row.2.as_deref()).collect::<StringArray>())),
-        ("truth", Arc::new(rows.iter().map(|row| row.3).collect::<BooleanArray>())),
+    let columns: [(&str, ArrayRef, bool); 5] = [
+        ("whole", Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()), true),
+        ("float", Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>()), true),
+        ("text", Arc::new(rows.iter().map(|row| row.2.as_deref()).collect::<StringArray>()), true),
+        ("always", Arc::new(rows.iter().map(|row| Some(row.2.as_deref().unwrap_or_default())).collect::<StringArray>()), false),
+        ("truth", Arc::new(rows.iter().map(|row| row.3).collect::<BooleanArray>()), true),
     ];
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
-    let properties = WriterProperties::builder()
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let builder = WriterProperties::builder()
         .set_writer_version(if way.is_second { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 })
         .set_compression(if way.is_packed { Compression::ZSTD(ZstdLevel::default()) } else { Compression::UNCOMPRESSED })
         .set_dictionary_enabled(way.has_dictionary)
         .set_dictionary_page_size_limit(way.bytes_of_dictionary)
         .set_data_page_row_count_limit(way.rows_of_page)
         .set_write_batch_size(way.rows_of_page)
-        .set_max_row_group_row_count(Some(way.rows_of_group))
-        .build();
+        .set_max_row_group_row_count(Some(way.rows_of_group));
+    let texts = way.texts.into_iter().flat_map(|texts| ["text", "always"].map(|column| (column, texts)));
+    let properties = texts.fold(builder, |builder, (column, texts)| builder.set_column_encoding(column.into(), texts)).build();
     let mut bytes = Vec::new();
     let schema: Arc<Schema> = batch.schema();
     let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).unwrap();
@@ -122,9 +128,13 @@ fn write_seeds() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/pages");
     let rows: Vec<_> =
         (0..40).map(|n| (Some(n % 3).filter(|_| n % 5 > 0), Some(n as f64 / 3.0), Some(format!("text {}", n % 4)), Some(n % 2 == 0))).collect();
-    for place in 0..8_u8 {
+    for place in 0..10_u8 {
         let (is_second, is_packed, has_dictionary) = (place & 1 > 0, place & 2 > 0, place & 4 > 0);
-        let way = Way { is_second, is_packed, has_dictionary, rows_of_page: 15, rows_of_group: 25, bytes_of_dictionary: 20 };
+        let texts = [(8, Encoding::DELTA_LENGTH_BYTE_ARRAY), (9, Encoding::DELTA_BYTE_ARRAY)]
+            .into_iter()
+            .find(|(at, _)| *at == place)
+            .map(|(_, texts)| texts);
+        let way = Way { is_second, is_packed, has_dictionary, rows_of_page: 15, rows_of_group: 25, bytes_of_dictionary: 20, texts };
         fs::write(folder.join(format!("seed-{place}")), file(&rows, &way)).unwrap();
     }
 }

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use barograph_model::Moment;
@@ -45,7 +45,11 @@ fn has_two_thousand_children() {
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
-struct Crowd(Child);
+struct Crowd {
+    process: Child,
+    /// Should the test take long, the harness in there says so, and gives up where nobody could hear it.
+    _says: Lines<BufReader<ChildStdout>>,
+}
 
 impl Crowd {
     fn start() -> Crowd {
@@ -54,22 +58,22 @@ impl Crowd {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap() == "ready"), "the crowd did not come together");
-        Crowd(child)
+        Crowd { process: child, _says: lines }
     }
 
     /// Pids of its children and of itself.
     fn pids(&self) -> BTreeSet<i64> {
         let children = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap();
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.0.id())).unwrap();
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
         let text: String = tasks.map(|task| children(task.unwrap())).collect();
-        text.split_whitespace().map(|pid| pid.parse().unwrap()).chain([self.0.id().into()]).collect()
+        text.split_whitespace().map(|pid| pid.parse().unwrap()).chain([self.process.id().into()]).collect()
     }
 }
 
 impl Drop for Crowd {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -111,7 +115,7 @@ fn of_two_thousand_processes_everybody_has_a_row_and_the_work_is_bounded() {
     let descriptors_before = descriptors();
 
     // As a job: all are members, and the files of some stay open.
-    let mut job = open(vec![crowd.0.id()], Scope::Tree, Select::Everyone);
+    let mut job = open(vec![crowd.process.id()], Scope::Tree, Select::Everyone);
     for second in [0.0, 1.0, 2.0] {
         let (pids, _, _) = read(&mut job, second);
         assert_eq!(pids.len(), COUNT + 1, "at second {second}");

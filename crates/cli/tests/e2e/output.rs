@@ -90,7 +90,7 @@ fn a_flat_file_is_one_table_of_sums() {
 #[test]
 fn a_flat_file_has_a_row_for_each_tick() {
     let place = Place::new();
-    run(&place, &["-q", "-i", "20ms", "-o", "usage.csv", "--", "sleep", "0.2"]);
+    run(&place, &["-q", "-i", "20ms", "-o", "usage.csv", "--", "sleep", "1"]);
     let file = fs::read_to_string(place.path("usage.csv")).unwrap();
     let mut lines = file.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();

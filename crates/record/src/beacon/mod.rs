@@ -158,7 +158,7 @@ impl Beacon {
         }
         // Its own time: where others keep us from the cores, nobody is heard any less.
         let spent = thread_cpu_nanos();
-        self.hear_for(AT_ONCE, said);
+        while deadline_nanos() - begin < AT_ONCE && self.hear_one(said) {}
         self.second.1 += thread_cpu_nanos() - spent;
     }
 
@@ -167,15 +167,10 @@ impl Beacon {
         self.orders.next()
     }
 
-    /// Takes what has come up to the end, whatever was heard before.
+    /// Takes what has come up to the end, whatever was heard before. Its own time alone may end it: what still waits then is lost.
     pub(crate) fn hear_rest(&mut self, said: &mut Said) {
-        self.hear_for(SECOND, said);
-    }
-
-    /// Takes what has come, for no longer than this.
-    fn hear_for(&mut self, at_most: i64, said: &mut Said) {
-        let begin = deadline_nanos();
-        while deadline_nanos() - begin < at_most && self.hear_one(said) {}
+        let begin = thread_cpu_nanos();
+        while thread_cpu_nanos() - begin < SECOND && self.hear_one(said) {}
     }
 
     /// Takes one datagram; whether there was one.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use barograph_model::Moment;
+use rustix::fs::OFlags;
 
 use crate::scan::{complete, decimal, lines, number, position};
 use crate::{Fault, FaultKind, Faults, KeptFile, Machine, Root};
@@ -55,7 +56,7 @@ impl Frequencies {
             cpuinfo: cpuinfo.map(|file| Cpuinfo { file, read_at: None, fresh: false, hertz: HashMap::new() }),
             cores: HashMap::new(),
             buffer: Vec::new(),
-            budget: BUDGET,
+            budget: if waits_for_cores(machine) { BUDGET } else { Duration::MAX },
             tick: 0,
             asked: 0,
             first: 0,
@@ -71,7 +72,12 @@ impl Frequencies {
         self.first = self.spent_at.take().unwrap_or(0);
         self.started = Instant::now();
         if let Some(cpuinfo) = &mut self.cpuinfo {
-            cpuinfo.refresh(at, &mut self.buffer).unwrap_or_else(|fault| faults.count(fault.kind));
+            match cpuinfo.refresh(at, &mut self.buffer) {
+                // Its cores tell none: it is not asked again.
+                Ok(()) if cpuinfo.fresh && cpuinfo.hertz.is_empty() => self.cpuinfo = None,
+                Ok(()) => {}
+                Err(fault) => faults.count(fault.kind),
+            }
         }
     }
 
@@ -104,6 +110,12 @@ impl Frequencies {
         self.cores.retain(|_, core| core.tick == self.tick);
         self.spent_at = self.spent_at.filter(|&next| next < self.asked);
     }
+}
+
+/// Whether a core may be asked for what its file says. A folder that plays /sys asks nobody, however long a reading of it waits to be run.
+fn waits_for_cores(machine: &Machine) -> bool {
+    let folder = machine.open_at(Root::Sys, ".", OFlags::DIRECTORY);
+    folder.and_then(rustix::fs::fstatfs).is_ok_and(|of| of.f_type == libc::SYSFS_MAGIC)
 }
 
 fn keep(machine: &Machine, core: u64, faults: &mut Faults) -> Option<KeptFile> {
@@ -191,6 +203,39 @@ mod tests {
         };
         assert_eq!([tick(), tick()], [[true, false, false], [false, true, false]]);
         assert_eq!([tick(), tick()], [[false, false, true], [true, false, false]]);
+    }
+
+    #[test]
+    fn a_folder_that_plays_sys_is_read_however_long_it_takes() {
+        let place = tempfile::tempdir().unwrap();
+        for core in 0..2 {
+            let folder = place.path().join(format!("devices/system/cpu/cpu{core}/cpufreq"));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("scaling_cur_freq"), "1000\n").unwrap();
+        }
+        let root = || place.path().to_owned();
+        let machine = Arc::new(Machine::open(Roots { proc: root(), sys: root(), etc: root(), mounts: root() }).unwrap());
+        let (mut frequencies, mut faults) = (Frequencies::open(&machine), Faults::default());
+        frequencies.begin(Moment::default(), &mut faults);
+        std::thread::sleep(2 * BUDGET);
+        assert_eq!([0, 1].map(|core| frequencies.of(core, &mut faults)), [Some(1e6); 2]);
+        assert!(waits_for_cores(&Machine::open(Roots::default()).unwrap()), "the kernel's own");
+    }
+
+    #[test]
+    fn cpuinfo_without_megahertz_is_read_once() {
+        let place = tempfile::tempdir().unwrap();
+        // As a core of arm64 and one of x86 have it.
+        for (text, is_kept) in
+            [("processor\t: 0\nBogoMIPS\t: 2000.00\nCPU part\t: 0x051\n\n", false), ("processor\t: 0\ncpu MHz\t\t: 800.000\n", true)]
+        {
+            std::fs::write(place.path().join("cpuinfo"), text).unwrap();
+            let root = || place.path().to_owned();
+            let machine = Arc::new(Machine::open(Roots { proc: root(), sys: root(), etc: root(), mounts: root() }).unwrap());
+            let (mut frequencies, mut faults) = (Frequencies::open(&machine), Faults::default());
+            frequencies.begin(Moment::default(), &mut faults);
+            assert_eq!((frequencies.of(0, &mut faults).is_some(), frequencies.cpuinfo.is_some()), (is_kept, is_kept), "{text}");
+        }
     }
 
     #[test]

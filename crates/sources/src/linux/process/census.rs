@@ -226,7 +226,9 @@ impl ProcessSource {
             return;
         }
         let io = self.files.io(pid, process.kept.as_ref());
-        process.io_failed = io.is_err();
+        // Who has ended since its `stat` was read withholds nothing: who collected it has what it used. Some kernels have no such file.
+        let has_ended = matches!(io, Err(FaultKind::Gone)) && matches!(self.files.stat(pid, None), Err(FaultKind::Gone));
+        process.io_failed = io.is_err() && !has_ended;
         match io {
             Ok(io) => process.io = Some(io),
             Err(kind) => self.faults.count(kind),

@@ -330,8 +330,8 @@ while not os.path.exists(${JSON.stringify(`${go}-home`)}): time.sleep(0.05)
   // Nobody looks. The job grows, and the recorder says so.
   writeFileSync(go, '');
   const marked = await until(async () => (await table(path, 'events')).find((event) => event.by === 'rule' || event.by === 'recorder' && /resident/.test(`${event.name} ${event.detail}`)), 'an event of the recorder');
-  const rows = await table(path, 'job');
-  const first = rows.find((row) => row.resident_bytes > 60 * 2 ** 20);
+  // Tables are published one after the other.
+  const first = await until(async () => (await table(path, 'job')).find((row) => row.resident_bytes > 60 * 2 ** 20), 'a row above the level');
   assert.ok(Math.abs(Date.parse(marked.time) - Date.parse(first.time)) < 1, `${marked.time} is when the first row above the level was read, ${first.time}`);
   // Who looks again sees it, and the rule.
   const again = await open(own.url);

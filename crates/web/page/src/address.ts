@@ -51,13 +51,20 @@ export function oneOf<T extends string>(...choices: T[]): Notation<T> {
   return { read: (text) => choices.find((choice) => choice === text) ?? null, write: (value) => value };
 }
 
-/** A moment: `2026-11-21T12:03:22.400Z`, so that a person can read and write it. */
+/** A moment: `2026-11-21T12:03:22.400Z`, so that a person can read and write it, with as many digits as a number has for it: who follows a link sees the same rows. */
 export const moment: Notation<number> = {
   read: (text) => {
-    const time = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Date.parse(text);
+    if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text);
+    // Browsers read no more than milliseconds.
+    const [, before, fine, zone] = /^(.*T.*\.\d{3})(\d+)(.*)$/.exec(text) ?? ['', text, '0', ''];
+    const time = Date.parse(before + zone) + Number(`0.${fine}`);
     return Number.isFinite(time) ? time : null;
   },
-  write: (time) => new Date(Math.round(time)).toISOString().replace('.000Z', 'Z'),
+  write: (time) => {
+    const tenths = Math.round((time - Math.floor(time)) * 1e4);
+    const fine = tenths % 1e4 === 0 ? '' : String(tenths).padStart(4, '0').replace(/0+$/, '');
+    return new Date(Math.floor(time) + Math.floor(tenths / 1e4)).toISOString().replace('Z', `${fine}Z`).replace('.000Z', 'Z');
+  },
 };
 
 /** `FROM..TO`. */
@@ -66,7 +73,7 @@ export const stretch: Notation<{ from: number; to: number }> = {
     const [from, to, more] = text.split('..').map(moment.read);
     return from != null && to != null && more === undefined && to > from ? { from, to } : null;
   },
-  write: ({ from, to }) => `${moment.write(from)}..${moment.write(Math.max(to, from + 1))}`,
+  write: ({ from, to }) => `${moment.write(from)}..${moment.write(to)}`,
 };
 
 /** `all`, `30m`, or `FROM..TO`. */

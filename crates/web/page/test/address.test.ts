@@ -27,7 +27,16 @@ test('ranges are written as a person would', () => {
   for (const text of ['all', '10m', '30m', '1h', '3h', '45s', '2d', '2026-11-21T12:00:00Z..2026-11-21T12:10:00.250Z']) assert.equal(range.write(range.read(text)!), text);
   assert.deepEqual(range.read('90m'), { kind: 'last', length: 5_400_000 });
   assert.deepEqual(stretch.read('1000..2000'), { from: 1000, to: 2000 });
-  assert.equal(stretch.write({ from: 1000.2, to: 1000.4 }), '1970-01-01T00:00:01Z..1970-01-01T00:00:01.001Z');
+});
+
+test('moments come back to the last digit that a number has', () => {
+  assert.equal(stretch.write({ from: 1000.2, to: 1999.9 }), '1970-01-01T00:00:01.0002Z..1970-01-01T00:00:01.9999Z');
+  assert.equal(moment.write(1999.99999), '1970-01-01T00:00:02Z');
+  assert.equal(moment.read('2026-11-21T12:00:00.2504+09:00'), moment.read('2026-11-21T03:00:00.2504Z'));
+  for (const fine of [0, 0.25, 0.5, 1 / 3, 0.9999, 3.14159]) {
+    const time = Date.UTC(2026, 10, 21) + fine;
+    assert.equal(moment.read(moment.write(time)), time);
+  }
 });
 
 test('words with commas survive in lists', () => {

@@ -35,13 +35,16 @@ def main():
     work(SECONDS / 4)
     say(end="s2", cpu=time.thread_time_ns())
     say(mark="loaded", detail="80 MiB")
-    child = subprocess.Popen([sys.executable, "-c", f"import time; kept = bytearray(b'x') * (30 << 20); time.sleep({SECONDS / 2})"])
+    # It lives for a while after the steps, however long they take.
+    life = f"import sys, time; kept = bytearray(b'x') * (30 << 20); sys.stdin.read(); time.sleep({SECONDS / 4})"
+    child = subprocess.Popen([sys.executable, "-c", life], stdin=subprocess.PIPE)
     for step in range(20):
         say(begin="step", span=f"step{step}", parent="s1", cpu=time.thread_time_ns())
         work(SECONDS / 80)
         say(end=f"step{step}", cpu=time.thread_time_ns())
         say(gauge="progress", value=step)
     say(begin="wait", span="s3", parent="s1", cpu=time.thread_time_ns())
+    child.stdin.close()
     child.wait()
     say(end="s3", cpu=time.thread_time_ns(), status="error", detail="nothing came")
     say(mark="child ended")

@@ -284,7 +284,7 @@ impl Clock {
     /// The moment of this row, if it has one that a recording may have.
     pub(crate) fn read(&mut self, row: &dyn Row) -> Option<i64> {
         let nanos = match (said(&self.place, row)?.ok()?, self.unit) {
-            (Said::Number(number), Some(unit)) => number * i128::from(unit) / 1_000_000_000,
+            (Said::Number(number), Some(unit)) => number.checked_mul(unit.into())? / 1_000_000_000,
             (Said::Moment(nanos, _), None) => nanos.into(),
             (Said::Local(local), None) => self.local(local)?.as_nanosecond(),
             _ => return None,

@@ -6,7 +6,7 @@
 //! values.
 
 use parquet::basic::Encoding;
-use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::column::page::Page;
 use parquet::errors::{ParquetError, Result};
 
 use crate::thrift::read_varint;
@@ -14,58 +14,9 @@ use crate::thrift::read_varint;
 /// Values in a page at most: no writer packs as many by their lengths.
 const MOST_VALUES: usize = 1 << 25;
 
-/// The pages of a flat column, looked at.
-pub(crate) struct Looked<P> {
-    pub(crate) pages: P,
-    /// Whether its values may be absent.
-    pub(crate) is_optional: bool,
-}
-
-impl<P: PageReader + 'static> Looked<P> {
-    pub(crate) fn boxed(self) -> Box<dyn PageReader> {
-        Box::new(self)
-    }
-}
-
-impl<P: PageReader> Iterator for Looked<P> {
-    type Item = Result<Page>;
-
-    fn next(&mut self) -> Option<Result<Page>> {
-        self.get_next_page().transpose()
-    }
-}
-
-impl<P: PageReader> PageReader for Looked<P> {
-    fn get_next_page(&mut self) -> Result<Option<Page>> {
-        checked(self.pages.get_next_page()?, self.is_optional)
-    }
-
-    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        self.pages.peek_next_page()
-    }
-
-    fn skip_next_page(&mut self) -> Result<()> {
-        self.pages.skip_next_page()
-    }
-
-    fn supports_deferred_dictionary(&self) -> bool {
-        self.pages.supports_deferred_dictionary()
-    }
-
-    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
-        checked(self.pages.take_deferred_dictionary()?, self.is_optional)
-    }
-
-    fn at_record_boundary(&mut self) -> Result<bool> {
-        self.pages.at_record_boundary()
-    }
-}
-
-fn checked(page: Option<Page>, is_optional: bool) -> Result<Option<Page>> {
-    match &page {
-        Some(page) if !is_possible(page, is_optional) => Err(ParquetError::General("a page speaks of more values than it has".to_owned())),
-        _ => Ok(page),
-    }
+/// Refuses a page of a flat column, whose values may be absent or not, that speaks of more than it has.
+pub(crate) fn check_counts(page: &Page, is_optional: bool) -> Result<()> {
+    if is_possible(page, is_optional) { Ok(()) } else { Err(ParquetError::General("a page speaks of more values than it has".to_owned())) }
 }
 
 fn is_possible(page: &Page, is_optional: bool) -> bool {

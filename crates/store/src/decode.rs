@@ -24,7 +24,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
-use crate::counts::Looked;
+use crate::counts::check_counts;
 use crate::guard::{Finite, MOST_BYTES};
 
 /// All rows of a file that is no part of ours, and which [`crate::check_flat`] lets pass. To be called, and asked for rows, within [`crate::guarded`].
@@ -95,10 +95,9 @@ impl Iterator for Chunks {
     fn next(&mut self) -> Option<Self::Item> {
         let group = self.metadata.row_group(self.groups.next()?);
         let (chunk, rows) = (group.column(self.column), usize::try_from(group.num_rows()).unwrap_or(0));
-        let is_optional = chunk.column_descr().max_def_level() > 0;
         Some(match &self.file {
-            Pieces::ByColumn(file) => Pages::open(file, chunk, rows).map(|pages| Looked { pages, is_optional }.boxed()),
-            Pieces::ByPage(file) => SerializedPageReader::new(file.clone(), chunk, rows, None).map(|pages| Looked { pages, is_optional }.boxed()),
+            Pieces::ByColumn(file) => Pages::of_part(file, chunk, rows).map(|pages| Box::new(pages) as Box<dyn PageReader>),
+            Pieces::ByPage(file) => Pages::find(file.clone(), chunk, rows, None).map(|pages| Box::new(pages) as Box<dyn PageReader>),
         })
     }
 }
@@ -106,15 +105,17 @@ impl Iterator for Chunks {
 impl PageIterator for Chunks {}
 
 /// The pages of a column in a row group.
-struct Pages {
-    /// What finds them; it takes them for uncompressed.
-    found: SerializedPageReader<Fetched>,
-    /// How many bytes they can be at most when they are compressed.
+struct Pages<R: ChunkReader> {
+    /// What finds them, and decompresses those that are not ours to decompress.
+    found: SerializedPageReader<R>,
+    /// How many bytes they can be at most, if they are ours to decompress.
     most_bytes: Option<usize>,
+    /// Whether its values may be absent.
+    is_optional: bool,
 }
 
-impl Pages {
-    fn open(file: &File, chunk: &ColumnChunkMetaData, rows: usize) -> Result<Pages> {
+impl Pages<Fetched> {
+    fn of_part(file: &File, chunk: &ColumnChunkMetaData, rows: usize) -> Result<Pages<Fetched>> {
         let (begin, length) = chunk.byte_range();
         let file_bytes = file.metadata()?.len();
         if length > file_bytes || begin > file_bytes - length {
@@ -125,12 +126,26 @@ impl Pages {
         let fetched = Arc::new(Fetched { begin, bytes: bytes.into() });
         match chunk.compression() {
             Compression::ZSTD(_) => {}
-            Compression::UNCOMPRESSED => return Ok(Pages { found: SerializedPageReader::new(fetched, chunk, rows, None)?, most_bytes: None }),
+            Compression::UNCOMPRESSED => return Pages::find(fetched, chunk, rows, None),
             other => return Err(ParquetError::General(format!("it is compressed by {other}, as no part is"))),
         }
         let plain = chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?;
         let most_bytes = usize::try_from(chunk.uncompressed_size()).unwrap_or(0).min(MOST_BYTES);
-        Ok(Pages { found: SerializedPageReader::new(fetched, &plain, rows, None)?, most_bytes: Some(most_bytes) })
+        Pages::find(fetched, &plain, rows, Some(most_bytes))
+    }
+}
+
+impl<R: ChunkReader> Pages<R> {
+    fn find(file: Arc<R>, chunk: &ColumnChunkMetaData, rows: usize, most_bytes: Option<usize>) -> Result<Pages<R>> {
+        let is_optional = chunk.column_descr().max_def_level() > 0;
+        Ok(Pages { found: SerializedPageReader::new(file, chunk, rows, None)?, most_bytes, is_optional })
+    }
+
+    /// A page as it was found, decompressed and looked at.
+    fn made_ready(&self, page: Page) -> Result<Page> {
+        let page = self.decompressed(page)?;
+        check_counts(&page, self.is_optional)?;
+        Ok(page)
     }
 
     fn decompressed(&self, mut page: Page) -> Result<Page> {
@@ -148,7 +163,7 @@ impl Pages {
     }
 }
 
-impl Iterator for Pages {
+impl<R: ChunkReader> Iterator for Pages<R> {
     type Item = Result<Page>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -156,10 +171,10 @@ impl Iterator for Pages {
     }
 }
 
-impl PageReader for Pages {
+impl<R: ChunkReader> PageReader for Pages<R> {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let page = self.found.get_next_page()?;
-        page.map(|page| self.decompressed(page)).transpose()
+        page.map(|page| self.made_ready(page)).transpose()
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
@@ -176,7 +191,7 @@ impl PageReader for Pages {
 
     fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
         let page = self.found.take_deferred_dictionary()?;
-        page.map(|page| self.decompressed(page)).transpose()
+        page.map(|page| self.made_ready(page)).transpose()
     }
 
     fn at_record_boundary(&mut self) -> Result<bool> {

@@ -179,20 +179,31 @@ fn parse(text: &[u8], mut found: impl FnMut(u64, f64)) {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
     use crate::Roots;
 
-    #[test]
-    fn slow_cores_are_read_in_turn() {
+    /// A folder that plays a /sys with so many cores.
+    fn cores(count: u64) -> TempDir {
         let place = tempfile::tempdir().unwrap();
-        for core in 0..3 {
+        for core in 0..count {
             let folder = place.path().join(format!("devices/system/cpu/cpu{core}/cpufreq"));
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join("scaling_cur_freq"), "1000\n").unwrap();
         }
+        place
+    }
+
+    fn of_machine(place: &TempDir) -> Frequencies {
         let root = || place.path().to_owned();
-        let machine = Arc::new(Machine::open(Roots { proc: root(), sys: root(), etc: root(), mounts: root() }).unwrap());
-        let mut frequencies = Frequencies::open(&machine);
+        Frequencies::open(&Arc::new(Machine::open(Roots { proc: root(), sys: root(), etc: root(), mounts: root() }).unwrap()))
+    }
+
+    #[test]
+    fn slow_cores_are_read_in_turn() {
+        let place = cores(3);
+        let mut frequencies = of_machine(&place);
         frequencies.budget = Duration::ZERO;
         let mut faults = Faults::default();
         let mut tick = || {
@@ -207,15 +218,8 @@ mod tests {
 
     #[test]
     fn a_folder_that_plays_sys_is_read_however_long_it_takes() {
-        let place = tempfile::tempdir().unwrap();
-        for core in 0..2 {
-            let folder = place.path().join(format!("devices/system/cpu/cpu{core}/cpufreq"));
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join("scaling_cur_freq"), "1000\n").unwrap();
-        }
-        let root = || place.path().to_owned();
-        let machine = Arc::new(Machine::open(Roots { proc: root(), sys: root(), etc: root(), mounts: root() }).unwrap());
-        let (mut frequencies, mut faults) = (Frequencies::open(&machine), Faults::default());
+        let place = cores(2);
+        let (mut frequencies, mut faults) = (of_machine(&place), Faults::default());
         frequencies.begin(Moment::default(), &mut faults);
         std::thread::sleep(2 * BUDGET);
         assert_eq!([0, 1].map(|core| frequencies.of(core, &mut faults)), [Some(1e6); 2]);
@@ -230,9 +234,7 @@ mod tests {
             [("processor\t: 0\nBogoMIPS\t: 2000.00\nCPU part\t: 0x051\n\n", false), ("processor\t: 0\ncpu MHz\t\t: 800.000\n", true)]
         {
             std::fs::write(place.path().join("cpuinfo"), text).unwrap();
-            let root = || place.path().to_owned();
-            let machine = Arc::new(Machine::open(Roots { proc: root(), sys: root(), etc: root(), mounts: root() }).unwrap());
-            let (mut frequencies, mut faults) = (Frequencies::open(&machine), Faults::default());
+            let (mut frequencies, mut faults) = (of_machine(&place), Faults::default());
             frequencies.begin(Moment::default(), &mut faults);
             assert_eq!((frequencies.of(0, &mut faults).is_some(), frequencies.cpuinfo.is_some()), (is_kept, is_kept), "{text}");
         }

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::vec;
@@ -26,6 +26,7 @@ use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use crate::counts::check_counts;
 use crate::guard::{Finite, MOST_BYTES};
+use crate::index::begins_with_struct;
 
 /// All rows of a file that is no part of ours, and which [`crate::check_flat`] lets pass. To be called, and asked for rows, within [`crate::guarded`].
 pub fn read_foreign(file: File, metadata: &ArrowReaderMetadata, batch_rows: usize) -> Result<ParquetRecordBatchReader> {
@@ -107,7 +108,7 @@ impl PageIterator for Chunks {}
 /// The pages of a column in a row group.
 struct Pages<R: ChunkReader> {
     /// What finds them, and decompresses those that are not ours to decompress.
-    found: SerializedPageReader<R>,
+    found: SerializedPageReader<Heads<R>>,
     /// How many bytes they can be at most, if they are ours to decompress.
     most_bytes: Option<usize>,
     /// Whether its values may be absent.
@@ -138,7 +139,7 @@ impl Pages<Fetched> {
 impl<R: ChunkReader> Pages<R> {
     fn find(file: Arc<R>, chunk: &ColumnChunkMetaData, rows: usize, most_bytes: Option<usize>) -> Result<Pages<R>> {
         let is_optional = chunk.column_descr().max_def_level() > 0;
-        Ok(Pages { found: SerializedPageReader::new(file, chunk, rows, None)?, most_bytes, is_optional })
+        Ok(Pages { found: SerializedPageReader::new(Arc::new(Heads(file)), chunk, rows, None)?, most_bytes, is_optional })
     }
 
     /// A page as it was found, decompressed and looked at.
@@ -228,6 +229,60 @@ fn decompressed(bytes: &Bytes, plain: usize, most: usize) -> Result<Bytes> {
     Ok([plain, &out].concat().into())
 }
 
+/// A file of which the head of a page is looked at before the crate reads it. Where the crate begins to read, there is one.
+struct Heads<R>(Arc<R>);
+
+/// The head of a page is some fifty bytes long, and longer where it has the least and the greatest of its texts.
+const LONGEST_HEAD: u64 = 16 << 20;
+
+impl<R: ChunkReader> Length for Heads<R> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl<R: ChunkReader> ChunkReader for Heads<R> {
+    type T = HeadReader<R>;
+
+    fn get_read(&self, start: u64) -> Result<HeadReader<R>> {
+        Ok(HeadReader { file: self.0.clone(), start, looked_at: None })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+/// Reads from the head of a page on. It is looked at once there is anything read: the crate also makes such a reader where it knows the head, and leaves it.
+struct HeadReader<R: ChunkReader> {
+    file: Arc<R>,
+    start: u64,
+    looked_at: Option<R::T>,
+}
+
+impl<R: ChunkReader> HeadReader<R> {
+    /// What reads on from here, if here is a head.
+    fn look(&self) -> Result<R::T> {
+        let there = self.file.len().saturating_sub(self.start).min(LONGEST_HEAD);
+        let looks = (10..).step_by(3).map(|bits| 1 << bits).take_while(|length| *length < there).chain([there]);
+        for length in looks {
+            if begins_with_struct(&self.file.get_bytes(self.start, length as usize)?) {
+                return self.file.get_read(self.start);
+            }
+        }
+        Err(ParquetError::General("the head of a page makes no sense".to_owned()))
+    }
+}
+
+impl<R: ChunkReader> Read for HeadReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.looked_at.is_none() {
+            self.looked_at = Some(self.look().map_err(io::Error::other)?);
+        }
+        self.looked_at.as_mut().map_or(Ok(0), |reader| reader.read(buffer))
+    }
+}
+
 /// A column's bytes, at the place that they have in the file.
 struct Fetched {
     begin: u64,
@@ -258,7 +313,7 @@ impl ChunkReader for Fetched {
 struct Rest(Bytes);
 
 impl Read for Rest {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = buffer.len().min(self.0.len());
         if count == 0 && !buffer.is_empty() {
             return Err(ErrorKind::UnexpectedEof.into());

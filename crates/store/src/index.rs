@@ -1,8 +1,12 @@
-//! A look at the index of a Parquet file before anybody builds something of it: whether its columns are flat, as those of every table are, and narrow.
+//! A look at the index of a Parquet file before anybody builds something of it: whether its columns are flat, as those of every table are, and narrow. And at
+//! the heads of its pages, whether they can be read at all.
 //!
 //! Columns within columns cost the parquet crate more than an error. Nested deep enough they need more stack than there is, which ends the program; and
 //! lists whose levels are spoilt let it look for the next row for ever. Values of one length, absent or not, have as much memory as the index says.
 //! Nothing of that can be caught, and nobody needs it.
+//!
+//! The parquet crate passes over a list of truths as if its items took no bytes, though each takes one. So it loops as often as the list says, thousands of
+//! millions of times for each five bytes, and reads what follows at the wrong place. None is needed, so none is let pass.
 //!
 //! An index is a struct of Thrift's compact protocol. Its second field is the list of columns in the order of a walk down the tree, each with the number
 //! of its children. Nothing else is understood here: what can't be walked is refused, as whoever comes next might understand it differently.
@@ -44,6 +48,11 @@ pub(crate) fn flat_index(file: &File, size: u64) -> Result<Vec<u8>> {
 /// Refuses a file whose columns are not flat, or too wide.
 pub fn check_flat(file: &File) -> Result<()> {
     flat_index(file, file.metadata()?.len()).map(drop)
+}
+
+/// Whether a struct stands at the front of these bytes, such as the head of a page, and everybody finds the same in it.
+pub(crate) fn begins_with_struct(bytes: &[u8]) -> bool {
+    Walk(bytes).skip(STRUCT, DEEPEST).is_some()
 }
 
 /// How the index says that a column is a list: 2, with the sign in the lowest bit.
@@ -125,9 +134,9 @@ impl Walk<'_> {
         }
     }
 
-    /// An item of a list: there, truth is a byte and not part of the head.
+    /// An item of a list or a map.
     fn item(&mut self, kind: u8, depth: usize) -> Option<()> {
-        if kind <= FALSE { self.bytes(1) } else { self.skip(kind, depth) }
+        if matches!(kind, TRUE | FALSE) { None } else { self.skip(kind, depth) }
     }
 
     /// How many items a list has, and of which type.
@@ -221,5 +230,26 @@ mod tests {
     fn torn_indexes_are_refused() {
         let whole = flat(0, 0);
         assert!((0..whole.len()).all(|end| Walk(&whole[..end]).file().is_none()));
+    }
+
+    #[test]
+    fn a_list_of_truths_makes_no_struct_however_deep() {
+        let with = |field: &[u8]| [&[0x15, 2][..], field, &[0]].concat();
+        for (field, passes) in [
+            // Two truths as fields, and a list, a set and a map that have none.
+            (&[0x11, 0x12][..], true),
+            (&[0x19, 0x01, 0x1a, 0x02, 0x1b, 0], true),
+            // Lists of two bytes and of three texts.
+            (&[0x19, 0x23, 1, 1, 0x19, 0x38, 0, 0, 0], true),
+            (&[0x19, 0x21, 1, 1], false),
+            (&[0x1a, 0x12, 1], false),
+            (&[0x1b, 1, 0x83, 1, 7], false),
+            (&[0x1b, 1, 0x38, 7, 0], true),
+            // A list of two lists, one of them of 2^31 truths.
+            (&[0x19, 0x29, 0x03, 0xf1, 0x80, 0x80, 0x80, 0x80, 0x08], false),
+            (&[0x1c, 0x19, 0x11, 1, 0], false),
+        ] {
+            assert_eq!(begins_with_struct(&with(field)), passes, "{field:x?}");
+        }
     }
 }

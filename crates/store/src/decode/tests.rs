@@ -1,6 +1,7 @@
 //! Random columns, written by the parquet crate in every way that it has, and read by it and by us: the same rows. And the same files, spoilt.
 
 use std::fs;
+use std::io::Read;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -12,8 +13,9 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use zstd::bulk::compress;
 
-use super::{Bytes, decompressed};
+use super::{Bytes, Fetched, Heads, decompressed};
 use crate::fuzzing::pages;
+use parquet::file::reader::ChunkReader;
 
 /// A whole number, a float, a text and a truth.
 type Row = (Option<i64>, Option<f64>, Option<String>, Option<bool>);
@@ -137,4 +139,16 @@ fn write_seeds() {
         let way = Way { is_second, is_packed, has_dictionary, rows_of_page: 15, rows_of_group: 25, bytes_of_dictionary: 20, texts };
         fs::write(folder.join(format!("seed-{place}")), file(&rows, &way)).unwrap();
     }
+}
+
+/// Without the look at heads the crate counts to 2^31 for each of the lists.
+#[test]
+fn the_head_of_a_page_that_lists_truths_is_refused() {
+    let head = |fields: &[u8]| [&[0x15, 0, 0x15, 0, 0x15, 0][..], fields, &[0]].concat();
+    let lists = [&[0x69, 0x69, 0xfc][..], &[0x40], &[0xf1, 0x80, 0x80, 0x80, 0x80, 0x08].repeat(1000)].concat();
+    let read = |head: Vec<u8>| Heads(Arc::new(Fetched { begin: 7, bytes: head.into() })).get_read(7).unwrap().read(&mut [0]);
+    assert!(read(head(&[])).is_ok());
+    assert!(read(head(&[&[0x68, 0x90, 0x4e][..], &[b'x'; 10_000]].concat())).is_ok(), "longer than the first looks");
+    assert!(read(head(&lists)).is_err());
+    assert!(read(vec![0x15]).is_err() && read(vec![]).is_err(), "torn");
 }

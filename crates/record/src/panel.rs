@@ -311,6 +311,13 @@ impl Panel {
         faults
     }
 
+    /// Whether any batch has rows.
+    pub(crate) fn has_rows(&mut self) -> bool {
+        let mut any = false;
+        self.each_batch(&mut |batch| any |= !batch.is_empty());
+        any
+    }
+
     /// Shows every batch.
     pub fn each_batch(&mut self, visit: &mut dyn FnMut(&mut Batch)) {
         self.processes.each_batch(visit);

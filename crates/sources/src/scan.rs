@@ -14,6 +14,11 @@ pub(crate) fn last_position(byte: u8, text: &[u8]) -> Option<usize> {
     One::new(byte).rfind(text)
 }
 
+/// How often this byte is there.
+pub(crate) fn count(byte: u8, text: &[u8]) -> usize {
+    text.iter().filter(|&&there| there == byte).count()
+}
+
 /// The lines of a text, without their ends.
 pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     let mut rest = text;
@@ -49,11 +54,16 @@ pub(crate) fn number(word: &[u8]) -> Option<u64> {
     if word.is_empty() {
         return None;
     }
-    word.iter().try_fold(0u64, |sum, &byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(u64::from(digit)) }
-    })
+    let digits = word.iter().map(|byte| byte.wrapping_sub(b'0'));
+    if word.len() <= SAFE_DIGITS {
+        let (sum, largest) = digits.fold((0, 0), |(sum, largest), digit| (sum * 10 + u64::from(digit), digit.max(largest)));
+        return (largest <= 9).then_some(sum);
+    }
+    digits.clone().try_fold(0u64, |sum, digit| if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(u64::from(digit)) })
 }
+
+/// So many bytes, read as digits whatever they are, give no number beyond 64 bits.
+const SAFE_DIGITS: usize = 17;
 
 /// A whole number; a word that is none is counted as a fault and gives an absent cell.
 pub(crate) fn number_or_fault(word: &[u8], faults: &mut Faults) -> Option<u64> {
@@ -93,7 +103,13 @@ mod tests {
     fn numbers_are_whole_or_not_at_all() {
         assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
         assert_eq!(number(b"18446744073709551616"), None);
-        assert_eq!(number(b"12a"), None);
+        assert_eq!(number(b"18446744073709551610000"), None);
+        assert_eq!(number(b"99999999999999999"), Some(99_999_999_999_999_999), "the longest that can't be too large");
+        for wrong in
+            [&b"12a"[..], b"1/2", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"99999999999999999a", b" 1", b"+1"]
+        {
+            assert_eq!(number(wrong), None, "{wrong:?}");
+        }
         assert_eq!(number(b""), None);
         assert_eq!(signed(b"-20"), Some(-20));
         assert_eq!(decimal(b"0.25"), Some(0.25));

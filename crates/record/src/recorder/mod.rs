@@ -34,9 +34,6 @@ use crate::schedule::Schedule;
 use crate::system_call;
 use crate::writer::Writer;
 
-/// Rows that come in between ticks are gathered so often.
-const LONGEST_GATHERING: i64 = 1_000_000_000;
-
 /// Where somebody waits for the sink, which was busy, it is asked again so soon.
 const SINK_ASKED_AGAIN: i64 = 10_000_000;
 
@@ -69,6 +66,8 @@ pub struct Recorder {
     publish_now: bool,
     /// When it was last published, and until when somebody looks at it, on the clock of the deadlines.
     published: i64,
+    /// When rows were gathered, on the same clock.
+    gathered: i64,
     /// When to tell next what each source has cost, on the same clock.
     costs_due: i64,
     watched_until: i64,
@@ -134,6 +133,7 @@ impl Recorder {
             continued: false,
             publish_now: false,
             published: deadline_nanos(),
+            gathered: i64::MIN,
             costs_due: i64::MIN,
             watched_until: i64::MIN,
             waiting: Vec::new(),
@@ -255,12 +255,13 @@ impl Recorder {
         while self.stop.is_none() {
             let tick_due = self.schedule.deadline();
             let retry = if writer.is_awaited() { deadline_nanos() + SINK_ASKED_AGAIN } else { i64::MAX };
-            let rows_due = if self.panel.has_lines() { deadline_nanos().saturating_add(LONGEST_GATHERING) } else { i64::MAX };
-            let look_due = if self.is_watched() && writer.has_rows() { self.publish_due() } else { i64::MAX };
+            let rows_due = if self.panel.has_lines() { deadline_nanos().saturating_add(publish::LONGEST_GATHERING) } else { i64::MAX };
+            let look_due = if self.is_watched() && (writer.has_rows() || self.panel.has_rows()) { self.publish_due() } else { i64::MAX };
             let reading_due = if self.waiting.is_empty() { i64::MAX } else { self.next_reading };
-            self.wait(end.map_or(tick_due, |end| end.min(tick_due)).min(retry).min(rows_due).min(look_due).min(reading_due));
-            self.hear_signals();
-            self.hear_programs();
+            if self.wait(end.map_or(tick_due, |end| end.min(tick_due)).min(retry).min(rows_due).min(look_due).min(reading_due)) {
+                self.hear_signals();
+                self.hear_programs();
+            }
             self.hear_orders();
             self.see_attached();
             let moment = deadline_nanos();
@@ -282,7 +283,7 @@ impl Recorder {
                 // The next tick would publish too late, and a crash until then lose more than a write interval.
                 last_in_time = self.schedule.deadline() > self.publish_due();
             }
-            self.gather(&mut writer);
+            self.gather_now_and_then(&mut writer, moment);
             if moment >= self.publish_due() || last_in_time || self.publish_now {
                 self.publish(&mut writer);
                 self.published = moment;

@@ -17,6 +17,12 @@ const WATCHED_WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// What each source has cost is told so often, and at the end: a table more to publish costs as much as reading most sources ten times.
 const COSTS_TOLD: i64 = 60_000_000_000;
 
+/// Rows of ticks that come faster are gathered together: for one row of a table all of its columns are touched, and for ten of them no more.
+pub(super) const LONGEST_GATHERING: i64 = 1_000_000_000;
+
+/// So many rows of processes are gathered at once: together with those that were, they would only take memory.
+const MANY_ROWS: usize = 256;
+
 impl Recorder {
     /// Whether somebody looks at what is published.
     pub(super) fn is_watched(&self) -> bool {
@@ -33,8 +39,23 @@ impl Recorder {
         self.published.saturating_add(self.write_interval())
     }
 
+    /// Gathers the rows of this tick, or leaves them to be gathered with the next ones. Not where they are looked at one tick after the other.
+    pub(super) fn gather_now_and_then<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>, now: i64) {
+        let may_wait = self.conditions.is_empty() && now < self.gathered.saturating_add(LONGEST_GATHERING);
+        if !may_wait || self.panel.processes().rows() >= MANY_ROWS {
+            self.gathered = now;
+            self.panel.each_batch(&mut |batch| writer.gather(batch));
+        }
+        self.gather_words(writer);
+    }
+
     pub(super) fn gather<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
         self.panel.each_batch(&mut |batch| writer.gather(batch));
+        self.gather_words(writer);
+    }
+
+    /// Gathers what was said of the recording, by us and by programs, and takes what the sink says of itself.
+    fn gather_words<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {
         writer.gather(&mut self.events);
         self.said.each_batch(&mut |batch| writer.gather(batch));
         writer.relieve();

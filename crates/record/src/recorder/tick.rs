@@ -39,6 +39,9 @@ impl Recorder {
 
     /// Measures ourselves, and does without something if we cost too much.
     pub(super) fn keep_to_budget(&mut self) {
+        if self.budget.is_none() {
+            return;
+        }
         let cpu = self.threads_cpu().map_or_else(own_cpu_nanos, nanos);
         let Some(change) = self.budget.as_mut().and_then(|budget| budget.judge(deadline_nanos(), cpu)) else { return };
         self.panel.save(change.saving);

@@ -12,13 +12,13 @@ use crate::job::{Attached, JobEnd};
 const LONGEST_WAIT: i64 = 3_600_000_000_000;
 
 impl Recorder {
-    /// Sleeps until this deadline, or until a signal, a word of a program, or the end of an attached process.
-    pub(super) fn wait(&self, deadline: i64) {
-        self.wait_for(deadline, None);
+    /// Sleeps until this deadline, or until a signal, a word of a program, or the end of an attached process. Whether any of these may be there.
+    pub(super) fn wait(&self, deadline: i64) -> bool {
+        self.wait_for(deadline, None)
     }
 
     /// The same, or until there is something to be read here.
-    fn wait_for(&self, deadline: i64, other: Option<BorrowedFd<'_>>) {
+    fn wait_for(&self, deadline: i64, other: Option<BorrowedFd<'_>>) -> bool {
         let at = deadline_nanos();
         let (beacon, deadline) = match self.beacon.as_ref().map(|beacon| beacon.ready(at)) {
             None => (None, deadline),
@@ -36,8 +36,8 @@ impl Recorder {
             *place = PollFd::from_borrowed_fd(descriptor, PollFlags::IN);
             count += 1;
         }
-        // However it ends, we look at everything.
-        let _ = poll(&mut watched[..count], Some(&timeout));
+        // Where it fails, we look at everything.
+        poll(&mut watched[..count], Some(&timeout)) != Ok(0)
     }
 
     /// Waits for a command that outlives its recording, and goes on passing signals to it.

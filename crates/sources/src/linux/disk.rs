@@ -92,12 +92,13 @@ impl Source for DiskSource {
             let listed = listed.get_or_insert_with(|| self.machine.names(Root::Sys, "block"));
             DiskKind::find(&self.machine, listed, name)
         });
+        let mut kinds = self.kinds.values();
         for line in lines(text) {
             let Some(device) = parse(line) else {
                 self.faults.count(FaultKind::Malformed);
                 continue;
             };
-            let kind = self.kinds.get(device.name).copied().flatten();
+            let kind = kinds.next().copied().flatten();
             if matches!(kind, Some(DiskKind::Loop | DiskKind::Ram)) && device.is_unused() {
                 continue;
             }

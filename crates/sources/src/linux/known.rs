@@ -1,31 +1,24 @@
 //! What was found out about devices by their names, and is found out again when one comes or goes.
 
-use std::collections::HashMap;
-
-/// Facts about devices, by name. Asking for what is known allocates nothing.
+/// Facts about devices, in the order in which their file lists them.
 #[derive(Debug)]
-pub(super) struct Known<T>(HashMap<Vec<u8>, T>);
+pub(super) struct Known<T>(Vec<(Vec<u8>, T)>);
 
 impl<T> Known<T> {
     pub(super) fn new() -> Known<T> {
-        Known(HashMap::new())
+        Known(Vec::new())
     }
 
-    /// Makes sure that exactly these names are known. If one is new or gone, all are asked again: what came may have changed what was there.
+    /// Makes sure that exactly these names are known, in this order. If not, all are asked again: what came may have changed what was there.
     pub(super) fn refresh<'a>(&mut self, names: impl Iterator<Item = &'a [u8]> + Clone, mut ask: impl FnMut(&'a [u8]) -> T) {
-        if names.clone().count() == self.0.len() && names.clone().all(|name| self.0.contains_key(name)) {
-            return;
+        if !names.clone().eq(self.0.iter().map(|(name, _)| name.as_slice())) {
+            self.0 = names.map(|name| (name.to_vec(), ask(name))).collect();
         }
-        self.0.clear();
-        self.0.extend(names.map(|name| (name.to_vec(), ask(name))));
     }
 
-    pub(super) fn get(&self, name: &[u8]) -> Option<&T> {
-        self.0.get(name)
-    }
-
+    /// What is known of each, in that order.
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.values()
+        self.0.iter().map(|(_, value)| value)
     }
 }
 
@@ -41,10 +34,11 @@ mod tests {
             known.refresh(names.iter().map(|name| name.as_bytes()), |name| asked.push(name));
             asked.len()
         };
-        assert_eq!(asked_for(&mut known, &["sda", "sdb"]), 2);
-        assert_eq!(asked_for(&mut known, &["sdb", "sda"]), 0);
-        assert_eq!(asked_for(&mut known, &["sda"]), 1);
-        assert_eq!(asked_for(&mut known, &["sdc"]), 1);
-        assert!(known.get(b"sda").is_none());
+        let asked: Vec<usize> = [&["sda", "sdb"][..], &["sda", "sdb"], &["sdb", "sda"], &["sdb"], &["sdc"], &["sdc"]]
+            .iter()
+            .map(|names| asked_for(&mut known, names))
+            .collect();
+        assert_eq!(asked, [2, 0, 2, 1, 1, 0]);
+        assert_eq!(known.values().count(), 1);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use barograph_model::{Batch, Bytes, Count, Counter, Described, Gauge, Moment, Physical, Rows, Unit, table};
 
-use crate::scan::{lines, number, split_key, words};
+use crate::scan::{count, lines, number, split_key, words};
 use crate::{Cadence, Entry, Fault, KeptFile, Machine, Root, Source};
 
 table! {
@@ -135,12 +135,12 @@ impl Source for MemorySource {
     fn read(&mut self, at: Moment) -> Result<(), Fault> {
         self.meminfo.read(&mut self.buffer)?;
         let mut row = self.rows.row(at);
-        parse(&self.buffer, &self.meminfo_keys, |index, value| {
+        self.meminfo_keys.parse(&self.buffer, |index, value| {
             row.set_int(index, value);
         });
         if let Some(vmstat) = &self.vmstat {
             vmstat.read(&mut self.buffer)?;
-            parse(&self.buffer, &self.vmstat_keys, |index, value| {
+            self.vmstat_keys.parse(&self.buffer, |index, value| {
                 row.set_int(index, value);
             });
         }
@@ -154,12 +154,25 @@ impl Source for MemorySource {
 
 /// The keys of one file that the declaration names, each with its column and what its numbers are multiplied by. The shortest come first: most lines are about
 /// something else, and their lengths are compared before their bytes.
-struct Keys(Vec<(&'static [u8], usize, u64)>);
+struct Keys {
+    declared: Vec<Key>,
+    /// The lines that they were found in, from the first to the last, of a text of so many: a running kernel changes neither, so that other lines need not be
+    /// understood each time.
+    places: Vec<(usize, Key)>,
+    lines: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Key {
+    key: &'static [u8],
+    index: usize,
+    scale: u64,
+}
 
 impl Keys {
     /// The declared metrics whose origin is `FILE KEY`; `unit` tells the bytes that the file's unit stands for.
     fn of_file(file: &str, unit: impl Fn(&str) -> u64) -> Keys {
-        let mut keys: Vec<_> = Memory::TABLE
+        let mut declared: Vec<_> = Memory::TABLE
             .metrics
             .iter()
             .enumerate()
@@ -167,16 +180,52 @@ impl Keys {
                 let (from, key) = metric.origin.split_once(' ')?;
                 debug_assert_eq!(metric.physical, Physical::Int);
                 let scale = if metric.unit == Unit::Bytes { unit(key) } else { 1 };
-                (from == file).then_some((key.as_bytes(), index, scale))
+                (from == file).then_some(Key { key: key.as_bytes(), index, scale })
             })
             .collect();
-        keys.sort_unstable_by_key(|entry| by_length(entry.0));
-        Keys(keys)
+        declared.sort_unstable_by_key(|entry| by_length(entry.key));
+        Keys { declared, places: Vec::new(), lines: 0 }
     }
 
-    fn find(&self, key: &[u8]) -> Option<(usize, u64)> {
-        let found = self.0.binary_search_by_key(&by_length(key), |entry| by_length(entry.0)).ok()?;
-        Some((self.0[found].1, self.0[found].2))
+    fn find(&self, key: &[u8]) -> Option<Key> {
+        let found = self.declared.binary_search_by_key(&by_length(key), |entry| by_length(entry.key)).ok()?;
+        Some(self.declared[found])
+    }
+
+    /// Lines of `key: value kB` or `key value`; keys that are not declared are passed over, and so are values that are no number.
+    fn parse(&mut self, text: &[u8], mut set: impl FnMut(usize, u64)) {
+        let count = count(b'\n', text);
+        if count == self.lines && self.parse_in_place(text, &mut set).is_some() {
+            return;
+        }
+        self.places.clear();
+        self.lines = count;
+        for (number, line) in lines(text).enumerate() {
+            let Some((key, value)) = split_key(line) else { continue };
+            let Some(key) = self.find(key) else { continue };
+            self.places.push((number, key));
+            key.set(value, &mut set);
+        }
+    }
+
+    /// The same, of a text whose lines are where they were; `None` if they are not.
+    fn parse_in_place(&self, text: &[u8], set: &mut impl FnMut(usize, u64)) -> Option<()> {
+        let (mut lines, mut next) = (lines(text), 0);
+        for &(number, key) in &self.places {
+            let value = lines.nth(number - next)?.strip_prefix(key.key)?;
+            let value = if value.first()?.is_ascii_whitespace() { value } else { value.strip_prefix(b":")? };
+            next = number + 1;
+            key.set(value, set);
+        }
+        Some(())
+    }
+}
+
+impl Key {
+    fn set(self, value: &[u8], set: &mut impl FnMut(usize, u64)) {
+        if let Some(value) = words(value).next().and_then(number).and_then(|value| value.checked_mul(self.scale)) {
+            set(self.index, value);
+        }
     }
 }
 
@@ -184,45 +233,54 @@ fn by_length(key: &[u8]) -> (usize, &[u8]) {
     (key.len(), key)
 }
 
-/// Lines of `key: value kB` or `key value`; keys that are not declared are passed over, and so are values that are no number.
-fn parse(text: &[u8], keys: &Keys, mut set: impl FnMut(usize, u64)) {
-    for line in lines(text) {
-        let Some((key, rest)) = split_key(line) else { continue };
-        let Some((index, scale)) = keys.find(key) else { continue };
-        if let Some(value) = words(rest).next().and_then(number).and_then(|value| value.checked_mul(scale)) {
-            set(index, value);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(text: &str, keys: &Keys) -> Vec<(String, u64)> {
+    fn parsed(text: &str, keys: &mut Keys) -> Vec<(String, u64)> {
         let mut found = Vec::new();
-        parse(text.as_bytes(), keys, |index, value| found.push((Memory::TABLE.metrics[index].column(), value)));
+        keys.parse(text.as_bytes(), |index, value| found.push((Memory::TABLE.metrics[index].column(), value)));
         found
     }
 
     #[test]
     fn kibibytes_become_bytes_and_counts_stay() {
-        let keys = Keys::of_file("meminfo", |_| 1024);
+        let mut keys = Keys::of_file("meminfo", |_| 1024);
         let text = "MemTotal:       24684084 kB\nHugePages_Total:       3\nUnknown:  1 kB\nMemFree: many kB\n";
-        assert_eq!(parsed(text, &keys), [("total_bytes".into(), 24_684_084 * 1024), ("huge_pages_total".into(), 3)]);
+        assert_eq!(parsed(text, &mut keys), [("total_bytes".into(), 24_684_084 * 1024), ("huge_pages_total".into(), 3)]);
     }
 
     #[test]
     fn more_than_four_tebibytes_fit() {
-        let keys = Keys::of_file("meminfo", |_| 1024);
-        assert_eq!(parsed("MemTotal: 6442450944 kB\n", &keys), [("total_bytes".into(), 6 << 40)]);
+        let mut keys = Keys::of_file("meminfo", |_| 1024);
+        assert_eq!(parsed("MemTotal: 6442450944 kB\n", &mut keys), [("total_bytes".into(), 6 << 40)]);
     }
 
     #[test]
     fn vmstat_counts_paging_in_kibibytes_and_swapping_in_pages() {
-        let keys = Keys::of_file("vmstat", |key| if key.starts_with("pgpg") { 1024 } else { 4096 });
+        let mut keys = Keys::of_file("vmstat", |key| if key.starts_with("pgpg") { 1024 } else { 4096 });
         let text = "pgpgin 2\npswpin 3\noom_kill 1\n";
         let expected = [("paged_in_bytes".into(), 2048), ("swapped_in_bytes".into(), 12288), ("oom_kills".into(), 1)];
-        assert_eq!(parsed(text, &keys), expected);
+        assert_eq!(parsed(text, &mut keys), expected);
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_it_is_now() {
+        let mut keys = Keys::of_file("meminfo", |_| 1);
+        let value = |name: &str, value: u64| (name.to_owned(), value);
+        let (active, free) = ("active_bytes", "free_bytes");
+        let texts = [
+            ("Junk: 0\nActive: 1 kB\nMemFree: 2\n", vec![value(active, 1), value(free, 2)]),
+            ("Junk: 9\nActive: 3 kB\nMemFree: 4\n", vec![value(active, 3), value(free, 4)]),
+            ("Active: 5 kB\nJunk: 0\nMemFree: 6\n", vec![value(active, 5), value(free, 6)]),
+            ("Active(anon): 7 kB\nActive: 8\nMemFree: x\n", vec![value(active, 8)]),
+            ("Active(anon): 7 kB\nActive\nMemFree: 9\n", vec![value(free, 9)]),
+            ("Active(anon): 7 kB\n", vec![]),
+            ("Active(anon): 7 kB\nActive: 10\n", vec![value(active, 10)]),
+        ];
+        for (text, expected) in texts {
+            assert_eq!(parsed(text, &mut keys), expected, "{text}");
+            assert_eq!(parsed(text, &mut keys), expected, "{text} once more");
+        }
     }
 }

@@ -110,8 +110,9 @@ impl Interfaces {
         *any_device = devices.values().any(|&device| device);
     }
 
-    fn counts(&self, name: &[u8]) -> bool {
-        if self.any_device { self.devices.get(name) == Some(&true) } else { name != b"lo" }
+    /// Whether an interface of this name, which may be a device, counts towards the machine's sum.
+    fn counts(&self, name: &[u8], device: bool) -> bool {
+        if self.any_device { device } else { name != b"lo" }
     }
 }
 
@@ -119,13 +120,15 @@ fn fill_interfaces(text: &[u8], at: Moment, interfaces: &mut Interfaces, rows: &
     // The kernel puts two lines of headings before the interfaces.
     let lines = || lines(text).skip(2);
     interfaces.refresh(lines().filter_map(parse_interface).map(|(name, _)| name));
+    let mut devices = interfaces.devices.values();
     for line in lines() {
         let Some((name, numbers)) = parse_interface(line) else {
             faults.count(FaultKind::Malformed);
             continue;
         };
+        let is_device = devices.next() == Some(&true);
         let mut row = rows.row(at);
-        row.text(Network::interface, name).set(Network::counted, u64::from(interfaces.counts(name)));
+        row.text(Network::interface, name).set(Network::counted, u64::from(interfaces.counts(name, is_device)));
         for (column, word) in COLUMNS.into_iter().zip(words(numbers)) {
             if let Some(column) = column
                 && let Some(value) = number_or_fault(word, faults)

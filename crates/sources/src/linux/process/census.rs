@@ -100,7 +100,7 @@ impl ProcessSource {
     /// Reads everyone who is watched, and meets who is new. Who can't be read because it is not there any more is gone.
     pub(super) fn read_known(&mut self, at: Moment) {
         self.met.clear();
-        let may_be_ours = self.began_with.take().and_then(|pid| self.listing.pids_since(pid)).unwrap_or(0..=u32::MAX);
+        let may_be_ours = self.began_with.take().and_then(|pid| self.listing.pids_since(at, pid)).unwrap_or(0..=u32::MAX);
         let others_are_due = self.others_are_due();
         for index in 0..self.known.len() {
             if !may_be_ours.contains(&self.known[index].entry.pid) {
@@ -172,8 +172,12 @@ impl ProcessSource {
             Err(FaultKind::Gone) => Standing::New,
             Err(kind) => {
                 self.faults.count(kind);
+                if kind != FaultKind::Limit {
+                    return Standing::Stranger;
+                }
                 // At a limit of ours it is tried again: it may be of the job.
-                if kind == FaultKind::Limit { Standing::New } else { Standing::Stranger }
+                self.listing.trust_no_more();
+                Standing::New
             }
         }
     }

@@ -12,13 +12,14 @@ use rustix::fs::{OFlags, RawDir, SeekFrom};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::scan::{number, words};
-use crate::{Fault, KeptFile, Machine, Root};
+use crate::shared::SharedFile;
+use crate::{Fault, Machine, Root};
 
 /// A listing may use 1/200 of the time (0.5 %): on a machine with thousands of processes, fast ticks do not list them each time.
 const SHARE_OF_TIME: i64 = 200;
 
 /// After this time there is a listing in any case: a process may be made under a pid of choice, clone3(2), which the kernel does not count as given.
-const LONGEST_TRUST: i64 = 900_000_000;
+const LONGEST_TRUST: i64 = 5_000_000_000;
 
 /// Where the BPF iterator tells who has come there is a listing after this time: kernels may hide processes from iterators.
 const LONGEST_TRUST_OF_OTHERS: i64 = 60_000_000_000;
@@ -60,8 +61,7 @@ pub(super) struct Listing {
 /// The pid that was given away last.
 struct Newest {
     /// `None` where /proc is another machine's: the kernel tells of the pids of who asks. So it is where another program makes this file, as in some containers.
-    loadavg: Option<KeptFile>,
-    buffer: Vec<u8>,
+    loadavg: Option<SharedFile>,
     pid: Option<u64>,
     /// When it was given away, as far as was seen, and when there is to be a listing all the same; `None` if its process has long been born.
     since: i64,
@@ -71,19 +71,19 @@ struct Newest {
 impl Newest {
     fn open(machine: &Machine) -> Newest {
         let is_the_kernels = machine.is_ours() && machine.is_of_its_file_system(Root::Proc, "loadavg");
-        let loadavg = if is_the_kernels { machine.keep(Root::Proc, "loadavg").ok() } else { None };
-        Newest { loadavg, buffer: Vec::new(), pid: None, since: 0, again_at: None }
+        let loadavg = if is_the_kernels { machine.share(Root::Proc, "loadavg").ok() } else { None };
+        Newest { loadavg, pid: None, since: 0, again_at: None }
     }
 
     /// Kernels that do not count say 0.
-    fn read(&mut self) -> Option<u64> {
-        self.loadavg.as_ref()?.read(&mut self.buffer).ok()?;
-        words(&self.buffer).nth(4).and_then(number).filter(|&pid| pid > 0)
+    fn read(&mut self, at: Moment) -> Option<u64> {
+        let pid = self.loadavg.as_mut()?.read(at, |text| words(text).nth(4).and_then(number)).ok()?;
+        pid.filter(|&pid| pid > 0)
     }
 
     /// Whether anybody may have come since this was asked before.
     fn has_changed(&mut self, at: Moment) -> bool {
-        let (now, pid) = (at.monotonic_nanos, self.read());
+        let (now, pid) = (at.monotonic_nanos, self.read(at));
         if pid.is_none() || std::mem::replace(&mut self.pid, pid) != pid {
             (self.since, self.again_at) = (now, Some(now));
             return true;
@@ -118,6 +118,11 @@ impl Listing {
         (self.not_before, self.trusted_until, self.overdue_from) = (i64::MIN, i64::MIN, i64::MIN);
     }
 
+    /// Not everybody could be met: the next reading lists again, if listings need not rest.
+    pub(super) fn trust_no_more(&mut self) {
+        self.trusted_until = i64::MIN;
+    }
+
     /// No reading lists any more.
     pub(super) fn rest_for_good(&mut self) {
         self.not_before = i64::MAX;
@@ -129,8 +134,8 @@ impl Listing {
     }
 
     /// The pids that were given away since this one, as long as they have not begun anew at the smallest: all others are of older processes.
-    pub(super) fn pids_since(&mut self, pid: u32) -> Option<RangeInclusive<u32>> {
-        let newest = u32::try_from(self.newest.read()?).ok()?;
+    pub(super) fn pids_since(&mut self, at: Moment, pid: u32) -> Option<RangeInclusive<u32>> {
+        let newest = u32::try_from(self.newest.read(at)?).ok()?;
         (newest >= pid).then_some(pid..=newest)
     }
 
@@ -141,7 +146,7 @@ impl Listing {
         if !rests || at.monotonic_nanos < self.no_look_before {
             return None;
         }
-        let newest = self.newest.read()?;
+        let newest = self.newest.read(at)?;
         let before = self.looked_up_to.replace(newest).or(self.newest.pid)?;
         // The last one may not have been born at the last look.
         let (first, last) = (u32::try_from(before).ok()?, u32::try_from(newest).ok()?);
@@ -212,7 +217,7 @@ mod tests {
         assert!(listing.newest.loadavg.is_none(), "the kernel tells of our pids, and not of a folder's");
         if let Some(newest) = newest {
             give_away(&folder, newest);
-            listing.newest.loadavg = Some(machine.keep(Root::Proc, "loadavg").unwrap());
+            listing.newest.loadavg = Some(machine.share(Root::Proc, "loadavg").unwrap());
         }
         (folder, listing)
     }
@@ -237,12 +242,14 @@ mod tests {
         give_away(&folder, 101);
         assert_eq!(all(&[710, 810, 820, 830]), [710, 810]);
         // A pid of choice is not counted as given away.
-        assert_eq!(all(&[1709, 1710, 1720]), [1710]);
-        listing.rest_no_more();
-        assert_eq!([1730, 1740].map(|milli| lists(&mut listing, milli)), [true, false]);
+        assert_eq!(all(&[5809, 5810, 5820]), [5810]);
+        for again in [Listing::rest_no_more, Listing::trust_no_more] {
+            again(&mut listing);
+            assert_eq!([5830, 5840].map(|milli| lists(&mut listing, milli)), [true, false]);
+        }
         for nothing in ["0.10 0.20\n", "0.00 0.00 0.00 0/0 0\n"] {
             fs::write(folder.path().join("loadavg"), nothing).unwrap();
-            assert_eq!([1750, 1760, 1770].map(|milli| lists(&mut listing, milli)), [true; 3], "nobody tells");
+            assert_eq!([5850, 5860, 5870].map(|milli| lists(&mut listing, milli)), [true; 3], "nobody tells");
         }
         listing.rest_for_good();
         assert!(listing.read(Moment { utc_nanos: 0, monotonic_nanos: i64::MAX - 1 }).unwrap().is_none());
@@ -278,17 +285,17 @@ mod tests {
         let (_folder, mut listing) = folder(None);
         assert_eq!([0, 10, 20, 30].map(|milli| lists(&mut listing, milli)), [true; 4]);
         assert_eq!(listing.entries.iter().map(|entry| entry.pid).collect::<Vec<_>>(), [1, 7, 30]);
-        assert_eq!(listing.pids_since(1), None);
+        assert_eq!(listing.pids_since(Moment::default(), 1), None);
     }
 
     #[test]
     fn pids_since_the_job_began_are_those_up_to_the_newest() {
         let (folder, mut listing) = folder(Some(100));
-        assert_eq!(listing.pids_since(90), Some(90..=100));
-        assert_eq!(listing.pids_since(100), Some(100..=100));
-        assert_eq!(listing.pids_since(101), None, "they began anew at the smallest, so any may be the job's");
+        assert_eq!(listing.pids_since(Moment::default(), 90), Some(90..=100));
+        assert_eq!(listing.pids_since(Moment::default(), 100), Some(100..=100));
+        assert_eq!(listing.pids_since(Moment::default(), 101), None, "they began anew at the smallest, so any may be the job's");
         give_away(&folder, 1 << 40);
-        assert_eq!(listing.pids_since(90), None);
+        assert_eq!(listing.pids_since(Moment::default(), 90), None);
     }
 
     #[test]

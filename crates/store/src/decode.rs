@@ -26,7 +26,7 @@ use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use crate::counts::check_counts;
 use crate::guard::{Finite, MOST_BYTES};
-use crate::index::begins_with_struct;
+use crate::index::begins_with_head;
 
 /// All rows of a file that is no part of ours, and which [`crate::check_flat`] lets pass. To be called, and asked for rows, within [`crate::guarded`].
 pub fn read_foreign(file: File, metadata: &ArrowReaderMetadata, batch_rows: usize) -> Result<ParquetRecordBatchReader> {
@@ -266,7 +266,7 @@ impl<R: ChunkReader> HeadReader<R> {
         let there = self.file.len().saturating_sub(self.start).min(LONGEST_HEAD);
         let looks = (10..).step_by(3).map(|bits| 1 << bits).take_while(|length| *length < there).chain([there]);
         for length in looks {
-            if begins_with_struct(&self.file.get_bytes(self.start, length as usize)?) {
+            if begins_with_head(&self.file.get_bytes(self.start, length as usize)?) {
                 return self.file.get_read(self.start);
             }
         }

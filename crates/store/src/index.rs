@@ -5,17 +5,20 @@
 //! lists whose levels are spoilt let it look for the next row for ever. Values of one length, absent or not, have as much memory as the index says.
 //! Nothing of that can be caught, and nobody needs it.
 //!
-//! The parquet crate passes over a list of truths as if its items took no bytes, though each takes one. So it loops as often as the list says, thousands of
-//! millions of times for each five bytes, and reads what follows at the wrong place. None is needed, so none is let pass.
+//! The parquet crate reads a field that it knows as what it should be, whatever type the file says that it has; and it passes over a list of truths as if its
+//! items took no bytes, though each takes one. So what it reads may be all else than what was looked at here, and a few bytes may say that a list of truths
+//! has thousands of millions of items, again and again, so that it loops for hours. So what is known must have its type ([`crate::grammar`]), and a
+//! list of truths, of which Parquet has none here, is not let pass. Then both find the same.
 //!
 //! An index is a struct of Thrift's compact protocol. Its second field is the list of columns in the order of a walk down the tree, each with the number
-//! of its children. Nothing else is understood here: what can't be walked is refused, as whoever comes next might understand it differently.
+//! of its children. What can't be walked is refused, as whoever comes next might understand it differently.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use parquet::errors::{ParquetError, Result};
 
+use crate::grammar::{COLUMN, FILE, Fields, HEAD, Made};
 use crate::thrift::{BINARY, BYTE, DOUBLE, FALSE, INT, LIST, MAP, SET, STRUCT, TRUE, UUID, read_varint};
 
 /// Structs within structs of the index itself.
@@ -50,9 +53,9 @@ pub fn check_flat(file: &File) -> Result<()> {
     flat_index(file, file.metadata()?.len()).map(drop)
 }
 
-/// Whether a struct stands at the front of these bytes, such as the head of a page, and everybody finds the same in it.
-pub(crate) fn begins_with_struct(bytes: &[u8]) -> bool {
-    Walk(bytes).skip(STRUCT, DEEPEST).is_some()
+/// Whether the head of a page stands at the front of these bytes.
+pub(crate) fn begins_with_head(bytes: &[u8]) -> bool {
+    Walk(bytes).struct_of(HEAD).is_some()
 }
 
 /// How the index says that a column is a list: 2, with the sign in the lowest bit.
@@ -61,6 +64,9 @@ const REPEATED: u64 = 4;
 /// Bytes of a value, where all of a column have the same: those of a UUID or of the largest decimal number are 16 and 32.
 const WIDEST: u64 = 4096;
 
+/// The largest number of a field, with its sign in the lowest bit.
+const LARGEST_NUMBER: u64 = (i16::MAX as u64) << 1;
+
 /// What is still to be walked.
 struct Walk<'a>(&'a [u8]);
 
@@ -68,8 +74,32 @@ impl Walk<'_> {
     fn file(&mut self) -> Option<()> {
         self.fields(|walk, field, kind| match (field, kind) {
             (2, LIST) => walk.columns(),
-            _ => walk.skip(kind, DEEPEST),
+            _ => walk.one_of(FILE, field, kind),
         })
+    }
+
+    fn struct_of(&mut self, fields: Fields) -> Option<()> {
+        self.fields(|walk, field, kind| walk.one_of(fields, field, kind))
+    }
+
+    /// A field of this number and type, which has the right one if it is known.
+    fn one_of(&mut self, fields: Fields, field: u64, kind: u8) -> Option<()> {
+        let made = field.checked_sub(1).and_then(|index| fields.get(usize::try_from(index).ok()?));
+        match *made.unwrap_or(&Made::Unknown) {
+            Made::Truth => matches!(kind, TRUE | FALSE).then_some(()),
+            Made::One(one) if kind == one => self.skip(kind, DEEPEST),
+            Made::Struct(fields) if kind == STRUCT => self.struct_of(fields),
+            Made::List(one) if kind == LIST => {
+                let (count, kind) = self.list()?;
+                (0..count).try_for_each(|_| if kind == one { self.skip(kind, DEEPEST) } else { None })
+            }
+            Made::Structs(fields) if kind == LIST => {
+                let (count, kind) = self.list()?;
+                (0..count).try_for_each(|_| if kind == STRUCT { self.struct_of(fields) } else { None })
+            }
+            Made::Unknown => self.skip(kind, DEEPEST),
+            _ => None,
+        }
     }
 
     /// The list of columns: the first is the root, and no other has children, or more than one value in a row. None is too wide.
@@ -85,7 +115,7 @@ impl Walk<'_> {
                 (2, INT) => walk.number().map(|bytes| is_wide |= bytes >> 1 > WIDEST),
                 (3, INT) => walk.number().map(|repetition| is_flat &= repetition != REPEATED),
                 (5, INT) => walk.number().map(|children| is_flat &= children == 0),
-                _ => walk.skip(kind, DEEPEST),
+                _ => walk.one_of(COLUMN, field, kind),
             })?;
             if is_wide || place > 0 && !is_flat {
                 return None;
@@ -104,7 +134,7 @@ impl Walk<'_> {
             }
             number = match head >> 4 {
                 // A number in full, with its sign in the lowest bit.
-                0 => self.number()? >> 1,
+                0 => Some(self.number()?).filter(|number| number & 1 == 0 && *number <= LARGEST_NUMBER)? >> 1,
                 step => number.checked_add(step.into())?,
             };
             field(self, number, head & 15)?;
@@ -233,23 +263,36 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_truths_makes_no_struct_however_deep() {
-        let with = |field: &[u8]| [&[0x15, 2][..], field, &[0]].concat();
+    fn a_list_of_truths_is_let_pass_nowhere() {
+        // A head of three numbers, and an unknown field of it.
+        let with = |field: &[u8]| [&[0x15, 2, 0x15, 0, 0x15, 0][..], field, &[0]].concat();
         for (field, passes) in [
             // Two truths as fields, and a list, a set and a map that have none.
-            (&[0x11, 0x12][..], true),
-            (&[0x19, 0x01, 0x1a, 0x02, 0x1b, 0], true),
+            (&[0x61, 0x12][..], true),
+            (&[0x69, 0x01, 0x1a, 0x02, 0x1b, 0], true),
             // Lists of two bytes and of three texts.
-            (&[0x19, 0x23, 1, 1, 0x19, 0x38, 0, 0, 0], true),
-            (&[0x19, 0x21, 1, 1], false),
-            (&[0x1a, 0x12, 1], false),
-            (&[0x1b, 1, 0x83, 1, 7], false),
-            (&[0x1b, 1, 0x38, 7, 0], true),
-            // A list of two lists, one of them of 2^31 truths.
-            (&[0x19, 0x29, 0x03, 0xf1, 0x80, 0x80, 0x80, 0x80, 0x08], false),
-            (&[0x1c, 0x19, 0x11, 1, 0], false),
+            (&[0x69, 0x23, 1, 1, 0x19, 0x38, 0, 0, 0], true),
+            (&[0x69, 0x21, 1, 1], false),
+            (&[0x6a, 0x12, 1], false),
+            (&[0x6b, 1, 0x83, 1, 7, 9], true),
+            (&[0x6b, 1, 0x82, 0, 1], false),
+            // A list of lists, the first of 2^31 truths.
+            (&[0x69, 0x29, 0xf1, 0x80, 0x80, 0x80, 0x80, 0x08, 0x03], false),
+            (&[0x6c, 0x19, 0x11, 1, 0], false),
         ] {
-            assert_eq!(begins_with_struct(&with(field)), passes, "{field:x?}");
+            assert_eq!(begins_with_head(&with(field)), passes, "{field:x?}");
         }
+    }
+
+    #[test]
+    fn what_is_known_has_its_type() {
+        assert!(begins_with_head(&[0x15, 2, 0x15, 0, 0x15, 0, 0x2c, 0x15, 2, 0x15, 0, 0, 0]), "with the head of a data page");
+        assert!(!begins_with_head(&[0x15, 2, 0x15, 0, 0x15, 0, 0x29, 0x15, 2, 0]), "a list in its place");
+        assert!(!begins_with_head(&[0x15, 2, 0x16, 0, 0]), "a longer number");
+        assert!(!begins_with_head(&[0x15, 2, 0x05, 3, 0, 0]), "a field with a number below zero");
+        let mut index = flat(0, 0);
+        assert_eq!((index[0], index[2]), (0x15, 0x19));
+        index[2] = 0x1a;
+        assert!(Walk(&index).file().is_none(), "a set of columns");
     }
 }

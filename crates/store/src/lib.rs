@@ -17,6 +17,7 @@ mod events;
 mod facts;
 mod figures;
 mod frame;
+mod grammar;
 mod group;
 mod guard;
 mod index;

@@ -4,6 +4,7 @@
 pub(crate) const TRUE: u8 = 1;
 pub(crate) const FALSE: u8 = 2;
 pub(crate) const BYTE: u8 = 3;
+pub(crate) const SHORT: u8 = 4;
 pub(crate) const INT: u8 = 5;
 pub(crate) const LONG: u8 = 6;
 pub(crate) const DOUBLE: u8 = 7;

@@ -54,12 +54,12 @@ pub(crate) fn number(word: &[u8]) -> Option<u64> {
     if word.is_empty() {
         return None;
     }
-    let digits = word.iter().map(|byte| byte.wrapping_sub(b'0'));
+    let mut digits = word.iter().map(|byte| byte.wrapping_sub(b'0'));
     if word.len() <= SAFE_DIGITS {
         let (sum, largest) = digits.fold((0, 0), |(sum, largest), digit| (sum * 10 + u64::from(digit), digit.max(largest)));
         return (largest <= 9).then_some(sum);
     }
-    digits.clone().try_fold(0u64, |sum, digit| if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(u64::from(digit)) })
+    digits.try_fold(0u64, |sum, digit| if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(u64::from(digit)) })
 }
 
 /// So many bytes, read as digits whatever they are, give no number beyond 64 bits.

@@ -20,8 +20,8 @@ const COSTS_TOLD: i64 = 60_000_000_000;
 /// Rows of ticks that come faster are gathered together: for one row of a table all of its columns are touched, and for ten of them no more.
 pub(super) const LONGEST_GATHERING: i64 = 1_000_000_000;
 
-/// So many rows of processes are gathered at once: together with those that were, they would only take memory.
-const MANY_ROWS: usize = 256;
+/// But no more than so many rows of processes: they would only take memory.
+const MOST_LEFT_ROWS: usize = 256;
 
 impl Recorder {
     /// Whether somebody looks at what is published.
@@ -42,7 +42,7 @@ impl Recorder {
     /// Gathers the rows of this tick, or leaves them to be gathered with the next ones. Not where they are looked at one tick after the other.
     pub(super) fn gather_now_and_then<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>, now: i64) {
         let may_wait = self.conditions.is_empty() && now < self.gathered.saturating_add(LONGEST_GATHERING);
-        if !may_wait || self.panel.processes().rows() >= MANY_ROWS {
+        if !may_wait || self.panel.processes().rows() >= MOST_LEFT_ROWS {
             self.gathered = now;
             self.panel.each_batch(&mut |batch| writer.gather(batch));
         }
@@ -118,6 +118,20 @@ mod tests {
         recorder.run(kept.clone(), || None);
         let publishes = kept.1.load(Ordering::Relaxed);
         assert!(publishes <= 1, "{publishes}");
+    }
+
+    #[test]
+    fn rows_of_fast_ticks_are_gathered_together_but_where_each_tick_is_looked_at() {
+        let (mut recorder, _handle) = Recorder::within(panel(), options(Duration::from_millis(10), Duration::from_secs(3600))).unwrap();
+        let mut writer = Writer::new(Kept::default(), Process::Theirs);
+        let mut is_left = |recorder: &mut Recorder, milli: i64| {
+            recorder.tick();
+            recorder.gather_now_and_then(&mut writer, milli * 1_000_000);
+            recorder.panel.has_rows()
+        };
+        assert_eq!([0, 10, 999, 1000, 1010, 2000].map(|milli| is_left(&mut recorder, milli)), [false, true, true, false, true, false]);
+        recorder.mark_when(&["memory > 1 TiB".parse().unwrap()]).unwrap();
+        assert_eq!([2010, 2020].map(|milli| is_left(&mut recorder, milli)), [false; 2]);
     }
 
     #[test]

@@ -131,10 +131,16 @@ fn a_job_that_does_not_stop_keeps_the_terminal() {
     // Ctrl-Z is the job's to ignore: we must not give the terminal away under it.
     let place = Place::new();
     let code = "
-import os, signal
-# Not print(): the signal may come while that is at it.
-signal.signal(signal.SIGTSTP, lambda *_: os.write(1, b'not me\\n'))
+import os, select, signal
+# A handler of Python's waits for the end of what Python does, and that may be to read. This pipe is told at once.
+told, tell = os.pipe()
+os.set_blocking(tell, False)
+signal.set_wakeup_fd(tell)
+signal.signal(signal.SIGTSTP, lambda *_: None)
 os.write(1, b'ready\\n')
+while 0 not in select.select([0, told], [], [])[0]:
+    os.read(told, 1)
+    os.write(1, b'not me\\n')
 print('typed', input(), flush=True)
 ";
     fs::write(place.path("job.py"), code).unwrap();

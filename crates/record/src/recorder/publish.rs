@@ -42,11 +42,12 @@ impl Recorder {
     /// Gathers the rows of this tick, or leaves them to be gathered with the next ones. Not where they are looked at one tick after the other.
     pub(super) fn gather_now_and_then<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>, now: i64) {
         let may_wait = self.conditions.is_empty() && now < self.gathered.saturating_add(LONGEST_GATHERING);
-        if !may_wait || self.panel.processes().rows() >= MOST_LEFT_ROWS {
+        if may_wait && self.panel.processes().rows() < MOST_LEFT_ROWS {
+            self.gather_words(writer);
+        } else {
             self.gathered = now;
-            self.panel.each_batch(&mut |batch| writer.gather(batch));
+            self.gather(writer);
         }
-        self.gather_words(writer);
     }
 
     pub(super) fn gather<S: Sink + Send + 'static>(&mut self, writer: &mut Writer<S>) {

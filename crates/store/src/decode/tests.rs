@@ -9,13 +9,13 @@ use arrow_schema::Schema;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::reader::ChunkReader;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use zstd::bulk::compress;
 
 use super::{Bytes, Fetched, Heads, decompressed};
 use crate::fuzzing::pages;
-use parquet::file::reader::ChunkReader;
 
 /// A whole number, a float, a text and a truth.
 type Row = (Option<i64>, Option<f64>, Option<String>, Option<bool>);

@@ -7,7 +7,7 @@
 //!
 //! The parquet crate reads a field that it knows as what it should be, whatever type the file says that it has; and it passes over a list of truths as if its
 //! items took no bytes, though each takes one. So what it reads may be all else than what was looked at here, and a few bytes may say that a list of truths
-//! has thousands of millions of items, again and again, so that it loops for hours. So what is known must have its type ([`crate::grammar`]), and a
+//! has thousands of millions of items, again and again, so that it hardly ends. So what is known must have its type ([`crate::grammar`]), and a
 //! list of truths, of which Parquet has none here, is not let pass. Then both find the same.
 //!
 //! An index is a struct of Thrift's compact protocol. Its second field is the list of columns in the order of a walk down the tree, each with the number

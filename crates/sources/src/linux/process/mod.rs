@@ -114,7 +114,7 @@ table! {
 /// The tables that this source fills.
 pub(super) const TABLES: &[&Table] = &[Job::TABLE, Process::TABLE, Processes::TABLE];
 
-/// The dear files of those whose turn it is are read together, once a second however fast ticks are: to open the first takes as long as three after it. A
+/// The dear files of those whose turn it is are read together, once a second however fast ticks are: the first warms the caches for those after it. A
 /// sixteenth is left off, as ticks come a little early or late.
 const BETWEEN_ROUNDS: i64 = 1_000_000_000 / 16 * 15;
 

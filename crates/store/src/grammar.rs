@@ -99,3 +99,14 @@ pub(crate) const HEAD: Fields = &[
     Struct(&[One(INT), One(INT), Truth]),
     Struct(&[One(INT), One(INT), One(INT), One(INT), One(INT), One(INT), Truth, Struct(STATISTICS)]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::properties::DEFAULT_CREATED_BY;
+
+    /// A field that another version of the crate reads, and that is unknown here, would be let pass whatever it is made of.
+    #[test]
+    fn this_is_what_the_crate_reads() {
+        assert!(DEFAULT_CREATED_BY.starts_with("parquet-rs version 60.1."), "compare the structs of {DEFAULT_CREATED_BY} with these, then name it here");
+    }
+}

@@ -107,6 +107,9 @@ mod tests {
     /// A field that another version of the crate reads, and that is unknown here, would be let pass whatever it is made of.
     #[test]
     fn this_is_what_the_crate_reads() {
-        assert!(DEFAULT_CREATED_BY.starts_with("parquet-rs version 60.1."), "compare the structs of {DEFAULT_CREATED_BY} with these, then name it here");
+        assert!(
+            DEFAULT_CREATED_BY.starts_with("parquet-rs version 60.1."),
+            "compare the structs of {DEFAULT_CREATED_BY} with these, then name it here"
+        );
     }
 }

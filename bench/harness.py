@@ -213,8 +213,13 @@ def load(*words):
             raise RuntimeError(f"the load {words} did not start")
         yield process
     finally:
+        children = {pid for pid in pids() if parent_of(pid) == process.pid}
         process.terminate()
         process.wait()
+        # They die with it, and are somebody else's to collect: until then whoever counts processes counts them.
+        deadline = time.monotonic() + 30
+        while children & set(pids()) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def job(groups, *words):
@@ -223,13 +228,20 @@ def job(groups, *words):
     return [str(word) for word in [HELPER, *leave, *words]]
 
 
+def parent_of(pid):
+    """The pid of a process's parent; `None` if it has gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
+
+
 def end_jobs(recorder):
     """Ends the loads that a recorder started, so that it ends as if its job had: they are children of a member, or its descendants."""
     members = set(recorder.members()) | {recorder.process.pid}
     for pid in pids():
         try:
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-            if parent in members and os.readlink(f"/proc/{pid}/exe") == str(HELPER):
+            if parent_of(pid) in members and os.readlink(f"/proc/{pid}/exe") == str(HELPER):
                 os.kill(pid, signal.SIGTERM)
         except OSError:
             continue

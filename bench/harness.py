@@ -161,7 +161,7 @@ class Recorder:
             try:
                 for thread in os.listdir(f"/proc/{pid}/task"):
                     total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0]) / 1e9
-                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                fields = stat_of(pid)
                 total += (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
             except OSError:
                 continue
@@ -218,7 +218,9 @@ def load(*words):
         process.wait()
         # They die with it, and are somebody else's to collect: until then whoever counts processes counts them.
         deadline = time.monotonic() + 30
-        while children & set(pids()) and time.monotonic() < deadline:
+        while left := children & set(pids()):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"nobody collects what the load {words} left: {len(left)} processes")
             time.sleep(0.05)
 
 
@@ -228,10 +230,15 @@ def job(groups, *words):
     return [str(word) for word in [HELPER, *leave, *words]]
 
 
+def stat_of(pid):
+    """The fields of /proc/PID/stat from the third on, proc(5): its state, then its parent."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+
+
 def parent_of(pid):
     """The pid of a process's parent; `None` if it has gone."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        return int(stat_of(pid)[1])
     except OSError:
         return None
 

@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all: written under a hidden name, synced, and renamed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,9 +25,13 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Whether a file of this name is left over from a write that did not end.
-pub(crate) fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
+/// A recording's room on the disk for its end, given back there.
+pub(crate) const RESERVE_FILE: &str = ".reserve";
+
+/// Whether a file of this name is left over from a recorder that did not come to its end.
+pub(crate) fn is_leftover(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name == RESERVE_FILE.as_bytes() || name.starts_with(b".") && name.ends_with(b".tmp")
 }
 
 /// Puts these bytes in the place of the file, which has its old content or the new one at every instant.

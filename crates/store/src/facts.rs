@@ -13,6 +13,7 @@ use crate::Error;
 use crate::disk::{self, Durability};
 use crate::figures::stale_nanos;
 use crate::guard::are_possible;
+use crate::timeline::table_names;
 
 /// The format that this crate writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -291,7 +292,9 @@ impl Facts {
 fn missing_or_disk(folder: &Path, path: &Path, source: io::Error) -> Error {
     match (source.kind(), folder.metadata()) {
         (io::ErrorKind::NotFound, Ok(found)) if found.is_dir() => {
-            let why = format!("it has no {FACTS_FILE}; if it was one, `barograph repair` rebuilds that");
+            let rebuilt = table_names(folder).is_ok_and(|names| !names.is_empty());
+            let then = if rebuilt { "; `barograph repair` rebuilds that from its tables" } else { ", and no table from which that could be rebuilt" };
+            let why = format!("it has no {FACTS_FILE}{then}");
             Error::NotARecording { path: folder.to_owned(), why }
         }
         (io::ErrorKind::NotADirectory, _) => {

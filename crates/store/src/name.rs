@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::facts::FACTS_FILE;
 use crate::{Error, State, Timeline};
 
@@ -32,8 +33,9 @@ pub fn free_name(path: &Path) -> PathBuf {
 /// Removes the recording of this name. What is no recording is never removed, nor one that is being written.
 pub(crate) fn remove_recording(path: &Path) -> Result<(), Error> {
     let recording = path.join(FACTS_FILE).is_file();
-    let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    if !recording && !empty {
+    // Of a recorder that was killed at its start nothing may be there but a file that it had begun to write.
+    let only_begun = fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| disk::is_leftover(&entry.file_name())));
+    if !recording && !only_begun {
         return Err(Error::NotARecording { path: path.to_owned(), why: "it is not overwritten, not even by force; choose another name".to_owned() });
     }
     if let Ok(timeline) = Timeline::open(path)
@@ -65,5 +67,17 @@ mod tests {
         fs::write(folder.path().join("thesis.tex"), "years of work").unwrap();
         assert!(remove_recording(folder.path()).is_err());
         assert!(folder.path().join("thesis.tex").exists());
+    }
+
+    #[test]
+    fn what_a_recorder_that_was_killed_at_once_began_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        for begun in [None, Some(".recording.json.tmp")] {
+            let path = folder.path().join("run.baro");
+            fs::create_dir(&path).unwrap();
+            begun.map(|name| fs::write(path.join(name), "{\"form").unwrap());
+            remove_recording(&path).unwrap();
+            assert!(!path.exists());
+        }
     }
 }

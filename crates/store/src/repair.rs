@@ -81,8 +81,7 @@ fn remove_leftovers(folder: &Path, report: &mut Report) -> Result<(), Error> {
     let inside = fs::read_dir(folder).map_err(|source| Error::disk(folder, source))?.flatten().map(|entry| entry.path());
     for place in [folder.to_owned()].into_iter().chain(inside.filter(|path| path.is_dir())) {
         for entry in fs::read_dir(&place).map_err(|source| Error::disk(&place, source))?.flatten() {
-            let is_leftover = entry.file_name().to_str().is_some_and(|name| disk::is_temporary(name) || name == crate::writer::RESERVE_FILE);
-            if is_leftover && entry.path().is_file() {
+            if disk::is_leftover(&entry.file_name()) && entry.path().is_file() {
                 fs::remove_file(entry.path()).map_err(|source| Error::disk(&entry.path(), source))?;
                 report.leftovers.push(entry.path());
             }

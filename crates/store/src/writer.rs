@@ -45,7 +45,6 @@ const MOST_ROWS: usize = 1 << 15;
 
 /// Kept free for the end of the recording, which must still be written when the disk is full.
 const RESERVE_BYTES: usize = 16 << 10;
-pub(crate) const RESERVE_FILE: &str = ".reserve";
 
 /// How to make a recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -199,7 +198,7 @@ impl Recording {
     pub fn finish(&mut self, end: End, durability: Durability) -> Result<(), Error> {
         let tables = self.write(durability, |part| (!part.group.is_empty()).then_some(Write::Close));
         // The reserve first: on a full disk it is what makes room for the end.
-        let _ = fs::remove_file(self.folder.join(RESERVE_FILE));
+        let _ = fs::remove_file(self.folder.join(disk::RESERVE_FILE));
         self.note_lost_rows();
         self.facts.end = Some(end);
         self.facts_dirty = true;
@@ -283,7 +282,7 @@ impl Recording {
     /// Puts the reserve aside, before the tables can take the room. Where there is none, each publish tries again.
     fn put_reserve_aside(&mut self) {
         if !self.reserved {
-            self.reserved = fs::write(self.folder.join(RESERVE_FILE), [0; RESERVE_BYTES]).is_ok();
+            self.reserved = fs::write(self.folder.join(disk::RESERVE_FILE), [0; RESERVE_BYTES]).is_ok();
         }
     }
 

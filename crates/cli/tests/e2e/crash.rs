@@ -73,6 +73,8 @@ fn a_cut_off_recording_does_not_disturb_the_next() {
     let mut command = place.run_command(&["-w", "20ms"], &["sh", "-c", "echo $$ > pid; exec sleep 300"]);
     let mut recorder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let job: u32 = written(&place.path("pid")).trim().parse().unwrap();
+    // The job runs before there is a recording.
+    eventually("a recording", || Timeline::open(place.path("run.baro")).ok());
     send(recorder.id(), Signal::KILL);
     recorder.wait().unwrap();
     send(job, Signal::KILL);

@@ -106,7 +106,7 @@ fn a_worker_that_is_killed_leaves_its_span_open_until_its_end() {
         &say("say('{\"begin\": \"all\", \"span\": \"a\"}')\n\
               child = os.fork()\n\
               if child == 0:\n\
-              \x20   say('{\"begin\": \"worker\", \"span\": \"b\", \"parent\": \"a\"}')\n\
+              \x20   say('{\"begin\": \"worker\", \"span\": \"b\", \"parent\": \"a\", \"t\": %d}' % time.monotonic_ns())\n\
               \x20   while time.process_time() < 0.5: pass\n\
               \x20   os.kill(os.getpid(), 9)\n\
               os.waitpid(child, 0)\n\

@@ -128,15 +128,17 @@ fn a_job_that_stops_itself_gives_the_terminal_back() {
 
 #[test]
 fn a_job_that_does_not_stop_keeps_the_terminal() {
-    // Ctrl-Z is the job's to ignore: we must not give the terminal away under it.
+    // Ctrl-Z is the job's to ignore: we must not give the terminal away under it. Should the job end before we hear of Ctrl-Z, that is ours.
     let place = Place::new();
     let code = "
-import os, select, signal
+import os, select, signal, time
 # A handler of Python's waits for the end of what Python does, and that may be to read. This pipe is told at once.
 told, tell = os.pipe()
 os.set_blocking(tell, False)
 signal.set_wakeup_fd(tell)
 signal.signal(signal.SIGTSTP, lambda *_: None)
+while not os.path.exists('run.baro/recording.json'):
+    time.sleep(0.01)
 os.write(1, b'ready\\n')
 while 0 not in select.select([0, told], [], [])[0]:
     os.read(told, 1)

@@ -100,7 +100,7 @@ fn what_is_no_recording_is_told_before_anything_is_served() {
     std::fs::create_dir(place.path("half.baro")).unwrap();
     std::fs::write(place.path("a.csv"), "a,b\n1,2\n").unwrap();
     for (path, why) in
-        [("gone.baro", "no such recording"), ("notes.txt", "it has hello"), ("half.baro", "barograph repair"), ("a.csv", "no column has times")]
+        [("gone.baro", "no such recording"), ("notes.txt", "it has hello"), ("half.baro", "no recording.json"), ("a.csv", "no column has times")]
     {
         let output = finish(place.barograph(["view", "--no-open", "--port", "0", path]));
         let said = text(&output.stderr);

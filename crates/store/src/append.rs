@@ -8,7 +8,7 @@ use barograph_model::Batch;
 use crate::disk::{self, Durability};
 use crate::encode::{Encoder, Shape};
 use crate::part::OpenPart;
-use crate::{Error, Facts, State, parts, state};
+use crate::{Error, Facts, parts, state};
 
 /// Adds these rows to a recording that nobody writes any more. They appear all at once, or not at all.
 ///
@@ -32,14 +32,8 @@ impl Claim {
 
 /// Makes sure that nobody else writes to this recording.
 pub(crate) fn claim(folder: &Path) -> Result<Claim, Error> {
-    let facts = Facts::read(folder)?;
-    let is_live = state::state(folder, &facts) == State::Live;
-    let lock = state::lock(folder);
-    // Where a file system knows no locks, nobody has one.
-    if is_live || lock.is_none() && state::is_locked(folder) {
-        return Err(Error::Live { path: folder.to_owned(), pid: facts.recorder.pid });
-    }
-    Ok(Claim { folder: folder.to_owned(), facts, _lock: lock })
+    let (lock, facts) = state::claim(folder)?;
+    Ok(Claim { folder: folder.to_owned(), facts: facts?, _lock: lock })
 }
 
 /// Adds these rows.

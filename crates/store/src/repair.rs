@@ -8,7 +8,7 @@ use crate::disk::{self, Durability};
 use crate::facts::{End, FACTS_FILE, Notice, Totals};
 use crate::parts::{self, Part};
 use crate::timeline::{DAMAGED_FOLDER, table_names};
-use crate::{Damage, Error, Facts, Query, State, Timeline, state};
+use crate::{Damage, Error, Facts, Query, Timeline, state};
 
 /// What was found in a recording, and what was done about it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,15 +60,12 @@ impl fmt::Display for Report {
 pub fn repair(path: impl AsRef<Path>) -> Result<Report, Error> {
     let folder = path.as_ref();
     let mut report = Report::default();
-    let facts = match Facts::read(folder) {
+    let (_lock, facts) = state::claim(folder)?;
+    let facts = match facts {
         Ok(facts) => Some(facts),
         Err(Error::NotARecording { .. } | Error::Facts { .. }) if folder.is_dir() && !table_names(folder)?.is_empty() => None,
         Err(error) => return Err(error),
     };
-    let lives = facts.as_ref().map_or_else(|| state::is_locked(folder), |facts| state::state(folder, facts) == State::Live);
-    if lives {
-        return Err(Error::Live { path: folder.to_owned(), pid: facts.map_or(0, |facts| facts.recorder.pid) });
-    }
     remove_leftovers(folder, &mut report)?;
     for table in table_names(folder)? {
         check_table(folder, &table, &mut report)?;

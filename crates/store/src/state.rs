@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::Facts;
 use crate::facts::FACTS_FILE;
+use crate::{Error, Facts};
 
 /// How far a recording has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,26 @@ pub enum State {
 /// An end is an end. Without one, the recorder's lock tells whether it lives, in whatever container or on whatever host that shares the folder; where the
 /// file system knows no such locks, the age of the files does.
 pub(crate) fn state(folder: &Path, facts: &Facts) -> State {
-    let lives = || is_locked(folder) || (!facts.locked && is_fresh(folder, facts));
+    // The end is written before the lock is let go: these facts may have been read before both, and then they are of a recorder that lived.
+    let has_ended_since = || Facts::read(folder).is_ok_and(|now| now.end.is_some());
     if facts.end.is_some() {
         State::Ended
-    } else if lives() {
+    } else if is_locked(folder) || is_alive_without_lock(folder, facts) || has_ended_since() {
         State::Live
     } else {
         State::Interrupted
     }
+}
+
+/// Takes the lock of a recording that nobody writes, or where there are no locks nothing, and reads its facts, which nobody changes any more.
+pub(crate) fn claim(folder: &Path) -> Result<(Option<File>, Result<Facts, Error>), Error> {
+    let lock = lock(folder);
+    let facts = Facts::read(folder);
+    let lives = |facts: &Facts| facts.end.is_none() && is_alive_without_lock(folder, facts);
+    if lock.is_none() && is_locked(folder) || facts.as_ref().is_ok_and(lives) {
+        return Err(Error::Live { path: folder.to_owned(), pid: facts.map_or(0, |facts| facts.recorder.pid) });
+    }
+    Ok((lock, facts))
 }
 
 /// Locks the folder for as long as the handle lives. A file system without such locks gives none, and the recording goes on.
@@ -47,6 +59,10 @@ pub(crate) fn is_locked(folder: &Path) -> bool {
     flock(&handle, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
 }
 
+fn is_alive_without_lock(folder: &Path, facts: &Facts) -> bool {
+    !facts.locked && is_fresh(folder, facts)
+}
+
 /// Whether any file of the recording changed within the last three write intervals.
 fn is_fresh(folder: &Path, facts: &Facts) -> bool {
     let limit = Duration::try_from_secs_f64(facts.write_interval_seconds * 3.0).unwrap_or_default();
@@ -58,6 +74,7 @@ fn is_fresh(folder: &Path, facts: &Facts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Durability;
     use crate::facts::End;
 
     #[test]
@@ -70,6 +87,17 @@ mod tests {
         assert_eq!(state(folder.path(), &facts), State::Interrupted);
         facts.end = Some(End::default());
         assert_eq!(state(folder.path(), &facts), State::Ended);
+    }
+
+    #[test]
+    fn who_read_the_facts_just_before_the_end_was_written_calls_nobody_dead() {
+        let folder = tempfile::tempdir().unwrap();
+        let facts = Facts { locked: true, ..Facts::default() };
+        facts.write(folder.path(), Durability::Crash).unwrap();
+        let read_before = Facts::read(folder.path()).unwrap();
+        Facts { end: Some(End::default()), ..facts }.write(folder.path(), Durability::Crash).unwrap();
+        assert_eq!(state(folder.path(), &read_before), State::Live);
+        assert_eq!(state(folder.path(), &Facts::read(folder.path()).unwrap()), State::Ended);
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Timeline {
         Ok(Timeline { catalogue: self.catalogue.clone(), ..again })
     }
 
-    /// Whether it is being written, by the facts as they were when it was opened or last refreshed.
+    /// Whether it is being written, by the facts as they were when it was opened or last refreshed: one that has ended since is still live by these.
     pub fn state(&self) -> State {
         state::state(&self.folder, &self.facts)
     }

@@ -138,5 +138,7 @@ fn what_is_no_recording_is_left_alone() {
     let (_folder, path, mut recording) = recording();
     recording.take(&machine(0)).unwrap();
     recording.finish(end(1), Durability::Crash).unwrap();
+    assert!(matches!(repair(&path), Err(Error::Live { .. })), "its recorder has not let go of it");
+    drop(recording);
     assert!(repair(&path).unwrap().is_clean(), "an ended recording needs nothing");
 }

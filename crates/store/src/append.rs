@@ -1,6 +1,5 @@
 //! Rows that are added to a recording after its end: as a further part of a table, beside those that are there.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use barograph_model::Batch;
@@ -21,7 +20,7 @@ pub fn append(folder: &Path, rows: &Batch) -> Result<(), Error> {
 pub(crate) struct Claim {
     folder: PathBuf,
     facts: Facts,
-    _lock: Option<File>,
+    _lock: Option<state::Lock>,
 }
 
 impl Claim {

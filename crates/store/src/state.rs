@@ -36,7 +36,7 @@ pub(crate) fn state(folder: &Path, facts: &Facts) -> State {
 }
 
 /// Takes the lock of a recording that nobody writes, or where there are no locks nothing, and reads its facts, which nobody changes any more.
-pub(crate) fn claim(folder: &Path) -> Result<(Option<File>, Result<Facts, Error>), Error> {
+pub(crate) fn claim(folder: &Path) -> Result<(Option<Lock>, Result<Facts, Error>), Error> {
     let lock = lock(folder);
     let facts = Facts::read(folder);
     let lives = |facts: &Facts| facts.end.is_none() && is_alive_without_lock(folder, facts);
@@ -46,11 +46,27 @@ pub(crate) fn claim(folder: &Path) -> Result<(Option<File>, Result<Facts, Error>
     Ok((lock, facts))
 }
 
-/// Locks the folder for as long as the handle lives. A file system without such locks gives none, and the recording goes on.
-pub(crate) fn lock(folder: &Path) -> Option<File> {
+/// The lock of a recording's folder, for as long as this lives.
+pub(crate) struct Lock {
+    handle: File,
+    owner: u32,
+}
+
+impl Drop for Lock {
+    /// Gives it back also for children that have it open as well: those that are yet to execute their own program, and those that never will, as the workers of
+    /// Python's `multiprocessing`. None of these may do so for us.
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            let _ = flock(&self.handle, FlockOperation::Unlock);
+        }
+    }
+}
+
+/// Locks the folder. A file system without such locks gives none, and the recording goes on.
+pub(crate) fn lock(folder: &Path) -> Option<Lock> {
     let handle = File::open(folder).ok()?;
     flock(&handle, FlockOperation::NonBlockingLockExclusive).ok()?;
-    Some(handle)
+    Some(Lock { handle, owner: std::process::id() })
 }
 
 /// A shared lock is tried, so that two who ask at the same time don't take each other for a recorder.
@@ -87,6 +103,17 @@ mod tests {
         assert_eq!(state(folder.path(), &facts), State::Interrupted);
         facts.end = Some(End::default());
         assert_eq!(state(folder.path(), &facts), State::Ended);
+    }
+
+    #[test]
+    fn who_has_the_folder_open_as_well_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = lock(folder.path()).unwrap();
+        // As a child has it.
+        let inherited = lock.handle.try_clone().unwrap();
+        drop(lock);
+        assert!(!is_locked(folder.path()));
+        drop(inherited);
     }
 
     #[test]

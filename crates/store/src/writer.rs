@@ -18,7 +18,7 @@
 //! **When the disk fails.** The rows stay in memory and the next publish tries again. Above [`BOUND`] the largest table
 //! leaves to the file what the file has, or else drops its oldest rows, which are counted. A recorder that can't write must not become one that eats the machine's memory.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +121,7 @@ pub struct Recording {
     durability: Durability,
     preparation: Option<Preparation>,
     /// Held for as long as we write: how readers know that the recording is live.
-    _lock: Option<File>,
+    _lock: Option<state::Lock>,
 }
 
 impl Recording {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Child, Stdio};
 
-use crate::harness::{Place, ended, eventually, finish, output_of, python, rows, send, text};
+use crate::harness::{Place, copy_program, ended, eventually, finish, output_of, python, rows, send, text};
 use rustix::process::Signal;
 
 /// Waits until the recording of this name has its first facts, and nobody is waiting for its start.
@@ -46,7 +46,7 @@ fn attach_by_name_finds_all_of_them() {
     let place = Place::new();
     // Longer than the 15 bytes that the kernel keeps of a name.
     let name = format!("barograph-sleeper-{}", std::process::id());
-    fs::copy("/bin/sleep", place.path(&name)).unwrap();
+    copy_program("/bin/sleep", place.path(&name));
     let program = place.path(&name).display().to_string();
     let sleepers = [start_sleeper(&place, &program), start_sleeper(&place, &program)];
     let pids = sleepers.each_ref().map(Child::id);
@@ -152,7 +152,7 @@ fn a_snapshot_is_strict_json_of_known_tables() {
     assert!(process.iter().any(|row| row["pid"] == this && row["start_ticks"].is_u64()), "this process is there");
     // A name that would end a line of any careless format is a string like others.
     let ugly = place.path("a\"b\n)c");
-    fs::copy("/bin/sleep", &ugly).unwrap();
+    copy_program("/bin/sleep", &ugly);
     let mut child = start_sleeper(&place, ugly.to_str().unwrap());
     eventually("its name", || fs::read_to_string(format!("/proc/{}/comm", child.id())).ok().filter(|name| name.starts_with("a\"b")));
     let output = finish(place.barograph(["snapshot", "--json", "--table", "processes"]));

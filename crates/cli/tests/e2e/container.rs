@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::harness::{BAROGRAPH, Place, ended, eventually, finish, job, rows, text};
+use crate::harness::{BAROGRAPH, Place, copy_program, ended, eventually, finish, job, rows, text};
 
 /// A control group of the test's own, gone with it.
 pub(crate) struct Group {
@@ -83,10 +83,10 @@ fn fill(root: &Path, place: &Place) {
     let copy = |from: &str| {
         let to = root.join(from.trim_start_matches('/'));
         fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(from, to).unwrap();
+        copy_program(from, to);
     };
     listed.split_whitespace().filter(|word| word.starts_with('/')).for_each(copy);
-    fs::copy(BAROGRAPH, root.join("barograph")).unwrap();
+    copy_program(BAROGRAPH, root.join("barograph"));
     let mut compiler = place.command("cc");
     compiler.args(["-O1", "-static", "-o"]).arg(root.join("job")).arg(job("bare.c"));
     let compiled = finish(compiler);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Place, ended, finish};
+use crate::harness::{Place, copy_program, ended, finish};
 
 /// How the job's root process ended, as the recording has it: exit status, signal.
 fn recorded_exit(place: &Place) -> (Option<i32>, Option<i32>) {
@@ -57,7 +57,8 @@ fn a_command_that_cannot_be_executed_is_126() {
 #[test]
 fn a_script_without_a_first_line_is_the_shells() {
     let place = Place::new();
-    fs::write(place.path("script"), "echo \"$0 $1\"\nexit 7\n").unwrap();
+    fs::write(place.path("text"), "echo \"$0 $1\"\nexit 7\n").unwrap();
+    copy_program(place.path("text"), place.path("script"));
     fs::set_permissions(place.path("script"), fs::Permissions::from_mode(0o755)).unwrap();
     let ran = place.run(&[], &["./script", "one two"]);
     assert_eq!((ran.code(), ran.stdout().as_str()), (7, "./script one two\n"));

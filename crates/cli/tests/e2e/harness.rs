@@ -106,6 +106,12 @@ impl Ran {
     }
 }
 
+/// Copies a program that is to be executed. Another process does it: were the copy open for writing here, a child that another test starts meanwhile would
+/// have it open as well until it executes its own program, and who is so written to can't be executed (ETXTBSY, execve(2)).
+pub(crate) fn copy_program(from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) {
+    assert!(Command::new("cp").arg("--").args([from.as_ref(), to.as_ref()]).status().unwrap().success());
+}
+
 /// Opens a recording that must have ended.
 pub(crate) fn ended(path: &Path) -> Timeline {
     let timeline = Timeline::open(path).unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use barograph_store::Timeline;
 
-use crate::harness::{Place, python, rows};
+use crate::harness::{Place, copy_program, python, rows};
 
 const SLEEP: &str = "import time; time.sleep(0.4)";
 
@@ -51,7 +51,7 @@ fn names_may_be_anything() {
     for (name, expected) in names {
         let place = Place::new();
         let program = place.path(std::ffi::OsStr::from_bytes(name));
-        fs::copy("/bin/sleep", &program).unwrap();
+        copy_program("/bin/sleep", &program);
         let ran = place.run(&["-i", "50ms"], &[program.as_os_str(), "0.3".as_ref()]);
         let timeline = ran.timeline();
         assert!(texts(&timeline, "name").iter().any(|found| found == expected), "{expected:?}: {:?}", texts(&timeline, "name"));

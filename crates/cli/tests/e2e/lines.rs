@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::harness::{BAROGRAPH, Place, ended, example, finish, is_there, job, python, rows, text};
+use crate::harness::{BAROGRAPH, Place, copy_program, ended, example, finish, is_there, job, python, rows, text};
 
 /// `report --lines --json` of the recording `run`.
 fn told(place: &Place) -> Value {
@@ -133,8 +133,8 @@ fn a_job_that_may_not_be_read_says_so_once() {
     }
     // Who may execute a program and not read it may not read its memory either, from its begin on.
     std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
-    std::fs::copy(BAROGRAPH, place.path("barograph")).unwrap();
-    std::fs::copy(python, place.path("python3")).unwrap();
+    copy_program(BAROGRAPH, place.path("barograph"));
+    copy_program(python, place.path("python3"));
     std::fs::set_permissions(place.path("python3"), std::fs::Permissions::from_mode(0o711)).unwrap();
     let code = "import time\nend = time.time() + 3\nwhile time.time() < end: pass";
     let mut command = place.command("setpriv");
@@ -159,7 +159,7 @@ fn without_room_for_a_thread_there_are_no_lines_and_a_reason() {
         return;
     }
     std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
-    std::fs::copy(BAROGRAPH, place.path("barograph")).unwrap();
+    copy_program(BAROGRAPH, place.path("barograph"));
     let mut command = place.command("setpriv");
     // One for us, one for the job.
     command.args(["--reuid=54332", "--clear-groups", "prlimit", "--nproc=2"]).arg(place.path("barograph"));

@@ -8,7 +8,7 @@ use std::process::Command;
 use barograph_store::Timeline;
 use serde_json::Value;
 
-use crate::harness::{BAROGRAPH, Place, ended, finish, rows};
+use crate::harness::{BAROGRAPH, Place, copy_program, ended, finish, last, rows};
 use crate::truth::{notice, report};
 
 /// Nobody has this number.
@@ -22,7 +22,7 @@ fn place_of_a_stranger() -> Option<Place> {
         return None;
     }
     std::fs::set_permissions(place.path(""), Permissions::from_mode(0o777)).unwrap();
-    std::fs::copy(BAROGRAPH, place.path("barograph")).unwrap();
+    copy_program(BAROGRAPH, place.path("barograph"));
     Some(place)
 }
 
@@ -45,9 +45,21 @@ fn column(timeline: &Timeline, name: &str) -> Vec<Option<f64>> {
 }
 
 #[test]
+fn who_has_ended_withholds_nothing() {
+    let Some(place) = place_of_a_stranger() else { return };
+    // They have ended before they are met, and nobody collects them: their files are root's by then.
+    let job = "fork or exit for 1..100; select undef, undef, undef, 0.5";
+    let (timeline, report) = recorded(&place, &["run", "-q", "-i", "50ms", "-o", "run", "--", "perl", "-e", job]);
+    assert!(rows(&timeline, "processes").unwrap().len() > 50, "the dead are seen");
+    assert!(column(&timeline, "unreadable").iter().all(|count| *count == Some(0.0)));
+    assert_eq!(last(&rows(&timeline, "own").unwrap(), "denied"), 0.0);
+    assert!(notice(&report, "unreadable_processes").is_none() && notice(&report, "denied").is_none(), "{report}");
+}
+
+#[test]
 fn a_setuid_child_is_missing_from_the_sums_and_blanks_none() {
     let Some(place) = place_of_a_stranger() else { return };
-    std::fs::copy("/bin/sleep", place.path("sleeper")).unwrap();
+    copy_program("/bin/sleep", place.path("sleeper"));
     std::fs::set_permissions(place.path("sleeper"), Permissions::from_mode(0o4755)).unwrap();
     let job = "./sleeper 2 & dd if=/dev/zero of=/dev/null bs=1M count=8 2> /dev/null; sleep 0.3; wait";
     let (timeline, report) = recorded(&place, &["run", "-q", "-i", "50ms", "-o", "run", "--", "sh", "-c", job]);

@@ -13,7 +13,7 @@ use barograph_store::{State, Timeline};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{BAROGRAPH, Place, ended, eventually, finish, output_of, text};
+use crate::harness::{BAROGRAPH, Place, copy_program, ended, eventually, finish, output_of, text};
 
 /// A server that has said where it is.
 struct Viewer {
@@ -130,7 +130,8 @@ fn a_browser_is_opened_by_an_address_that_is_good_once() {
     let place = Place::new();
     // It keeps what it was told to open, and asks for it as a browser would.
     let browser = place.path("xdg-open");
-    std::fs::write(&browser, "#!/bin/sh\necho \"$1\" > opened.part && mv opened.part opened\n").unwrap();
+    std::fs::write(place.path("browser"), "#!/bin/sh\necho \"$1\" > opened.part && mv opened.part opened\n").unwrap();
+    copy_program(place.path("browser"), &browser);
     std::fs::set_permissions(&browser, PermissionsExt::from_mode(0o755)).unwrap();
     let mut command = place.barograph(["view", "--port", "0", "--read-only"]);
     let path = format!("{}:{}", place.path("").display(), std::env::var("PATH").unwrap());

@@ -230,12 +230,22 @@ impl ProcessSource {
             return;
         }
         let io = self.files.io(pid, process.kept.as_ref());
-        // Who has ended since its `stat` was read withholds nothing: who collected it has what it used. Some kernels have no such file.
-        let has_ended = matches!(io, Err(FaultKind::Gone)) && matches!(self.files.stat(pid, None), Err(FaultKind::Gone));
+        // Who has ended withholds nothing: who collects it has what it used.
+        let has_ended = io.is_err() && self.has_ended(pid, process);
         process.io_failed = io.is_err() && !has_ended;
         match io {
             Ok(io) => process.io = Some(io),
+            Err(_) if has_ended => self.faults.count(FaultKind::Gone),
             Err(kind) => self.faults.count(kind),
+        }
+    }
+
+    /// Whether a process has ended whose `io` could not be read; else it is not ours to read, or this kernel has no such file.
+    fn has_ended(&mut self, pid: u32, process: &Watched) -> bool {
+        match self.files.stat(pid, None) {
+            // At its end the files become root's, proc(5): to its own user they are refused. The kernel's workers have never had memory.
+            Ok(stat) => stat.virtual_bytes == 0 && (process.member || process.stat.virtual_bytes > 0),
+            Err(kind) => kind == FaultKind::Gone,
         }
     }
 

@@ -1,7 +1,6 @@
 //! Names and arguments that break careless parsers.
 
 use std::ffi::OsString;
-use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use barograph_store::Timeline;

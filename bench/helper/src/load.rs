@@ -76,6 +76,41 @@ pub fn work(hz: f64) -> Done {
     wake_for_ever(hz, 0.0)
 }
 
+/// Takes each core away from everybody for up to so many milliseconds, and then leaves it alone for up to so many, again and again, each core in its own time:
+/// as the host of a guest does that has too many. Needs the right to be SCHED_FIFO.
+pub fn steal(busy_millis: usize, idle_millis: usize) -> Done {
+    // SAFETY: sysconf(3) takes a number.
+    let cores = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as usize;
+    let thieves: Vec<_> = (0..cores).map(|core| std::thread::spawn(move || steal_core(core, busy_millis, idle_millis))).collect();
+    thieves.into_iter().try_for_each(|thief| thief.join().unwrap())
+}
+
+fn steal_core(core: usize, busy_millis: usize, idle_millis: usize) -> Done {
+    // SAFETY: all zeros is a valid cpu_set_t, and the two calls read what is passed to them.
+    let done = unsafe {
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut cores);
+        let parameters = libc::sched_param { sched_priority: 50 };
+        libc::sched_setaffinity(0, size_of_val(&cores), &cores) == 0 && libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) == 0
+    };
+    if !done {
+        return Err(io::Error::last_os_error());
+    }
+    let mut state = core as u64 + 1;
+    let mut up_to = |most: usize| {
+        // A linear congruential generator, Knuth's MMIX: the same times on every machine.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis((state >> 33) % (most as u64 + 1))
+    };
+    loop {
+        let (begin, length) = (Instant::now(), up_to(busy_millis));
+        while begin.elapsed() < length {
+            std::hint::spin_loop();
+        }
+        std::thread::sleep(up_to(idle_millis).max(Duration::from_millis(1)));
+    }
+}
+
 extern "C" fn end_at_once(_: *mut libc::c_void) -> libc::c_int {
     // SAFETY: ends the child and nothing else.
     unsafe { libc::_exit(0) }

@@ -17,6 +17,7 @@ bench-helper [--cgroup FOLDER] COMMAND
   work HZ                                one process that works a little, HZ times a second. Prints 'ready'
   storm PER_SECOND SECONDS               starts and collects short processes at this rate, as far as it can; prints what came of it
   births COUNT                           the same, so many as fast as can be
+  steal BUSY_MS IDLE_MS                  takes each core from everybody for up to BUSY_MS at a time, with up to IDLE_MS between, until it is ended
   limit-all kept|open HZ FILE            records stat and io of all processes, raw, until SIGTERM
   limit-one PID HZ FILE                  the same of one process
   hot all|crowd PARENT ROUNDS            what one reading costs, by method: JSON
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ["work", hz] => load::work(float(hz)),
         ["storm", rate, seconds] => load::storm(Some(float(rate)), float(seconds), u64::MAX),
         ["births", count] => load::storm(None, f64::INFINITY, number(count) as u64),
+        ["steal", busy, idle] => load::steal(number(busy), number(idle)),
         ["limit-all", how, hz, file] => limit::all(*how == "kept", float(hz), file),
         ["limit-one", pid, hz, file] => limit::one(number(pid) as u32, float(hz), file),
         ["hot", which, parent, rounds] => hot::measure(*which == "all", number(parent) as u32, number(rounds)),

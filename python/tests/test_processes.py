@@ -4,6 +4,7 @@ import concurrent.futures
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -11,6 +12,7 @@ import time
 import pytest
 
 import barograph
+from barograph._program import program
 from conftest import by_name, only, python
 
 
@@ -179,6 +181,20 @@ def test_a_forked_child_leaves_the_recording_to_its_parent(tmp_path):
     assert said == [("from the child", child), ("again to the parent's", child)]
     own = barograph.open(own.with_suffix(".baro"))
     assert [event["name"] for event in own.events() if event["by"] == "program"] == ["of my own"]
+
+
+def test_a_child_that_lives_on_does_not_keep_the_recording(tmp_path):
+    with barograph.record(tmp_path / "run", interval=0.05) as recorder:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+    try:
+        subprocess.run([program(), "mark", "afterwards", "--to", recorder.path, "--at", "end"], check=True)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert "afterwards" in by_name(barograph.open(recorder.path).events())
 
 
 def test_a_child_that_leaves_the_block_does_not_end_the_recording(tmp_path):

@@ -243,7 +243,7 @@ impl ProcessSource {
     /// Whether a process has ended whose `io` could not be read; else it is not ours to read, or this kernel has no such file.
     fn has_ended(&mut self, pid: u32, process: &Watched) -> bool {
         match self.files.stat(pid, None) {
-            // At its end the files become root's, proc(5): to its own user they are refused. The kernel's workers have never had memory.
+            // Without memory its files are root's (`task_dump_owner` of the kernel): its own user is refused. The kernel's workers have never had any.
             Ok(stat) => stat.virtual_bytes == 0 && (process.member || process.stat.virtual_bytes > 0),
             Err(kind) => kind == FaultKind::Gone,
         }

@@ -72,10 +72,10 @@ mod tests {
     #[test]
     fn what_a_recorder_that_was_killed_at_once_began_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        for begun in [None, Some(".recording.json.tmp")] {
+        for begun in [&[][..], &[".recording.json.tmp"]] {
             let path = folder.path().join("run.baro");
             fs::create_dir(&path).unwrap();
-            begun.map(|name| fs::write(path.join(name), "{\"form").unwrap());
+            begun.iter().for_each(|name| fs::write(path.join(name), "{\"form").unwrap());
             remove_recording(&path).unwrap();
             assert!(!path.exists());
         }

@@ -547,7 +547,7 @@ fn paths_that_are_no_recordings_are_told() {
         let found = refused.iter().find(|refused| refused["path"].as_str().unwrap().ends_with(name));
         found.unwrap_or_else(|| panic!("{name}: {session}"))["why"].as_str().unwrap().to_owned()
     };
-    assert!(why("half.baro").contains("barograph repair"));
+    assert!(why("half.baro").contains("no recording.json"));
     assert!(why("torn.baro").contains("barograph repair"));
     assert!(why("new.baro").contains("newer"));
     assert!(why("gone.baro").contains("no such recording"));

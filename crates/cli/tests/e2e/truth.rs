@@ -91,24 +91,25 @@ impl Drop for ControlGroup {
 }
 
 /// Runs the job, in a control group if one can be had, and compares its CPU time with what that says. What the job printed comes back.
+///
+/// Its last steps of all are not in that: a millisecond or two. But a host that takes the core away just then may make it a tenth of a second, and no kernel
+/// tells whose that was: then it is what the group has seen.
 fn run_in_group(name: &str, options: &[&str], command: &[&str]) -> (Place, Ran, f64) {
     let place = Place::new();
     let group = ControlGroup::new(name);
     let command = group.as_ref().map_or_else(|| command.iter().map(ToString::to_string).collect(), |group| group.entering(command));
     let ran = place.run(options, &command);
-    let ours = cpu_seconds(&totals(&ran));
-    // A shell's first steps are not in what the group saw: a millisecond or two.
-    if let Some(group) = &group {
-        assert_same(&format!("{name}, by control group"), ours, group.cpu_seconds().unwrap(), 0.02);
-    }
     let printed = printed(&ran);
-    (place, ran, printed)
+    let Some(seen) = group.and_then(|group| group.cpu_seconds()) else { return (place, ran, printed) };
+    // A shell's first steps are not in what the group saw: a millisecond or two.
+    assert_same(&format!("{name}, by control group"), cpu_seconds(&totals(&ran)), seen, 0.02);
+    let is_late = seen - printed > (printed * SHARE).max(0.02);
+    (place, ran, if is_late { seen } else { printed })
 }
 
 /// The same, compared with what the job printed too.
 fn run_and_compare(name: &str, options: &[&str], command: &[&str]) -> (Place, Ran, f64) {
     let (place, ran, printed) = run_in_group(name, options, command);
-    // The last steps of all are not in what the job printed: a millisecond or two.
     assert_same(&format!("{name}, by getrusage"), cpu_seconds(&totals(&ran)), printed, 0.02);
     (place, ran, printed)
 }

@@ -48,7 +48,7 @@ fn column(timeline: &Timeline, name: &str) -> Vec<Option<f64>> {
 fn who_has_ended_withholds_nothing() {
     let Some(place) = place_of_a_stranger() else { return };
     // They have ended before they are met, and nobody collects them: their files are root's by then.
-    let job = "fork or exit for 1..100; select undef, undef, undef, 0.5";
+    let job = "fork or exit for 1..100; select undef, undef, undef, 2";
     let (timeline, report) = recorded(&place, &["run", "-q", "-i", "50ms", "-o", "run", "--", "perl", "-e", job]);
     assert!(rows(&timeline, "processes").unwrap().len() > 50, "the dead are seen");
     assert!(column(&timeline, "unreadable").iter().all(|count| *count == Some(0.0)));

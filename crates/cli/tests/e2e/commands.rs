@@ -3,13 +3,8 @@
 use std::fs;
 use std::process::{Child, Stdio};
 
-use crate::harness::{Place, copy_program, ended, eventually, finish, output_of, python, rows, send, text};
+use crate::harness::{Place, copy_program, ended, eventually, finish, output_of, python, rows, send, text, wait_for_recording};
 use rustix::process::Signal;
-
-/// Waits until the recording of this name has its first facts, and nobody is waiting for its start.
-fn wait_for_recording(place: &Place, name: &str) {
-    eventually("a recording", || place.path(name).join("recording.json").exists().then_some(()));
-}
 
 fn start_sleeper(place: &Place, program: &str) -> Child {
     place.command(program).arg("300").stdout(Stdio::null()).spawn().unwrap()

@@ -10,7 +10,7 @@ use barograph_sources::Job;
 use barograph_store::{Figure, State, Timeline, gaps, repair};
 use rustix::process::{Signal, kill_process_group};
 
-use crate::harness::{Place, ended, eventually, last, output_of, process, rows, send, text, written};
+use crate::harness::{Place, ended, eventually, last, output_of, process, rows, send, text, wait_for_recording, written};
 
 #[test]
 fn killed_at_any_moment_it_loses_one_write_interval() {
@@ -74,7 +74,7 @@ fn a_cut_off_recording_does_not_disturb_the_next() {
     let mut recorder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let job: u32 = written(&place.path("pid")).trim().parse().unwrap();
     // The job runs before there is a recording.
-    eventually("a recording", || Timeline::open(place.path("run.baro")).ok());
+    wait_for_recording(&place, "run.baro");
     send(recorder.id(), Signal::KILL);
     recorder.wait().unwrap();
     send(job, Signal::KILL);

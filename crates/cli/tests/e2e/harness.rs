@@ -112,6 +112,11 @@ pub(crate) fn copy_program(from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) {
     assert!(Command::new("cp").arg("--").args([from.as_ref(), to.as_ref()]).status().unwrap().success());
 }
 
+/// Waits until the recording of this name has its first facts, and nobody is waiting for its start.
+pub(crate) fn wait_for_recording(place: &Place, name: &str) {
+    eventually("a recording", || place.path(name).join("recording.json").exists().then_some(()));
+}
+
 /// Opens a recording that must have ended.
 pub(crate) fn ended(path: &Path) -> Timeline {
     let timeline = Timeline::open(path).unwrap();

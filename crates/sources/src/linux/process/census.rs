@@ -229,14 +229,14 @@ impl ProcessSource {
         if process.rested && process.io.is_some() {
             return;
         }
-        let io = self.files.io(pid, process.kept.as_ref());
-        // Who has ended withholds nothing: who collects it has what it used.
-        let has_ended = io.is_err() && self.has_ended(pid, process);
-        process.io_failed = io.is_err() && !has_ended;
-        match io {
-            Ok(io) => process.io = Some(io),
-            Err(_) if has_ended => self.faults.count(FaultKind::Gone),
-            Err(kind) => self.faults.count(kind),
+        match self.files.io(pid, process.kept.as_ref()) {
+            Ok(io) => (process.io, process.io_failed) = (Some(io), false),
+            Err(kind) => {
+                // Who has ended withholds nothing: who collects it has what it used.
+                let has_ended = self.has_ended(pid, process);
+                process.io_failed = !has_ended;
+                self.faults.count(if has_ended { FaultKind::Gone } else { kind });
+            }
         }
     }
 
